@@ -1,0 +1,81 @@
+"""Core assets: the dimensions with their history, and the sums of what users do."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import polars as pl
+
+from harvey_pipeline.assets.declare import daily_table, days_of_run, table_input
+from harvey_pipeline.partitions import DROPS_OF_DAY
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import Source
+from harvey_pipeline.transforms.activity import sum_activity_by_week
+from harvey_pipeline.transforms.history import (
+    FIRMS,
+    USERS,
+    Dimension,
+    derive_versions,
+    take_in_snapshots,
+)
+from harvey_pipeline.transforms.snapshots import show_firms, show_users
+from harvey_pipeline.warehouse import DayRange, Pieces, Warehouse
+
+_KINDS = {"polars", "duckdb"}
+
+
+@daily_table("core.dim_user", kinds=_KINDS, ins={"raw_users": table_input("raw.raw_users")})
+def dim_user(
+    context: dg.AssetExecutionContext,
+    raw_users: pl.LazyFrame,
+    raw_store: RawStore,
+    warehouse: Warehouse,
+) -> Mapping[str, pl.LazyFrame]:
+    return _take_in(context, USERS, "users", show_users(raw_users), raw_store, warehouse)
+
+
+@daily_table("core.dim_firms", kinds=_KINDS, ins={"raw_firms": table_input("raw.raw_firms")})
+def dim_firms(
+    context: dg.AssetExecutionContext,
+    raw_firms: pl.LazyFrame,
+    raw_store: RawStore,
+    warehouse: Warehouse,
+) -> Mapping[str, pl.LazyFrame]:
+    return _take_in(context, FIRMS, "firms", show_firms(raw_firms), raw_store, warehouse)
+
+
+def _take_in(
+    context: dg.AssetExecutionContext,
+    dimension: Dimension,
+    source: Source,
+    shown: pl.LazyFrame,
+    raw_store: RawStore,
+    warehouse: Warehouse,
+) -> Mapping[str, pl.LazyFrame]:
+    days = days_of_run(context)
+    entity = source.removesuffix("s")
+    known = {name: f"history.{entity}_{name}" for name in ("intervals", "snapshots")}
+    intervals, snapshots = take_in_snapshots(
+        dimension,
+        warehouse.read(known["intervals"]).collect(),
+        warehouse.read(known["snapshots"]).collect(),
+        shown,
+        raw_store.observed_days(source, DayRange(days[0], days[-1])),
+        days[0],
+        days[-1],
+    )
+    return {
+        known["intervals"]: intervals.lazy(),
+        known["snapshots"]: snapshots.lazy(),
+        ".".join(context.asset_key.path): derive_versions(dimension, intervals, snapshots),
+    }
+
+
+@daily_table(
+    "core.user_daily_activity",
+    kinds=_KINDS,
+    ins={"raw_events": table_input("raw.raw_events", DROPS_OF_DAY)},
+)
+def user_daily_activity(
+    context: dg.AssetExecutionContext, raw_events: pl.LazyFrame
+) -> Pieces:
+    return Pieces(sum_activity_by_week(raw_events, days_of_run(context)))

@@ -1,0 +1,78 @@
+"""Marts: scores, summaries and KPIs, each from the sums and the dimensions."""
+
+import dagster as dg
+import polars as pl
+
+from harvey_pipeline.assets.declare import asset_key, daily_table, days_of_run, table_input
+from harvey_pipeline.partitions import DAY_AND_WINDOW_BEFORE, TRAILING_WINDOW, TWO_WINDOWS
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.transforms.engagement import score_engagement
+from harvey_pipeline.transforms.firms import summarise_firms
+from harvey_pipeline.transforms.kpis import build_dashboard, summarise_events
+from harvey_pipeline.warehouse import DayRange, Pieces
+
+_KINDS = {"polars", "duckdb"}
+
+
+@daily_table(
+    "marts.daily_user_engagement",
+    kinds=_KINDS,
+    ins={
+        "user_daily_activity": table_input("core.user_daily_activity", TRAILING_WINDOW),
+        "dim_user": table_input("core.dim_user"),
+    },
+)
+def daily_user_engagement(
+    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, dim_user: pl.LazyFrame
+) -> Pieces:
+    return Pieces(score_engagement(user_daily_activity, dim_user, days_of_run(context)))
+
+
+@daily_table(
+    "marts.daily_firm_usage_summary",
+    kinds=_KINDS,
+    ins={
+        "user_daily_activity": table_input("core.user_daily_activity", TRAILING_WINDOW),
+        "dim_firms": table_input("core.dim_firms"),
+    },
+)
+def daily_firm_usage_summary(
+    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, dim_firms: pl.LazyFrame
+) -> Pieces:
+    return Pieces(summarise_firms(user_daily_activity, dim_firms, days_of_run(context)))
+
+
+@daily_table(
+    "marts.daily_event_summary",
+    kinds=_KINDS,
+    ins={"user_daily_activity": table_input("core.user_daily_activity")},
+    deps=[dg.AssetDep(asset_key("raw.raw_events"))],
+)
+def daily_event_summary(
+    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, raw_store: RawStore
+) -> pl.LazyFrame:
+    days = days_of_run(context)
+    covered = raw_store.observed_days("events", DayRange(days[0], days[-1]))
+    return summarise_events(user_daily_activity, covered["day"].to_list(), days)
+
+
+@daily_table(
+    "marts.harvey_analytics_dashboard",
+    kinds=_KINDS,
+    ins={
+        "daily_event_summary": table_input("marts.daily_event_summary", TWO_WINDOWS),
+        "daily_user_engagement": table_input(
+            "marts.daily_user_engagement", DAY_AND_WINDOW_BEFORE
+        ),
+        "daily_firm_usage_summary": table_input("marts.daily_firm_usage_summary"),
+    },
+)
+def harvey_analytics_dashboard(
+    context: dg.AssetExecutionContext,
+    daily_event_summary: pl.LazyFrame,
+    daily_user_engagement: pl.LazyFrame,
+    daily_firm_usage_summary: pl.LazyFrame,
+) -> pl.LazyFrame:
+    return build_dashboard(
+        daily_event_summary, daily_user_engagement, daily_firm_usage_summary, days_of_run(context)
+    )

@@ -1,0 +1,99 @@
+"""How LazyFrames travel between assets: to and from DuckDB tables, and out of the raw store."""
+
+import time
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from harvey_pipeline.raw_store import RAW_TABLES, RawStore
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.warehouse import DayRange, Frames, Warehouse
+
+_PREVIEW_ROWS = 5
+
+
+def table_name(key: dg.AssetKey) -> str:
+    """The table of an asset: `<schema>.<table>`."""
+    return ".".join(key.path)
+
+
+def days_of(context: dg.InputContext | dg.OutputContext) -> DayRange | None:
+    """The days that an input or output covers; None where they lie outside the calendar."""
+    if isinstance(context, dg.InputContext) and not context.asset_partition_keys:
+        return None
+    keys = context.asset_partition_key_range
+    return DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+
+
+class WarehouseIOManager(dg.ConfigurableIOManager):
+    """Assets as DuckDB tables.
+
+    An asset returns a LazyFrame, or LazyFrames in the order of their days, or a mapping of
+    tables to either; all of it is written in one transaction.
+    """
+
+    warehouse: dg.ResourceDependency[Warehouse]
+
+    def handle_output(
+        self, context: dg.OutputContext, obj: Frames | Mapping[str, Frames]
+    ) -> None:
+        name = table_name(context.asset_key)
+        days = days_of(context)
+        outputs = obj if isinstance(obj, Mapping) else {name: obj}
+        started = time.perf_counter()
+        rows = self.warehouse.write(outputs, days)
+        context.add_output_metadata(
+            {
+                "dagster/row_count": rows[name],
+                "seconds": round(time.perf_counter() - started, 3),
+                "preview": dg.MetadataValue.md(self._preview(name, days)),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        name = table_name(context.asset_key)
+        if TABLES[name].day_column is None:
+            return self.warehouse.read(name)
+        days = days_of(context)
+        return TABLES[name].empty() if days is None else self.warehouse.read(name, days)
+
+    def _preview(self, name: str, days: DayRange | None) -> str:
+        table = TABLES[name]
+        last_day = DayRange(days.last, days.last) if days and table.day_column else None
+        rows = self.warehouse.read(name, last_day).head(_PREVIEW_ROWS).collect()
+        return as_markdown(rows)
+
+
+class RawStoreIOManager(dg.ConfigurableIOManager):
+    """Raw assets as lazy scans of the raw store's current files. They write by themselves."""
+
+    raw_store: dg.ResourceDependency[RawStore]
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        raise NotImplementedError("raw assets write through the raw store")
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        name = table_name(context.asset_key)
+        source = next(source for source, table in RAW_TABLES.items() if table == name)
+        days = days_of(context)
+        return TABLES[name].empty() if days is None else self.raw_store.read(source, days)
+
+
+def as_markdown(rows: pl.DataFrame) -> str:
+    """A table in Markdown; bars in values are escaped."""
+    lines = [
+        "| " + " | ".join(rows.columns) + " |",
+        "|" + " --- |" * rows.width,
+    ]
+    for row in rows.iter_rows():
+        cells = ["" if value is None else _cell(value) for value in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:,.2f}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,79 @@
+"""From events to the sums on which everything downstream is built."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from harvey_pipeline.tables import EVENT_TYPES, TABLES
+from harvey_pipeline.transforms.parse import LATE_DAYS
+from harvey_pipeline.transforms.windows import to_hundredths
+
+_WEEK: Final = 7
+
+
+def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per (`date`, `user_id`, `firm_id`): the events of each date, whichever drop has them.
+
+    Args:
+        events: `raw.raw_events` of every drop that may hold events of the dates wanted, already
+            cut to those dates.
+    """
+    assistant, vault, workflow = (pl.col("event_type") == name for name in EVENT_TYPES)
+    score = pl.col("feedback_score")
+    sums = (
+        _first_deliveries(events)
+        .rename({"event_date": "date"})
+        .group_by("date", "user_id", "firm_id")
+        .agg(
+            queries=pl.len().cast(pl.Int64),
+            assistant_queries=assistant.sum().cast(pl.Int64),
+            vault_queries=vault.sum().cast(pl.Int64),
+            workflow_queries=workflow.sum().cast(pl.Int64),
+            documents=pl.col("num_docs").cast(pl.Int64).sum(),
+            feedback_sum=to_hundredths(score).sum() / 100,
+            feedback_count=score.count().cast(pl.Int64),
+            high_feedback=(score >= 4).sum().cast(pl.Int64),
+            low_feedback=(score <= 2).sum().cast(pl.Int64),
+            first_event_at=pl.col("created_at").min(),
+            last_event_at=pl.col("created_at").max(),
+        )
+    )
+    return sums.sort("date", "user_id", "firm_id").select(
+        list(TABLES["core.user_daily_activity"].polars_schema)
+    )
+
+
+def _first_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The events without those whose id an earlier drop delivered for the same date."""
+    return events.join(repeated_deliveries(events), on=["drop_date", "line_number"], how="anti")
+
+
+def repeated_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
+    """(`drop_date`, `line_number`) of events that an earlier drop already delivered for their date.
+
+    Only an event delivered late can repeat one of an earlier drop, so the search starts from the
+    few late ones.
+    """
+    late = events.filter(
+        (pl.col("event_date") < pl.col("drop_date")) & pl.col("event_id").is_not_null()
+    ).select("event_id", "event_date", "drop_date", "line_number")
+    earlier = events.select("event_id", "event_date", earlier_drop="drop_date")
+    return (
+        late.join(earlier, on=["event_id", "event_date"])
+        .filter(pl.col("earlier_drop") < pl.col("drop_date"))
+        .select("drop_date", "line_number")
+        .unique()
+    )
+
+
+def sum_activity_by_week(
+    events: pl.LazyFrame, days: Sequence[date]
+) -> Iterator[pl.LazyFrame]:
+    """`sum_activity` of consecutive days, a week at a time, so that memory does not grow."""
+    for start in range(0, len(days), _WEEK):
+        first, last = days[start], days[min(start + _WEEK, len(days)) - 1]
+        drops = pl.col("drop_date").is_between(first, last + timedelta(days=LATE_DAYS))
+        dated = pl.col("event_date").is_between(first, last)
+        yield sum_activity(events.filter(drops & dated))
