@@ -37,9 +37,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     warehouse: dg.ResourceDependency[Warehouse]
 
-    def handle_output(
-        self, context: dg.OutputContext, obj: Frames | Mapping[str, Frames]
-    ) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Frames | Mapping[str, Frames]) -> None:
         name = table_name(context.asset_key)
         days = days_of(context)
         outputs = obj if isinstance(obj, Mapping) else {name: obj}

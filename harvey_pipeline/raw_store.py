@@ -353,7 +353,9 @@ class _Job:
         with self._open(path) as delivery:
             self.unknown_columns.update(delivery.unknown_columns)
             judged = parse.judge(self.source, delivery.records, delivery.header, rules)
-            rows, findings = pl.collect_all([judged.rows, judged.findings], engine="streaming")
+            rows, findings = _acceptable(
+                *pl.collect_all([judged.sound, judged.found], engine="streaming")
+            )
             described = Parsed(
                 day, self.files.name_of(path), "drop", bytes=size, fingerprint=content
             )
@@ -390,15 +392,15 @@ class _Job:
                 content,
                 size,
                 key,
-                self.root / "bulk" / f"{self.source}-{key}-rows.parquet",
-                self.root / "bulk" / f"{self.source}-{key}-findings.parquet",
+                self.root / "bulk" / f"{self.source}-{key}-sound.parquet",
+                self.root / "bulk" / f"{self.source}-{key}-found.parquet",
             )
-            if not (bulk.rows.exists() and bulk.findings.exists()):
+            if not (bulk.sound.exists() and bulk.found.exists()):
                 with self._open(path) as delivery:
                     self.unknown_columns.update(delivery.unknown_columns)
                     judged = parse.judge(self.source, delivery.records, delivery.header, rules)
-                    _sink(judged.findings, bulk.findings)
-                    _sink(judged.rows, bulk.rows)
+                    _sink(judged.found, bulk.found)
+                    _sink(judged.sound, bulk.sound)
             self._bulk = bulk
         return self._bulk
 
@@ -415,7 +417,7 @@ class _Job:
         created = pl.col("created_at").dt.date()
         for start in range(0, len(missing), _BULK_BLOCK_DAYS):
             block = missing[start : start + _BULK_BLOCK_DAYS]
-            rows, findings = (
+            sound, found = (
                 pl.scan_parquet(path, glob=False)
                 .filter(
                     created.is_between(block[0], block[-1])
@@ -423,7 +425,7 @@ class _Job:
                     else created <= block[-1]
                 )
                 .collect(engine="streaming")
-                for path in (bulk.rows, bulk.findings)
+                for path in (bulk.sound, bulk.found)
             )
             with self._open(self.files.root / bulk.name) as delivery:
                 for day in block:
@@ -431,9 +433,8 @@ class _Job:
                     described = Parsed(
                         day, bulk.name, "bulk", bytes=bulk.size, fingerprint=bulk.fingerprint
                     )
-                    yield self._finish(
-                        described, stems[day], rows.filter(shown), findings.filter(shown), delivery
-                    )
+                    rows, findings = _acceptable(sound.filter(shown), found.filter(shown))
+                    yield self._finish(described, stems[day], rows, findings, delivery)
 
     def undated_quarantine(self) -> Path | None:
         """A file of the bulk export's records whose day cannot be read, if there are any."""
@@ -443,7 +444,7 @@ class _Job:
         path = self.root / "quarantine" / f"{self.source}-{bulk.key}.parquet"
         if not path.exists():
             undated = (
-                pl.scan_parquet(bulk.findings, glob=False)
+                pl.scan_parquet(bulk.found, glob=False)
                 .filter(pl.col("created_at").is_null())
                 .collect()
             )
@@ -490,7 +491,7 @@ class _Job:
         metadata = {_STATISTICS: json.dumps(asdict(parsed), default=str)}
         _write(
             self.root / self._table / f"{stem}.parquet",
-            lambda path: data.write_parquet(path, metadata=metadata),
+            lambda path: data.write_parquet(path, metadata=metadata, compression_level=1),
         )
         return parsed
 
@@ -536,8 +537,8 @@ class _Bulk:
     fingerprint: str
     size: int
     key: str
-    rows: Path
-    findings: Path
+    sound: Path
+    found: Path
 
 
 def bulk_dates(files: SourceFiles, root: Path) -> DayRange | None:
@@ -570,6 +571,12 @@ def bulk_dates(files: SourceFiles, root: Path) -> DayRange | None:
     return None if dates is None else DayRange(*map(date.fromisoformat, dates))
 
 
+def _acceptable(sound: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The acceptable rows, repaired ones among them, and all findings."""
+    repaired = found.filter(pl.col("action") == "repaired").select(sound.columns)
+    return pl.concat([sound, repaired]), found
+
+
 def _with_beaten(findings: pl.DataFrame, beaten: pl.DataFrame, delivery: Delivery) -> pl.DataFrame:
     """Findings, with the rows that lost against one of the same identity among them."""
     if beaten.is_empty():
@@ -583,8 +590,7 @@ def _with_beaten(findings: pl.DataFrame, beaten: pl.DataFrame, delivery: Deliver
         .with_columns(
             action=pl.lit("rejected"),
             reasons=pl.concat_list(
-                pl.col("reason").cast(pl.List(pl.String)),
-                pl.col("reasons").fill_null([]),
+                "reason", pl.col("reasons").fill_null(pl.lit([], dtype=pl.List(pl.String)))
             ),
         )
         .drop("reason")

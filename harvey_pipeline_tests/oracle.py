@@ -17,6 +17,8 @@ from math import fsum
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pyarrow.parquet as pq
+
 TableRow: TypeAlias = dict[str, Any]
 
 SOURCES = ("users", "firms", "events")
@@ -169,10 +171,18 @@ def split_fields(text: str) -> Split:
 
 def read_text(path: Path) -> str:
     """Files are UTF-8, with or without a byte-order mark, perhaps compressed by gzip."""
-    if path.name.endswith(".parquet"):
-        raise NotImplementedError(f"{path}: the oracle reads no Parquet")
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     return content.decode("utf-8-sig")
+
+
+def read_text_parquet(path: Path) -> tuple[list[str], list[Record]]:
+    """A Parquet file of text columns; a record's line number is its row number."""
+    table = pq.read_table(path)
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    return table.column_names, [
+        Record(number, "", ["" if value is None else value for value in row])
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
 def split_records(text: str) -> tuple[list[str], list[Record]]:
@@ -301,7 +311,10 @@ def read_row(source: str, header: list[str], places: dict[str, int], record: Rec
 
 def read_rows(source: str, path: Path) -> list[Row]:
     """The rows of one file; columns match whatever their case, blanks and order."""
-    header, records = split_records(read_text(path))
+    if path.suffix == ".parquet":
+        header, records = read_text_parquet(path)
+    else:
+        header, records = split_records(read_text(path))
     names = [column.strip().lower() for column in header]
     for column in REQUIRED_COLUMNS[source]:
         if names.count(column) != 1:

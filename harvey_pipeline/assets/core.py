@@ -75,7 +75,5 @@ def _take_in(
     kinds=_KINDS,
     ins={"raw_events": table_input("raw.raw_events", DROPS_OF_DAY)},
 )
-def user_daily_activity(
-    context: dg.AssetExecutionContext, raw_events: pl.LazyFrame
-) -> Pieces:
+def user_daily_activity(context: dg.AssetExecutionContext, raw_events: pl.LazyFrame) -> Pieces:
     return Pieces(sum_activity_by_week(raw_events, days_of_run(context)))

@@ -61,9 +61,7 @@ def daily_event_summary(
     kinds=_KINDS,
     ins={
         "daily_event_summary": table_input("marts.daily_event_summary", TWO_WINDOWS),
-        "daily_user_engagement": table_input(
-            "marts.daily_user_engagement", DAY_AND_WINDOW_BEFORE
-        ),
+        "daily_user_engagement": table_input("marts.daily_user_engagement", DAY_AND_WINDOW_BEFORE),
         "daily_firm_usage_summary": table_input("marts.daily_firm_usage_summary"),
     },
 )

@@ -13,16 +13,12 @@ _KINDS = {"csv", "polars", "parquet"}
 
 
 @daily_table("raw.raw_users", kinds=_KINDS, io_manager_key="raw_io")
-def raw_users(
-    context: dg.AssetExecutionContext, raw_store: RawStore
-) -> dg.MaterializeResult[None]:
+def raw_users(context: dg.AssetExecutionContext, raw_store: RawStore) -> dg.MaterializeResult[None]:
     return _ingest(context, raw_store, "users")
 
 
 @daily_table("raw.raw_firms", kinds=_KINDS, io_manager_key="raw_io")
-def raw_firms(
-    context: dg.AssetExecutionContext, raw_store: RawStore
-) -> dg.MaterializeResult[None]:
+def raw_firms(context: dg.AssetExecutionContext, raw_store: RawStore) -> dg.MaterializeResult[None]:
     return _ingest(context, raw_store, "firms")
 
 

@@ -47,7 +47,12 @@ def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def _first_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
     """The events without those whose id an earlier drop delivered for the same date."""
-    return events.join(repeated_deliveries(events), on=["drop_date", "line_number"], how="anti")
+    repeats = repeated_deliveries(events).collect(engine="streaming")
+    if repeats.is_empty():
+        return events
+    is_late = pl.col("event_date") < pl.col("drop_date")
+    late = events.filter(is_late).join(repeats.lazy(), on=["drop_date", "line_number"], how="anti")
+    return pl.concat([events.filter(~is_late), late])
 
 
 def repeated_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -56,21 +61,28 @@ def repeated_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
     Only an event delivered late can repeat one of an earlier drop, so the search starts from the
     few late ones.
     """
-    late = events.filter(
-        (pl.col("event_date") < pl.col("drop_date")) & pl.col("event_id").is_not_null()
-    ).select("event_id", "event_date", "drop_date", "line_number")
-    earlier = events.select("event_id", "event_date", earlier_drop="drop_date")
+    late = (
+        events.filter(
+            (pl.col("event_date") < pl.col("drop_date")) & pl.col("event_id").is_not_null()
+        )
+        .select("event_id", "event_date", "drop_date", "line_number")
+        .collect(engine="streaming")
+    )
+    if late.is_empty():
+        return late.lazy().select("drop_date", "line_number")
+    earlier = events.filter(
+        pl.col("event_date").is_between(late["event_date"].min(), late["event_date"].max())
+    ).select("event_id", "event_date", earlier_drop="drop_date")
     return (
-        late.join(earlier, on=["event_id", "event_date"])
+        late.lazy()
+        .join(earlier, on=["event_id", "event_date"])
         .filter(pl.col("earlier_drop") < pl.col("drop_date"))
         .select("drop_date", "line_number")
         .unique()
     )
 
 
-def sum_activity_by_week(
-    events: pl.LazyFrame, days: Sequence[date]
-) -> Iterator[pl.LazyFrame]:
+def sum_activity_by_week(events: pl.LazyFrame, days: Sequence[date]) -> Iterator[pl.LazyFrame]:
     """`sum_activity` of consecutive days, a week at a time, so that memory does not grow."""
     for start in range(0, len(days), _WEEK):
         first, last = days[start], days[min(start + _WEEK, len(days)) - 1]

@@ -74,7 +74,7 @@ def _summarise_day(pairs: pl.DataFrame, attributes: pl.DataFrame, day: date) -> 
 
 
 def _count_usage(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Sums per firm of its pairs. A pair is one user of the firm, so counting pairs counts users."""
+    """One row per `firm_id`: sums of its pairs. A pair is one user, so pairs count users."""
     day_sums = {
         "total_queries": "queries_today",
         "assistant_queries": "assistant_queries_today",

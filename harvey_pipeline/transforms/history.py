@@ -96,7 +96,8 @@ def take_in_snapshots(
 
     Raises:
         ValueError: If the range ends before it starts; if an observed day lies outside it, is
-            repeated, or has an unknown form; if a key is shown twice on one day.
+            repeated, or has an unknown form; if intervals of a key come to overlap, as they do
+            where a key is shown twice on one day.
     """
     _require_range(observed, first, last)
     in_range = pl.col("day").is_between(first, last)

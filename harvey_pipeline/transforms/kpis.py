@@ -97,6 +97,9 @@ def build_dashboard(
             before. Where a day before has no rows, what is counted against it is 0.
         firms: `marts.daily_firm_usage_summary` of the days asked for.
         days: Days asked for, ascending.
+
+    Raises:
+        ValueError: If `events` has no row of a day asked for.
     """
     table = TABLES["marts.harvey_analytics_dashboard"]
     if not days:
@@ -105,6 +108,9 @@ def build_dashboard(
     summaries = events.filter(_is_dated(first - timedelta(days=_TREND_DAYS - 1), last)).collect(
         engine="streaming"
     )
+    missing = sorted(set(days).difference(summaries["date"]))
+    if missing:
+        raise ValueError(f"daily_event_summary has no row of {', '.join(map(str, missing))}.")
     users = pl.concat(
         _summarise_users(engagement, block[0], block[-1]) for block in _blocks_of_days(days)
     )
@@ -143,7 +149,7 @@ def _blocks_of_days(days: Sequence[date]) -> Iterator[Sequence[date]]:
 
 
 def _summarise_users(engagement: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
-    """One row per `date` from first to last that has rows: users counted and compared."""
+    """One row per `date` from first to last with rows then or 30 days before: users counted."""
     rows = (
         engagement.filter(_is_dated(first, last))
         .select(
@@ -169,7 +175,8 @@ def _summarise_users(engagement: pl.LazyFrame, first: date, last: date) -> pl.Da
         )
         .collect(engine="streaming")
     )
-    return _count_users(rows).join(_compare_tiers(rows, before), on="date", how="left")
+    counts = _count_users(rows)
+    return counts.join(_compare_tiers(rows, before), on="date", how="full", coalesce=True)
 
 
 def _count_users(rows: pl.DataFrame) -> pl.DataFrame:

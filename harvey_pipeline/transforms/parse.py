@@ -216,10 +216,24 @@ def read_decimal(text: pl.Expr) -> pl.Expr:
     return pl.when(value.is_finite()).then(value)
 
 
+def _read_common_scores(text: pl.Series) -> pl.Series:
+    values = text.cast(pl.Int32, strict=False)
+    odd = (text.str.len_bytes() > 1) | (values < 1) | (values > 5)
+    return (values.scatter(odd.arg_true(), None) if odd.any() else values).cast(pl.Float64)
+
+
+def _read_other_scores(text: pl.Series) -> pl.Series:
+    values = text.str.extract(_SCORE, 0).cast(pl.Float64, strict=False)
+    return values.scatter((~values.is_between(1, 5)).arg_true(), None)
+
+
 def read_score(text: pl.Expr) -> pl.Expr:
     """A number from 1 to 5 with at most 2 decimals; null where it is none."""
-    value = pl.when(text.str.contains(_SCORE)).then(text).cast(pl.Float64, strict=False)
-    return pl.when(value.is_between(1, 5)).then(value)
+    return text.map_batches(
+        _adaptively(_read_common_scores, _read_other_scores),
+        return_dtype=pl.Float64,
+        is_elementwise=True,
+    )
 
 
 def _read_common_event_types(text: pl.Series) -> pl.Series:
@@ -241,15 +255,23 @@ def read_event_type(text: pl.Expr) -> pl.Expr:
 
 # --- records -------------------------------------------------------------------------------------
 
-Findings = Mapping[str, pl.Expr]
-
 
 @dataclass(frozen=True)
 class _Reading:
-    """How one source's records become rows: typed columns, and what speaks against a record."""
+    """How one source's records become rows.
+
+    `columns`: the typed columns.
+    `unusable`: findings that can only hold where a typed column is null.
+    `misdated`: findings about a readable `created_at`.
+    """
 
     columns: Mapping[str, pl.Expr]
-    findings: Findings
+    unusable: Mapping[str, pl.Expr]
+    misdated: Mapping[str, pl.Expr]
+
+
+def _missing(code: str, column: str) -> dict[str, pl.Expr]:
+    return {code: pl.col(column).is_null()}
 
 
 def _unusable(
@@ -260,10 +282,14 @@ def _unusable(
     return {f"missing_{what}": missing, f"{fault}_{what}": ~missing & pl.col(value).is_null()}
 
 
+def _from(day: date) -> pl.Expr:
+    return pl.col("created_at") >= pl.lit(day).cast(_MOMENT)
+
+
 def _after_drop(rules: DropRules) -> dict[str, pl.Expr]:
     if rules.drop_date is None:
         return {}
-    return {"created_after_drop": pl.col("created_at").dt.date() > rules.drop_date}
+    return {"created_after_drop": _from(rules.drop_date + timedelta(days=1))}
 
 
 def _read_users(rules: DropRules) -> _Reading:
@@ -273,11 +299,11 @@ def _read_users(rules: DropRules) -> _Reading:
             "created_at": read_timestamp(trimmed("created")),
             "title": trimmed("title"),
         },
-        findings={
-            "missing_id": pl.col("user_id").is_null(),
+        unusable={
+            **_missing("missing_id", "user_id"),
             **_unusable("timestamp", "created", "created_at"),
-            **_after_drop(rules),
         },
+        misdated=_after_drop(rules),
     )
 
 
@@ -290,23 +316,23 @@ def _read_firms(rules: DropRules) -> _Reading:
             # Rounded to millionths of a dollar: 1.001 thousand is 1001 USD, not 1000.9999999999999.
             "arr_usd": (read_decimal(trimmed("arr_in_thousands")) * 1000).round(6),
         },
-        findings={
-            "missing_id": pl.col("firm_id").is_null(),
+        unusable={
+            **_missing("missing_id", "firm_id"),
             **_unusable("timestamp", "created", "created_at"),
-            **_after_drop(rules),
             **_unusable("firm_size", "firm_size", "firm_size"),
             **_unusable("arr", "arr_in_thousands", "arr_usd"),
         },
+        misdated=_after_drop(rules),
     )
 
 
 def _read_events(rules: DropRules) -> _Reading:
-    event_date = pl.col("created_at").dt.date()
-    dated: dict[str, pl.Expr] = {"before_start_date": event_date < rules.start_date}
+    misdated = _after_drop(rules) | {"before_start_date": ~_from(rules.start_date)}
     if rules.drop_date is not None:
-        dated["too_late"] = event_date < rules.drop_date - timedelta(days=LATE_DAYS)
-        if rules.covered_by_bulk:
-            dated["covered_by_bulk"] = event_date.is_in(list(rules.covered_by_bulk))
+        misdated["too_late"] = ~_from(rules.drop_date - timedelta(days=LATE_DAYS))
+    for day in rules.covered_by_bulk:
+        covered = _from(day) & ~_from(day + timedelta(days=1))
+        misdated["covered_by_bulk"] = misdated.get("covered_by_bulk", pl.lit(False)) | covered
     return _Reading(
         columns={
             "event_id": trimmed("event_id"),
@@ -317,18 +343,20 @@ def _read_events(rules: DropRules) -> _Reading:
             "num_docs": read_whole_number(trimmed("num_docs")),
             "feedback_score": read_score(trimmed("feedback_score")),
         },
-        findings={
-            "missing_user_id": pl.col("user_id").is_null(),
-            "missing_firm_id": pl.col("firm_id").is_null(),
+        unusable={
+            **_missing("missing_user_id", "user_id"),
+            **_missing("missing_firm_id", "firm_id"),
             **_unusable("timestamp", "created", "created_at"),
-            **_after_drop(rules),
-            **dated,
             **_unusable("event_type", "event_type", "event_type", "unknown"),
             **_unusable("num_docs", "num_docs", "num_docs"),
             **_unusable("feedback_score", "feedback_score", "feedback_score"),
         },
+        misdated=misdated,
     )
 
+
+_OPTIONAL_VALUES: Final = ("title", "event_id")
+"""Typed columns that may be null without a finding."""
 
 _READERS: Final[Mapping[Source, Callable[[DropRules], _Reading]]] = {
     "users": _read_users,
@@ -339,15 +367,15 @@ _READERS: Final[Mapping[Source, Callable[[DropRules], _Reading]]] = {
 
 @dataclass(frozen=True)
 class Judged:
-    """The records of one delivery, typed and judged.
+    """The records of one delivery, typed, and parted by whether anything speaks against them.
 
-    `rows`: acceptable records: `line_number` and the source's typed columns.
-    `findings`: records that something speaks against, repaired ones included: `line_number`,
-    the typed columns, `action`, `reasons` and `record`.
+    `sound`: records without a finding: `line_number` and the source's typed columns.
+    `found`: the others, repaired ones included: the same columns (all null where the fields
+    cannot be told apart), `action`, `reasons` and `record`.
     """
 
-    rows: pl.LazyFrame
-    findings: pl.LazyFrame
+    sound: pl.LazyFrame
+    found: pl.LazyFrame
 
 
 def judge(
@@ -370,28 +398,42 @@ def judge(
         if text_column(name) not in present
     )
     reading = _READERS[source](rules)
-    whole = ~pl.col("is_ragged")
-    findings = {"wrong_field_count": pl.col("is_ragged")} | {
-        code: reading.findings[code].fill_null(False) & whole
-        for code in sorted(reading.findings, key=REASONS.index)
-    }
-    judged = records.with_columns(**reading.columns).with_columns(
-        finding.alias(_flag(code)) for code, finding in findings.items()
+    needed = [name for name in reading.columns if name not in _OPTIONAL_VALUES]
+    # Most records are sound, and that is cheap to see; which finding applies is worked out only
+    # for the few that are not.
+    is_sound = ~pl.any_horizontal(
+        "is_ragged", *[pl.col(name).is_null() for name in needed], *reading.misdated.values()
     )
-    is_found = pl.any_horizontal([_flag(code) for code in findings])
-    is_rejected = pl.any_horizontal([_flag(code) for code in findings if code not in REPAIRS])
+    typed = records.with_columns(**reading.columns).with_columns(is_sound=is_sound)
     columns = ["line_number", *reading.columns]
     return Judged(
-        rows=judged.filter(~is_rejected).select(columns),
-        findings=judged.filter(is_found).select(
-            "line_number",
-            *[pl.when(whole).then(pl.col(name)).alias(name) for name in reading.columns],
-            action=pl.when(is_rejected).then(pl.lit("rejected")).otherwise(pl.lit("repaired")),
-            reasons=pl.concat_list(
-                [pl.when(_flag(code)).then(pl.lit(code)) for code in findings]
-            ).list.drop_nulls(),
-            record=_as_record(header),
-        ),
+        sound=typed.filter("is_sound").select(columns),
+        found=_name_findings(typed.filter(~pl.col("is_sound")), reading, columns, header),
+    )
+
+
+def _name_findings(
+    typed: pl.LazyFrame,
+    reading: _Reading,
+    columns: Sequence[str],
+    header: Sequence[tuple[str, str]],
+) -> pl.LazyFrame:
+    whole = ~pl.col("is_ragged")
+    found = {**reading.unusable, **reading.misdated}
+    findings = {"wrong_field_count": pl.col("is_ragged")} | {
+        code: found[code].fill_null(False) & whole for code in sorted(found, key=REASONS.index)
+    }
+    is_rejected = pl.any_horizontal([_flag(code) for code in findings if code not in REPAIRS])
+    return typed.with_columns(
+        finding.alias(_flag(code)) for code, finding in findings.items()
+    ).select(
+        "line_number",
+        *[pl.when(whole).then(pl.col(name)).alias(name) for name in columns[1:]],
+        action=pl.when(is_rejected).then(pl.lit("rejected")).otherwise(pl.lit("repaired")),
+        reasons=pl.concat_list(
+            [pl.when(_flag(code)).then(pl.lit(code)) for code in findings]
+        ).list.drop_nulls(),
+        record=_as_record(header),
     )
 
 
@@ -420,15 +462,17 @@ def settle_duplicates(source: Source, rows: pl.DataFrame) -> tuple[pl.DataFrame,
     Returns:
         The rows that stand, and `line_number` and `reason` of the others.
     """
+    key = "event_id" if source == "events" else SNAPSHOT_KEYS[source]
+    identified = rows[key].drop_nulls()
+    if identified.n_unique() == identified.len():
+        return rows, pl.DataFrame(schema={"line_number": pl.Int64, "reason": pl.String})
     if source == "events":
-        repeated = pl.col("event_id").is_not_null() & ~pl.col("event_id").is_first_distinct()
-        marked = rows.sort("line_number").with_columns(is_beaten=repeated)
+        is_beaten = pl.col(key).is_not_null() & ~pl.col(key).is_first_distinct()
+        marked = rows.sort("line_number").with_columns(is_beaten=is_beaten)
         reason = "duplicate_event_id"
     else:
-        key = SNAPSHOT_KEYS[source]
-        marked = rows.sort("created_at", "line_number").with_columns(
-            is_beaten=~pl.col(key).is_last_distinct()
-        )
+        is_beaten = ~pl.col(key).is_last_distinct()
+        marked = rows.sort("created_at", "line_number").with_columns(is_beaten=is_beaten)
         reason = "superseded"
     return (
         marked.filter(~pl.col("is_beaten")).drop("is_beaten").sort("line_number"),
@@ -439,12 +483,14 @@ def settle_duplicates(source: Source, rows: pl.DataFrame) -> tuple[pl.DataFrame,
 def sighted_keys(source: Source, rows: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
     """Keys of a snapshot that only rejected records show: one row per key."""
     key = SNAPSHOT_KEYS[source]
-    return (
+    sighted = (
         findings.filter((pl.col("action") == "rejected") & pl.col(key).is_not_null())
         .select(key)
         .unique(maintain_order=True)
-        .join(rows, on=key, how="anti", maintain_order="left")
     )
+    if sighted.is_empty():
+        return sighted
+    return sighted.join(rows, on=key, how="anti", maintain_order="left")
 
 
 def _flag(code: str) -> str:

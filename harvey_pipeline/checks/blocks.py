@@ -1,0 +1,92 @@
+"""Reading what is checked: whole days at a time, as many as fit into one block of rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+
+from harvey_pipeline.checks.report import Report
+from harvey_pipeline.tables import Table
+from harvey_pipeline.warehouse import DayRange
+
+BLOCK_ROWS: Final = 400_000
+"""Rows held at a time; a single day is never cut."""
+
+_EXAMPLES: Final = 5
+
+
+def blocks_of_days(
+    days: Sequence[date], rows_per_day: Mapping[date, int], block_rows: int = BLOCK_ROWS
+) -> Iterator[DayRange]:
+    """Consecutive ranges that together hold all days, none with more rows than a block may have."""
+    first: date | None = None
+    last: date | None = None
+    held = 0
+    for day in days:
+        rows = rows_per_day.get(day, 0)
+        if first is not None and last is not None and held + rows > block_rows:
+            yield DayRange(first, last)
+            first, held = None, 0
+        first = first or day
+        last = day
+        held += rows
+    if first is not None and last is not None:
+        yield DayRange(first, last)
+
+
+def read_blocks(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    days: Sequence[date],
+    columns: Sequence[str] = (),
+) -> Iterator[pl.DataFrame]:
+    """The rows of some days in blocks of whole days, labels as plain text; at least one frame."""
+    listed = ", ".join(columns) or "*"
+    if table.day_column is None or not days:
+        where = "" if table.day_column is None else " where false"
+        yield connection.sql(f"select {listed} from {table.name}{where}").pl()
+        return
+    rows_per_day = dict(
+        connection.execute(
+            f"select {table.day_column}, count(*) from {table.name} "
+            f"where {within(table.day_column, days)} group by 1"
+        ).fetchall()
+    )
+    for block in blocks_of_days(days, rows_per_day):
+        yield connection.sql(
+            f"select {listed} from {table.name} "
+            f"where {within(table.day_column, (block.first, block.last))}"
+        ).pl()
+
+
+def within(column: str, days: Sequence[date]) -> str:
+    """An SQL condition: the column lies between the first and the last of the days."""
+    if not days:
+        return "false"
+    return f"{column} between date '{days[0]}' and date '{days[-1]}'"
+
+
+def add_failing_rows(
+    report: Report,
+    check: str,
+    connection: duckdb.DuckDBPyConnection,
+    failing: str,
+    parameters: Sequence[Any] = (),
+) -> None:
+    """Report the rows of an SQL query, whose first column is the day, as a check's findings.
+
+    However many they are, only their number by day and a few of them are fetched.
+    """
+    day = connection.sql(f"select * from ({failing}) limit 0", params=list(parameters)).columns[0]
+    counts: dict[date | None, int] = dict(
+        connection.execute(
+            f'select "{day}", count(*) from ({failing}) group by 1', list(parameters)
+        ).fetchall()
+    )
+    limit = _EXAMPLES if counts else 0
+    examples = connection.sql(
+        f"select * from ({failing}) order by all limit {limit}", params=list(parameters)
+    ).pl()
+    report.add(check, examples, counts=counts)

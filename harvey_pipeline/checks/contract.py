@@ -1,0 +1,145 @@
+"""Contract checks: a table against its schema in `tables.py`, one named check per kind of rule."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import cache
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from harvey_pipeline.checks.blocks import read_blocks
+from harvey_pipeline.checks.report import Check, Report, TableChecks
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import TABLES, Table
+from harvey_pipeline.warehouse import Warehouse
+
+KEY: Final = "key_is_unique"
+REQUIRED: Final = "required_columns_present"
+BOUNDS: Final = "values_within_bounds"
+
+_PRIMARY_KEY_RULE: Final = "primary_key"
+_COLUMN_RULE: Final = "|"
+"""Stands between column and kind in the name of a rule about one column."""
+
+
+class Contract:
+    """A table's schema as checks, evaluated in one pass over a frame."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        # dataframely has no public list of a schema's rules, and its own evaluation of a key
+        # costs several times that of all other rules together.
+        rules = table.schema._validation_rules(with_cast=False)
+        self._rules: Mapping[str, pl.Expr] = {
+            name: rule.expr for name, rule in rules.items() if name != _PRIMARY_KEY_RULE
+        }
+        self._labels = {
+            name: dtype
+            for name, dtype in table.polars_schema.items()
+            if isinstance(dtype, pl.Enum)
+        }
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks that the schema asks for, all of them blocking errors."""
+        names = dict.fromkeys((KEY, REQUIRED, *map(_check_of_rule, self._rules)))
+        if self._labels:
+            names[BOUNDS] = None
+        return tuple(Check(name, self._describe(name), is_blocking=True) for name in names)
+
+    def _describe(self, name: str) -> str:
+        if name == KEY:
+            return f"One row per {', '.join(self.table.key)}."
+        if name == REQUIRED:
+            return "No null in a column that may have none."
+        if name == BOUNDS:
+            return "Numbers within their bounds, labels from their known set."
+        return f"{name.replace('_', ' ').capitalize()}, in every row."
+
+    def judge(self, frame: pl.DataFrame, report: Report) -> None:
+        """Report what breaks the contract in whole days of the table.
+
+        Labels may be plain text: one outside the known set counts as out of bounds, and no other
+        rule is applied to its row.
+        """
+        report.add(KEY, self._shown(repeated_rows(frame, self.table.key)))
+        typed = frame.with_columns(
+            pl.col(name).cast(dtype, strict=False) for name, dtype in self._labels.items()
+        )
+        strays = [
+            self._shown(frame.filter(is_stray), name, "not in the known set")
+            for name in self._labels
+            if (is_stray := frame[name].is_not_null() & typed[name].is_null()).any()
+        ]
+        if strays:
+            known = pl.all_horizontal(
+                frame[name].is_null() | typed[name].is_not_null() for name in self._labels
+            )
+            typed = typed.filter(known)
+        failures: dict[str, list[pl.DataFrame]] = {check.name: [] for check in self.checks}
+        failures[BOUNDS] = strays
+        counts = typed.lazy().select((~rule).sum().alias(name) for name, rule in self._rules.items())
+        for name, count in counts.collect().row(0, named=True).items():
+            if count:
+                rows = typed.filter(~self._rules[name])
+                column, _, kind = name.rpartition(_COLUMN_RULE)
+                failures[_check_of_rule(name)].append(self._shown(rows, column, kind))
+        nothing = self._shown(frame.clear())
+        for check in self.checks:
+            if check.name != KEY:
+                report.add(check.name, pl.concat(failures[check.name] or [nothing], how="diagonal"))
+
+    def _shown(self, rows: pl.DataFrame, column: str = "", finding: str = "") -> pl.DataFrame:
+        """Failing rows as they are reported: day and key first, then what is wrong."""
+        day = self.table.day_column or self.table.key[-1]
+        columns = dict.fromkeys((day, *self.table.key))
+        if not column:
+            return rows.select(columns)
+        return rows.select(
+            *columns, column=pl.lit(column), value=pl.col(column).cast(pl.String),
+            finding=pl.lit(finding),
+        )
+
+
+def repeated_rows(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """The rows that share their key with another one.
+
+    As many hashes as rows prove that there are none; only otherwise are the keys compared.
+    """
+    hashes = frame.select(pl.struct(key).hash().n_unique()).item()
+    if hashes == frame.height:
+        return frame.clear()
+    return frame.filter(pl.struct(key).is_duplicated()).sort(key)
+
+
+def _check_of_rule(name: str) -> str:
+    column, _, kind = name.rpartition(_COLUMN_RULE)
+    if not column:
+        return name
+    return REQUIRED if kind == "nullability" else BOUNDS
+
+
+@cache
+def contract_of(name: str) -> Contract:
+    """The contract of a table."""
+    return Contract(TABLES[name])
+
+
+def contract_only(name: str) -> TableChecks:
+    """Checks of a table of which nothing but its schema is to be checked."""
+    contract = contract_of(name)
+
+    def evaluate(
+        warehouse: Warehouse,
+        raw_store: RawStore,  # noqa: ARG001  (every evaluation is called alike)
+        days: Sequence[date],
+    ) -> Iterator[dg.AssetCheckResult]:
+        report = Report(name, contract.checks, days)
+        with warehouse.connect() as connection:
+            warehouse.prepare(connection, [name])
+            for frame in read_blocks(connection, contract.table, days):
+                contract.judge(frame, report)
+        yield from report.results()
+
+    return TableChecks(name, contract.checks, evaluate)

@@ -1,0 +1,57 @@
+"""Evaluations as Dagster's asset checks: one step for all checks of a table."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+import dagster as dg
+
+from harvey_pipeline.checks.report import TableChecks, without_unwritten_days
+from harvey_pipeline.partitions import days_of_tags
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.warehouse import DayRange, Warehouse
+
+
+def declare_checks(checks: TableChecks) -> dg.AssetChecksDefinition:
+    """The asset checks of a table, without partitions and without the asset as an input.
+
+    They read the days of the run that they are part of from the tables themselves: a partitioned
+    check is recorded for no day in a run over a range, and an input would load every day.
+    """
+    key = dg.AssetKey(checks.table.split("."))
+
+    @dg.multi_asset_check(
+        name=f"{checks.table.replace('.', '__')}_checks",
+        specs=[
+            dg.AssetCheckSpec(
+                check.name, asset=key, blocking=check.is_blocking, description=check.description
+            )
+            for check in checks.checks
+        ],
+    )
+    def table_checks(
+        context: dg.AssetCheckExecutionContext, warehouse: Warehouse, raw_store: RawStore
+    ) -> Iterable[dg.AssetCheckResult]:
+        days = days_of_tags(dict(context.run.tags))
+        yield from evaluate_days(checks, warehouse, raw_store, days)
+
+    return table_checks
+
+
+def evaluate_days(
+    checks: TableChecks, warehouse: Warehouse, raw_store: RawStore, days: DayRange | None
+) -> Iterable[dg.AssetCheckResult]:
+    """Evaluate a table's checks for the days of a run, or for all its days where a run has none.
+
+    A day that was never run fails every check: nothing about it has been looked at.
+    """
+    written = warehouse.days_written(checks.table)
+    asked = sorted(written) if days is None else _each_day(days)
+    unwritten = [day for day in asked if day not in written]
+    for result in checks.evaluate(warehouse, raw_store, asked):
+        yield without_unwritten_days(result, unwritten, is_empty=not asked)
+
+
+def _each_day(days: DayRange) -> Sequence[date]:
+    return [
+        days.first + timedelta(days=offset) for offset in range((days.last - days.first).days + 1)
+    ]
