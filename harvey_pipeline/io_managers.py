@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from harvey_pipeline.publishing import publish
 from harvey_pipeline.raw_store import RAW_TABLES, RawStore
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.warehouse import DayRange, Frames, Warehouse
@@ -57,6 +58,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             return self.warehouse.read(name)
         days = days_of(context)
         return TABLES[name].empty() if days is None else self.warehouse.read(name, days)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """After a run, whatever came of it, readers get what it committed."""
+        publish(self.warehouse)
 
     def _preview(self, name: str, days: DayRange | None) -> str:
         table = TABLES[name]

@@ -119,7 +119,7 @@ class Record:
 
     line_number: int
     text: str
-    fields: list[str] | None
+    fields: Sequence[str | None] | None
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def read_text_parquet(path: Path) -> tuple[list[str], list[Record]]:
     table = pq.read_table(path)
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     return table.column_names, [
-        Record(number, "", ["" if value is None else value for value in row])
+        Record(number, "", list(row))
         for number, row in enumerate(rows, start=1)
     ]
 
@@ -269,7 +269,7 @@ def read_row(source: str, header: list[str], places: dict[str, int], record: Rec
         by_header = dict(zip(header, raw_fields, strict=True))
         return json.dumps(by_header, ensure_ascii=False, separators=(",", ":"))
 
-    fields = {column: raw_fields[place].strip() for column, place in places.items()}
+    fields = {column: (raw_fields[place] or "").strip() for column, place in places.items()}
     before: list[str] = []
     after: list[str] = []
     repairs: list[str] = []

@@ -35,9 +35,7 @@ class Contract:
             name: rule.expr for name, rule in rules.items() if name != _PRIMARY_KEY_RULE
         }
         self._labels = {
-            name: dtype
-            for name, dtype in table.polars_schema.items()
-            if isinstance(dtype, pl.Enum)
+            name: dtype for name, dtype in table.polars_schema.items() if isinstance(dtype, pl.Enum)
         }
 
     @property
@@ -79,7 +77,9 @@ class Contract:
             typed = typed.filter(known)
         failures: dict[str, list[pl.DataFrame]] = {check.name: [] for check in self.checks}
         failures[BOUNDS] = strays
-        counts = typed.lazy().select((~rule).sum().alias(name) for name, rule in self._rules.items())
+        counts = typed.lazy().select(
+            (~rule).sum().alias(name) for name, rule in self._rules.items()
+        )
         for name, count in counts.collect().row(0, named=True).items():
             if count:
                 rows = typed.filter(~self._rules[name])
@@ -93,11 +93,13 @@ class Contract:
     def _shown(self, rows: pl.DataFrame, column: str = "", finding: str = "") -> pl.DataFrame:
         """Failing rows as they are reported: day and key first, then what is wrong."""
         day = self.table.day_column or self.table.key[-1]
-        columns = dict.fromkeys((day, *self.table.key))
+        columns = list(dict.fromkeys((day, *self.table.key)))
         if not column:
             return rows.select(columns)
         return rows.select(
-            *columns, column=pl.lit(column), value=pl.col(column).cast(pl.String),
+            *columns,
+            column=pl.lit(column),
+            value=pl.col(column).cast(pl.String),
             finding=pl.lit(finding),
         )
 

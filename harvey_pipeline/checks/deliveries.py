@@ -77,7 +77,8 @@ _FEEDBACK_DELIVERED: Final = Check(
     WARN,
 )
 _FEW_REJECTED: Final = Check(
-    "few_rows_are_rejected", "Rejected rows, for whatever reason, stay below 2 % of those read.",
+    "few_rows_are_rejected",
+    "Rejected rows, for whatever reason, stay below 2 % of those read.",
     WARN,
 )
 _TIMESTAMPS_PLAUSIBLE: Final = Check(
@@ -302,9 +303,7 @@ def _judge_arrival(ledger: pl.DataFrame, report: Report) -> None:
     report.add(_ARRIVED.name, pl.DataFrame({"drop_date": missing}, schema={"drop_date": pl.Date}))
 
 
-def _judge_volume(
-    connection: duckdb.DuckDBPyConnection, source: Source, report: Report
-) -> None:
+def _judge_volume(connection: duckdb.DuckDBPyConnection, source: Source, report: Report) -> None:
     """Compare each day's rows with the same weekdays before it, as far as the ledger knows them."""
     rows_read: dict[date, int] = dict(
         connection.execute(
@@ -334,9 +333,7 @@ def _judge_volume(
 
 def _judge_titles(rows: pl.DataFrame, report: Report, raw_store: RawStore) -> None:  # noqa: ARG001
     is_known = pl.col("title").is_in(TITLES).fill_null(False)
-    report.add(
-        _KNOWN_TITLES.name, rows.filter(~is_known).select("drop_date", "user_id", "title")
-    )
+    report.add(_KNOWN_TITLES.name, rows.filter(~is_known).select("drop_date", "user_id", "title"))
 
 
 def _judge_events(rows: pl.DataFrame, report: Report, raw_store: RawStore) -> None:
@@ -388,12 +385,12 @@ def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
 
     Moment and user alone tell nearly all events apart; only the others are compared as a whole.
     """
-    moment_and_user = pl.col("created_at").hash() ^ pl.col("user_id").hash(1)
-    if rows.select(moment_and_user.n_unique()).item() == rows.height:
-        return rows.clear()
+    hashes = rows.select(pl.col("created_at").hash() ^ pl.col("user_id").hash(1)).to_series()
+    ordered = hashes.sort()
+    shared = ordered.filter(ordered == ordered.shift(1)).unique()
     columns = ["created_at", "user_id", "firm_id", "event_type", "num_docs", "feedback_score"]
     return (
-        rows.filter(moment_and_user.is_duplicated())
+        rows.filter(hashes.is_in(shared))
         .sort("drop_date", "line_number")
         .filter(~pl.struct(columns).is_first_distinct())
     )

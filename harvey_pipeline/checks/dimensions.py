@@ -43,7 +43,8 @@ def checks_of(table: str, dimension: Dimension) -> tuple[Check, ...]:
 def _one_current(dimension: Dimension) -> Check:
     entity = dimension.key.removesuffix("_id")
     return Check(
-        f"one_current_version_per_{entity}", "At most one version of a key is open.",
+        f"one_current_version_per_{entity}",
+        "At most one version of a key is open.",
         is_blocking=True,
     )
 

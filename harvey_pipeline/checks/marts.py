@@ -175,14 +175,14 @@ def evaluate_firms(
             "sum(vault_queries)::bigint as vault_queries, "
             "sum(workflow_queries)::bigint as workflow_queries, "
             "sum(total_documents_processed)::bigint as documents, "
-            "sum(active_users)::bigint as active_pairs, "
+            "sum(active_users)::bigint as active_users, "
             "sum(total_queries_30d)::bigint as total_queries_30d "
             f"from {_FIRMS} where {within('date', days)} group by date"
         ).pl()
         figures = ["date", *(name for name in found.columns if name != "date")]
         expected = (
             with_every_day(sum_activity(connection, days), days)
-            .join(with_every_day(count_active(connection, days), days), on="date")
+            .join(with_every_day(_count_pairs(connection, days), days), on="date")
             .join(
                 window_sums(connection, days, WINDOW_DAYS, "queries as total_queries_30d"),
                 on="date",
@@ -197,6 +197,15 @@ def evaluate_firms(
         _WINDOW.name, days_not_run(warehouse, raw_store, days, {_ACTIVITY: range(WINDOW_DAYS)})
     )
     yield from report.results()
+
+
+def _count_pairs(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
+    """One row per `date` with activity: `active_users`, each counted once for each of its firms."""
+    pairs: pl.DataFrame = connection.sql(
+        f"select date, count(*) as active_users from {_ACTIVITY} "
+        f"where {within('date', days)} group by date"
+    ).pl()
+    return pairs
 
 
 def _judge_references(

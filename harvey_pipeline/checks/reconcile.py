@@ -54,7 +54,7 @@ def window_sums(
     figures = [part.strip().split(" as ") for part in sums.split(",")]
     daily = ", ".join(f"sum({column}) as {name}" for column, name in figures)
     totals = ", ".join(f"coalesce(sum(daily.{name}), 0)::bigint as {name}" for _, name in figures)
-    return connection.sql(
+    totals_by_day: pl.DataFrame = connection.sql(
         f"with daily as (select date, {daily} from core.user_daily_activity "
         f"where date between date '{days[0]}' - {window_days - 1} and date '{days[-1]}' "
         "group by date), "
@@ -63,3 +63,4 @@ def window_sums(
         f"select ends.date, {totals} from ends left join daily "
         f"on daily.date between ends.date - {window_days - 1} and ends.date group by all"
     ).pl()
+    return totals_by_day

@@ -63,14 +63,13 @@ def evaluate_activity(
     yield from report.results()
 
 
-def sum_activity(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[date]
-) -> pl.DataFrame:
+def sum_activity(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
     """One row per `date` with activity: its sums."""
     figures = ", ".join(f"sum({sql})::bigint as {name}" for name, sql in _FIGURES.items())
-    return connection.sql(
+    sums: pl.DataFrame = connection.sql(
         f"select date, {figures} from {_ACTIVITY} where {within('date', days)} group by date"
     ).pl()
+    return sums
 
 
 def _sum_events(raw_store: RawStore, days: Sequence[date]) -> pl.DataFrame:
@@ -85,9 +84,7 @@ def _sum_events(raw_store: RawStore, days: Sequence[date]) -> pl.DataFrame:
     late_with_id = (pl.col("event_date") < pl.col("drop_date")) & pl.col("event_id").is_not_null()
     if not events.select(late_with_id.any()).collect(engine="streaming").item():
         return sums
-    repeats = events.join(
-        repeated_deliveries(events), on=["drop_date", "line_number"], how="semi"
-    )
+    repeats = events.join(repeated_deliveries(events), on=["drop_date", "line_number"], how="semi")
     more = _sums_by_day(repeats).with_columns(-pl.exclude("date"))
     return pl.concat([sums, more]).group_by("date").agg(pl.all().sum())
 
@@ -114,7 +111,9 @@ def _sums_by_day(events: pl.LazyFrame) -> pl.DataFrame:
 
 
 def evaluate_event_summary(
-    warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]
+    warehouse: Warehouse,
+    raw_store: RawStore,  # noqa: ARG001  (every evaluation is called alike)
+    days: Sequence[date],
 ) -> Iterator[dg.AssetCheckResult]:
     """Evaluate the checks of `marts.daily_event_summary`."""
     report = Report(_SUMMARY, SUMMARY_CHECKS, days)
@@ -123,8 +122,8 @@ def evaluate_event_summary(
         for rows in read_blocks(connection, TABLES[_SUMMARY], days):
             contract_of(_SUMMARY).judge(rows, report)
         found = connection.sql(
-            "select * replace (round(avg_feedback_score * scored_events * 100)::bigint "
-            f"as avg_feedback_score) from {_SUMMARY} where {within('date', days)}"
+            "select * replace (try_cast(round(avg_feedback_score * scored_events * 100) as "
+            f"bigint) as avg_feedback_score) from {_SUMMARY} where {within('date', days)}"
         ).pl()
         covered = connection.sql(
             "select drop_date as date, is_observed as is_covered from raw.drops "
@@ -156,13 +155,12 @@ def evaluate_event_summary(
 
 
 def count_active(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
-    """One row per `date` with activity: `active_users`, `active_firms` and `active_pairs`."""
+    """One row per `date` with activity: `active_users` and `active_firms`."""
     columns = ("date", "user_id", "firm_id")
     return pl.concat(
         rows.group_by("date").agg(
             active_users=pl.col("user_id").n_unique().cast(pl.Int64),
             active_firms=pl.col("firm_id").n_unique().cast(pl.Int64),
-            active_pairs=pl.len().cast(pl.Int64),
         )
         for rows in read_blocks(connection, TABLES[_ACTIVITY], days, columns)
     )

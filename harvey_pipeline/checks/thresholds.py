@@ -59,20 +59,22 @@ def _pattern(label: str) -> pl.Expr:
     assistant, vault, workflow = (
         pl.col(f"{kind}_queries") for kind in ("assistant", "vault", "workflow")
     )
-    most = pl.max_horizontal(assistant, vault, workflow)
-    leads = [kind == most for kind in (assistant, vault, workflow)]
-    leaders = pl.sum_horizontal(lead.cast(pl.Int8) for lead in leads)
-    alone = pl.sum_horizontal(lead.cast(pl.Int8) * place for place, lead in enumerate(leads))
     places = {name: place for place, name in enumerate(USAGE_PATTERNS)}
-    return _place(label).eq_missing(
-        pl.when(most == 0)
+    none_ahead = (assistant == vault) & (vault == workflow)
+    expected = (
+        pl.when(none_ahead & (assistant == 0))
         .then(places["No Usage"])
-        .when(leaders == 1)
-        .then(alone)
-        .when(leaders == 3)
+        .when(none_ahead)
         .then(places["Balanced Usage"])
+        .when(assistant > pl.max_horizontal(vault, workflow))
+        .then(places["Assistant-Focused"])
+        .when(vault > pl.max_horizontal(assistant, workflow))
+        .then(places["Vault-Focused"])
+        .when(workflow > pl.max_horizontal(assistant, vault))
+        .then(places["Workflow-Focused"])
         .otherwise(places["Mixed Usage"])
     )
+    return _place(label).eq_missing(expected.cast(pl.Int8))
 
 
 def _health() -> pl.Expr:

@@ -26,8 +26,9 @@ def score_engagement(
         days: Consecutive days, ascending.
     """
     versions = dim_user.collect()
-    for day, pairs in trailing_windows(activity, days):
-        yield _score_day(day, _by_user(pairs), attributes_as_of(USERS, versions, day))
+    for window in trailing_windows(activity, days):
+        attributes = attributes_as_of(USERS, versions, window.day)
+        yield _score_day(window.day, _by_user(window.pairs), attributes)
 
 
 def _by_user(pairs: pl.DataFrame) -> pl.LazyFrame:

@@ -22,8 +22,9 @@ from harvey_pipeline.transforms.scoring import (
     ratio,
     usage_pattern,
 )
-from harvey_pipeline.transforms.windows import trailing_windows
+from harvey_pipeline.transforms.windows import Window, trailing_windows
 
+_WINDOW_SUMS: Final = ("queries", "feedback_hundredths", "feedback_count")
 _COLUMNS: Final = list(TABLES["marts.daily_firm_usage_summary"].polars_schema)
 
 
@@ -44,18 +45,18 @@ def summarise_firms(
     """
     # One row per firm and version: few enough to hold.
     versions = dim_firms.collect(engine="streaming")
-    for day, pairs in trailing_windows(activity, days):
-        yield _summarise_day(pairs, attributes_as_of(FIRMS, versions, day), day).lazy()
+    for window in trailing_windows(activity, days, _WINDOW_SUMS):
+        yield _summarise_day(window, attributes_as_of(FIRMS, versions, window.day)).lazy()
 
 
-def _summarise_day(pairs: pl.DataFrame, attributes: pl.DataFrame, day: date) -> pl.DataFrame:
+def _summarise_day(window: Window, attributes: pl.DataFrame) -> pl.DataFrame:
     """One row per `firm_id` of the day, from the window of its (user, firm) pairs."""
-    counts = _count_usage(pairs)
+    counts = _count_usage(window)
     return (
         attributes.join(counts, on="firm_id", how="full", coalesce=True)
         .filter(pl.col("is_valid") | pl.col("active_users_30d").is_not_null())
         .with_columns(pl.col(name).fill_null(0) for name in counts.columns if name != "firm_id")
-        .with_columns(_day_figures(day))
+        .with_columns(_day_figures(window.day))
         .with_columns(_window_figures())
         .with_columns(
             adoption_level=adoption_level(pl.col("adoption_rate_30d")),
@@ -73,32 +74,25 @@ def _summarise_day(pairs: pl.DataFrame, attributes: pl.DataFrame, day: date) -> 
     )
 
 
-def _count_usage(pairs: pl.DataFrame) -> pl.DataFrame:
+def _count_usage(window: Window) -> pl.DataFrame:
     """One row per `firm_id`: sums of its pairs. A pair is one user, so pairs count users."""
-    day_sums = {
-        "total_queries": "queries_today",
-        "assistant_queries": "assistant_queries_today",
-        "vault_queries": "vault_queries_today",
-        "workflow_queries": "workflow_queries_today",
-        "total_documents_processed": "documents_today",
-        "scored_events": "feedback_count_today",
-        "score_hundredths": "feedback_hundredths_today",
-    }
-    window_sums = {
-        "total_queries_30d": "queries",
-        "scored_events_30d": "feedback_count",
-        "score_hundredths_30d": "feedback_hundredths",
-    }
-    return (
-        pairs.lazy()
-        .group_by("firm_id")
-        .agg(
-            (pl.col("queries_today") > 0).sum().cast(pl.Int64).alias("active_users"),
-            pl.len().cast(pl.Int64).alias("active_users_30d"),
-            *(pl.col(source).sum().alias(name) for name, source in day_sums.items()),
-            *(pl.col(source).sum().alias(name) for name, source in window_sums.items()),
-        )
-        .collect(engine="streaming")
+    of_window = window.pairs.group_by("firm_id").agg(
+        active_users_30d=pl.len().cast(pl.Int64),
+        total_queries_30d=pl.col("queries").sum(),
+        scored_events_30d=pl.col("feedback_count").sum(),
+        score_hundredths_30d=pl.col("feedback_hundredths").sum(),
+    )
+    of_day = window.today.group_by("firm_id").agg(
+        pl.col("assistant_queries", "vault_queries", "workflow_queries").sum(),
+        active_users=pl.len().cast(pl.Int64),
+        total_queries=pl.col("queries").sum(),
+        total_documents_processed=pl.col("documents").sum(),
+        scored_events=pl.col("feedback_count").sum(),
+        score_hundredths=pl.col("feedback_hundredths").sum(),
+    )
+    # A firm active on the day is active in the window.
+    return of_window.join(of_day, on="firm_id", how="left").with_columns(
+        pl.exclude("firm_id").fill_null(0)
     )
 
 

@@ -173,6 +173,12 @@ def test_departure_closes_the_version_the_day_before() -> None:
     assert spans(state) == [("ann", "Partner", CREATED, 3), ("bob", "Partner", CREATED, None)]
 
 
+def test_version_never_continues_that_of_another_key() -> None:
+    state = run_all({1: drops(ann="Partner"), 2: drops(bob="Partner")})
+    assert spans(state) == [("ann", "Partner", CREATED, 1), ("bob", "Partner", 2, None)]
+    assert state.intervals["user_id"].to_list() == ["ann", "bob"]
+
+
 def test_snapshot_without_any_row_departs_everyone() -> None:
     assert spans(run_all({1: drops(ann="Partner"), 2: drops()})) == [("ann", "Partner", CREATED, 1)]
 

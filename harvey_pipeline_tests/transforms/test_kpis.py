@@ -474,17 +474,18 @@ def test_means_of_users_weigh_every_active_user_alike_and_no_inactive_one() -> N
 
 
 def test_means_add_up_exactly_before_they_are_rounded() -> None:
-    averages = [1 + place / 331 for place in range(1000)]
-    users = [active_user(f"u{place}", feedback=value) for place, value in enumerate(averages)]
+    ratios = [9 / 9, 10 / 9, 13 / 9, 18 / 9, 25 / 9]
+    users = [active_user(f"u{place}", feedback=ratio) for place, ratio in enumerate(ratios)]
     firms = [
-        firm(f"f{place}", active_users=1, feedback=value, adoption=value / 7)
-        for place, value in enumerate(averages)
+        firm(f"f{place}", active_users=1, feedback=ratio, adoption=ratio)
+        for place, ratio in enumerate(ratios)
     ]
     row = only_row(dashboard(users, firms=firms))
 
-    assert row["avg_user_feedback"] == fsum(averages) / 1000
-    assert row["avg_firm_feedback"] == fsum(averages) / 1000
-    assert row["avg_firm_adoption_rate"] == fsum(value / 7 for value in averages) / 1000
+    assert sum(ratios) != fsum(ratios)
+    assert row["avg_user_feedback"] == fsum(ratios) / 5
+    assert row["avg_firm_feedback"] == fsum(ratios) / 5
+    assert row["avg_firm_adoption_rate"] == fsum(ratios) / 5
 
 
 def test_means_of_firms_leave_out_firms_that_are_inactive_on_the_day() -> None:
