@@ -65,7 +65,10 @@ def _evaluate_dimension(
     key, created = pl.col(dimension.key), pl.col(dimension.created_date)
     start, end = pl.col("effective_start_date"), pl.col("effective_end_date")
     shown = ["effective_start_date", dimension.key, "effective_end_date", "is_current"]
-    ordered = versions.sort(dimension.key, "effective_start_date", "effective_end_date")
+    # Most keys have one version, and nothing to compare it with.
+    ordered = versions.filter(key.is_duplicated()).sort(
+        dimension.key, "effective_start_date", "effective_end_date"
+    )
     is_next = key == key.shift(1)
     latest_end_before = end.shift(1).cum_max().over(dimension.key)
     touching = is_next & (start == end.shift(1) + pl.duration(days=1))

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.tables import EVENT_TYPES, TABLES
+from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.transforms.windows import to_hundredths
 
@@ -71,7 +72,7 @@ def repeated_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
     if late.is_empty():
         return late.lazy().select("drop_date", "line_number")
     earlier = events.filter(
-        pl.col("event_date").is_between(late["event_date"].min(), late["event_date"].max())
+        is_dated(late["event_date"].min(), late["event_date"].max(), "event_date")
     ).select("event_id", "event_date", earlier_drop="drop_date")
     return (
         late.lazy()
@@ -84,8 +85,7 @@ def repeated_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def sum_activity_by_week(events: pl.LazyFrame, days: Sequence[date]) -> Iterator[pl.LazyFrame]:
     """`sum_activity` of consecutive days, a week at a time, so that memory does not grow."""
-    for start in range(0, len(days), _WEEK):
-        first, last = days[start], days[min(start + _WEEK, len(days)) - 1]
-        drops = pl.col("drop_date").is_between(first, last + timedelta(days=LATE_DAYS))
-        dated = pl.col("event_date").is_between(first, last)
-        yield sum_activity(events.filter(drops & dated))
+    for week in blocks_of_days(days, _WEEK):
+        first, last = week[0], week[-1]
+        drops = is_dated(first, last + timedelta(days=LATE_DAYS), "drop_date")
+        yield sum_activity(events.filter(drops & is_dated(first, last, "event_date")))

@@ -85,8 +85,8 @@ def take_in_snapshots(
         dimension: Whose history it is.
         intervals: One row per (key, `first_day`), as the last call returned it.
         snapshots: One row per observed day, as the last call returned it.
-        shown: At most one row per (`day`, key): the attributes and `is_sighting`; attributes are
-            null in a sighting. Rows of days that are not in `observed` are left out.
+        shown: At most one row per (`day`, key): the attributes and `is_sighting`; what a sighting
+            says of attributes is not kept. Rows of days that are not in `observed` are left out.
         observed: One row per observed day of the range: `day` and `form`.
         first: First day of the range.
         last: Last day of the range, inclusive.
@@ -112,7 +112,12 @@ def take_in_snapshots(
     for block in blocks:
         rows = (
             _shown_on(shown, block)
-            .select("day", dimension.key, *dimension.showing)
+            .select(
+                "day",
+                dimension.key,
+                "is_sighting",
+                *(pl.when(~pl.col("is_sighting")).then(name) for name in dimension.attributes),
+            )
             .collect(engine="streaming")
         )
         runs = _find_runs(dimension, rows, days)

@@ -19,6 +19,7 @@ from harvey_pipeline.tables import (
     USAGE_VOLUME_CATEGORIES,
     WINDOW_DAYS,
 )
+from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 from harvey_pipeline.transforms.scoring import average_score, lower_bounds, percent, ratio
 from harvey_pipeline.transforms.windows import to_hundredths
 
@@ -55,7 +56,7 @@ def summarise_events(
     )
     hundredths, scored = pl.col("score_hundredths"), pl.col("scored_events")
     sums = (
-        activity.filter(_is_dated(days[0], days[-1]))
+        activity.filter(is_dated(days[0], days[-1]))
         .group_by("date")
         .agg(
             total_events=pl.col("queries").sum(),
@@ -105,14 +106,14 @@ def build_dashboard(
     if not days:
         return table.empty()
     first, last = days[0], days[-1]
-    summaries = events.filter(_is_dated(first - timedelta(days=_TREND_DAYS - 1), last)).collect(
+    summaries = events.filter(is_dated(first - timedelta(days=_TREND_DAYS - 1), last)).collect(
         engine="streaming"
     )
     missing = sorted(set(days).difference(summaries["date"]))
     if missing:
         raise ValueError(f"daily_event_summary has no row of {', '.join(map(str, missing))}.")
     users = pl.concat(
-        _summarise_users(engagement, block[0], block[-1]) for block in _blocks_of_days(days)
+        _summarise_users(engagement, block[0], block[-1]) for block in blocks_of_days(days, _BLOCK_DAYS)
     )
     calendar = pl.DataFrame({"date": days, "has_trend": _have_trend(summaries, days)})
     return (
@@ -135,23 +136,10 @@ def build_dashboard(
     )
 
 
-def _is_dated(first: date, last: date) -> pl.Expr:
-    """Rows of the days from first to last; DuckDB's scans skip data by comparisons like these.
-
-    They do not by `is_between`, and then read the whole table.
-    """
-    return (pl.col("date") >= first) & (pl.col("date") <= last)
-
-
-def _blocks_of_days(days: Sequence[date]) -> Iterator[Sequence[date]]:
-    for start in range(0, len(days), _BLOCK_DAYS):
-        yield days[start : start + _BLOCK_DAYS]
-
-
 def _summarise_users(engagement: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
     """One row per `date` from first to last with rows then or 30 days before: users counted."""
     rows = (
-        engagement.filter(_is_dated(first, last))
+        engagement.filter(is_dated(first, last))
         .select(
             "date",
             "user_id",
@@ -167,7 +155,7 @@ def _summarise_users(engagement: pl.LazyFrame, first: date, last: date) -> pl.Da
         .collect(engine="streaming")
     )
     before = (
-        engagement.filter(_is_dated(first - _COMPARED_BEFORE, last - _COMPARED_BEFORE))
+        engagement.filter(is_dated(first - _COMPARED_BEFORE, last - _COMPARED_BEFORE))
         .select(
             pl.col("date") + _COMPARED_BEFORE,
             "user_id",
@@ -257,7 +245,7 @@ def _summarise_firms(firms: pl.LazyFrame, first: date, last: date) -> pl.DataFra
     names = tuple(f"{status.lower().replace(' ', '_')}_firms" for status in FIRM_HEALTH_STATUSES)
     is_active = pl.col("active_users") > 0
     rows = (
-        firms.filter(_is_dated(first, last))
+        firms.filter(is_dated(first, last))
         .select(
             "date",
             "active_users",

@@ -39,10 +39,10 @@ def lower_bounds(
     value: pl.Expr, bounds: Bounds, otherwise: str, labels: tuple[str, ...]
 ) -> pl.Expr:
     """The label of the first bound, from the highest down, that the value reaches; null stays."""
-    expression = pl.when(value.is_null()).then(None)
-    for limit, label in bounds:
-        expression = expression.when(value >= limit).then(pl.lit(label))
-    return expression.otherwise(pl.lit(otherwise)).cast(pl.Enum(labels))
+    label: pl.Expr = pl.lit(otherwise)
+    for limit, reached in reversed(bounds):
+        label = pl.when(value >= limit).then(pl.lit(reached)).otherwise(label)
+    return pl.when(value.is_not_null()).then(label).cast(pl.Enum(labels))
 
 
 def active_days_weight(active_days: pl.Expr) -> pl.Expr:

@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.tables import WINDOW_DAYS
+from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 
 SUMS: Final = (
     "queries",
@@ -60,37 +61,49 @@ def trailing_windows(
     """
     if not days:
         return
-    pairs = pl.DataFrame(schema={name: pl.String for name in _KEY})
-    state = pl.DataFrame(schema={name: pl.Int64 for name in (*sums, "active_dates")})
-    held: deque[pl.DataFrame] = deque()
-    first = days[0] - timedelta(days=WINDOW_DAYS - 1)
-    for block in _blocks(first, days[-1]):
-        rows = _read(activity, block[0], block[-1])
-        pairs, rows = _code_pairs(pairs, rows)
-        state = _grow(state, pairs.height)
-        by_day = rows.partition_by("date", as_dict=True, include_key=False)
-        for day in block:
-            entering = by_day.get((day,), rows.clear().drop("date"))
+    yesterday = days[0] - timedelta(days=1)
+    rows = _read(activity, days[0] - timedelta(days=WINDOW_DAYS - 1), yesterday)
+    pairs, rows = _code_pairs(None, rows)
+    state = _sum_up(rows, pairs.height, sums, yesterday)
+    held = deque(_by_day(rows, _days_until(yesterday, WINDOW_DAYS - 1)))
+    for block in blocks_of_days(days, _READ_DAYS):
+        pairs, rows = _code_pairs(pairs, _read(activity, block[0], block[-1]))
+        state = state.select(pl.all().extend_constant(0, pairs.height - state.height))
+        for day, entering in zip(block, _by_day(rows, block), strict=True):
             held.append(entering)
             leaving = held.popleft() if len(held) > WINDOW_DAYS else None
             state = _advance(state, sums, entering, leaving)
-            if day >= days[0]:
-                window = pl.concat([pairs, state], how="horizontal")
-                yield Window(day, window.filter(pl.col("active_dates") != 0), entering)
+            window = pl.concat([pairs, state], how="horizontal")
+            yield Window(day, window.filter(pl.col("active_dates") != 0), entering)
 
 
-def _blocks(first: date, last: date) -> Iterator[list[date]]:
-    days = (last - first).days + 1
-    for start in range(0, days, _READ_DAYS):
-        yield [
-            first + timedelta(days=offset)
-            for offset in range(start, min(start + _READ_DAYS, days))
-        ]
+def _days_until(last: date, length: int) -> list[date]:
+    return [last - timedelta(days=before) for before in reversed(range(length))]
+
+
+def _by_day(rows: pl.DataFrame, days: Sequence[date]) -> list[pl.DataFrame]:
+    parts = rows.partition_by("date", as_dict=True, include_key=False)
+    return [parts.get((day,), rows.clear().drop("date")) for day in days]
+
+
+def _sum_up(rows: pl.DataFrame, height: int, sums: Sequence[str], last: date) -> pl.DataFrame:
+    """The state after `last`, from all rows of the days before at once."""
+    days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
+    summed = rows.group_by("pair").agg(
+        pl.col(sums).sum(),
+        active_dates=(pl.lit(1, dtype=pl.Int64) * 2 ** days_before).cast(pl.Int64).sum(),
+    )
+    return pl.DataFrame(
+        pl.zeros(height, dtype=pl.Int64, eager=True)
+        .scatter(summed["pair"], summed[name])
+        .alias(name)
+        for name in (*sums, "active_dates")
+    )
 
 
 def _read(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
     return (
-        activity.filter(pl.col("date").is_between(first, last))
+        activity.filter(is_dated(first, last))
         .with_columns(feedback_hundredths=to_hundredths(pl.col("feedback_sum")))
         .select("date", *_KEY, *SUMS)
         .collect(engine="streaming")
@@ -102,18 +115,18 @@ def to_hundredths(score: pl.Expr) -> pl.Expr:
     return (score * 100).round().cast(pl.Int64)
 
 
-def _code_pairs(pairs: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _code_pairs(
+    pairs: pl.DataFrame | None, rows: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each (user, firm) a row number that it keeps; new pairs go to the end."""
+    if pairs is None:
+        pairs = rows.select(_KEY).unique(maintain_order=True)
     coded = rows.join(pairs.with_row_index("pair"), on=_KEY, how="left")
     new = coded.filter(pl.col("pair").is_null()).select(_KEY).unique(maintain_order=True)
     if new.is_empty():
         return pairs, coded
     pairs = pl.concat([pairs, new])
     return pairs, rows.join(pairs.with_row_index("pair"), on=_KEY, how="left")
-
-
-def _grow(state: pl.DataFrame, height: int) -> pl.DataFrame:
-    return state.select(pl.all().extend_constant(0, height - state.height))
 
 
 def _advance(

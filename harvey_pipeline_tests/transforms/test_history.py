@@ -351,6 +351,20 @@ def test_rows_of_days_that_are_not_observed_are_left_out() -> None:
     assert state.intervals.rows() == [("ann", january(2), january(4), False, "Partner", CREATED)]
 
 
+def test_what_a_sighting_says_of_attributes_is_not_kept() -> None:
+    days = {1: drops(ann="Partner"), 2: drops(ann="Associate"), 3: drops(ann=None)}
+    rows = shown_rows(USERS, days).with_columns(is_sighting=pl.col("day") > january(1))
+    state = State(
+        USERS,
+        *take_in_snapshots(*empty_states(USERS), rows, observed_days(days), january(1), january(3)),
+    )
+    assert state.intervals.rows() == [
+        ("ann", january(1), january(1), False, "Partner", CREATED),
+        ("ann", january(2), january(3), True, None, None),
+    ]
+    assert spans(state) == [("ann", "Partner", CREATED, None)]
+
+
 @pytest.mark.parametrize("dimension", [USERS, FIRMS], ids=["users", "firms"])
 def test_tables_have_the_columns_and_types_of_their_schemas(dimension: Dimension) -> None:
     showing = {USERS: ("Partner", CREATED), FIRMS: (10, 1e5, CREATED)}[dimension]
