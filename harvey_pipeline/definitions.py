@@ -3,18 +3,22 @@
 import dagster as dg
 
 from harvey_pipeline.assets import core, marts, raw
+from harvey_pipeline.automation import DAILY_JOB, daily_schedule
 from harvey_pipeline.checks import build_checks
 from harvey_pipeline.io_managers import RawStoreIOManager, WarehouseIOManager
 from harvey_pipeline.partitions import CALENDAR
+from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.resources import build_resources, read_settings
+from harvey_pipeline.warehouse import Warehouse
 
 
-def build_definitions() -> dg.Definitions:
-    warehouse, raw_store = build_resources(read_settings(), CALENDAR)
+def build_definitions(warehouse: Warehouse, raw_store: RawStore) -> dg.Definitions:
+    """The graph over a warehouse and a raw store; a test gives its own."""
     return dg.Definitions(
         assets=dg.load_assets_from_modules([raw, core, marts]),
         asset_checks=build_checks(),
-        jobs=[dg.define_asset_job("daily", dg.AssetSelection.all())],
+        jobs=[DAILY_JOB],
+        schedules=[daily_schedule],
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,
@@ -25,4 +29,4 @@ def build_definitions() -> dg.Definitions:
     )
 
 
-defs = build_definitions()
+defs = build_definitions(*build_resources(read_settings(), CALENDAR))

@@ -39,7 +39,7 @@ def declare_checks(checks: TableChecks) -> dg.AssetChecksDefinition:
 
 def evaluate_days(
     checks: TableChecks, warehouse: Warehouse, raw_store: RawStore, days: DayRange | None
-) -> Iterable[dg.AssetCheckResult]:
+) -> list[dg.AssetCheckResult]:
     """Evaluate a table's checks for the days of a run, or for all its days where a run has none.
 
     A day that was never run fails every check: nothing about it has been looked at.
@@ -49,8 +49,8 @@ def evaluate_days(
         written = warehouse.days_written(checks.table)
         asked = sorted(written) if days is None else _each_day(days)
         unwritten = [day for day in asked if day not in written]
-        for result in checks.evaluate(warehouse, raw_store, asked):
-            yield without_unwritten_days(result, unwritten, is_empty=not asked)
+        results = list(checks.evaluate(warehouse, raw_store, asked))
+    return [without_unwritten_days(one, unwritten, is_empty=not asked) for one in results]
 
 
 def _each_day(days: DayRange) -> Sequence[date]:

@@ -343,12 +343,12 @@ def _judge_events(rows: pl.DataFrame, report: Report, raw_store: RawStore) -> No
     days_late = pl.col("drop_date") - pl.col("event_date")
     too_late = rows.filter(days_late > timedelta(days=LATE_DAYS))
     report.add(_IN_TIME.name, too_late.select(shown))
-    first = rows["drop_date"].min()
+    days = rows["drop_date"].unique().implode()
     rows = _with_neighbour(rows, raw_store)
     has_id = pl.col("event_id").is_not_null()
     with_id = rows.filter(has_id) if rows["event_id"].null_count() < rows.height else rows.clear()
     without_id = rows if with_id.is_empty() else rows.filter(~has_id)
-    in_block = pl.col("drop_date") >= first
+    in_block = pl.col("drop_date").is_in(days)
     twice = repeated_rows(with_id, ["drop_date", "event_id"]).filter(in_block)
     if not twice.is_empty():
         report.escalate(_IDS_UNIQUE.name)

@@ -29,7 +29,7 @@ def differences(
             found=pl.col(f"found_{name}").cast(pl.String),
         )
         for name in figures
-    ).sort(*key, "figure")
+    ).sort(*key, maintain_order=True)
 
 
 def with_every_day(sums: pl.DataFrame, days: Sequence[date]) -> pl.DataFrame:
@@ -49,9 +49,10 @@ def window_sums(
         window_days: Length of a window.
         sums: The figures as SQL: names with the columns that they sum.
     """
-    if not days:
-        return pl.DataFrame(schema={"date": pl.Date})
     figures = [part.strip().split(" as ") for part in sums.split(",")]
+    if not days:
+        names = {name: pl.Int64 for _, name in figures}
+        return pl.DataFrame(schema={"date": pl.Date, **names})
     daily = ", ".join(f"sum({column}) as {name}" for column, name in figures)
     totals = ", ".join(f"coalesce(sum(daily.{name}), 0)::bigint as {name}" for _, name in figures)
     totals_by_day: pl.DataFrame = connection.sql(

@@ -1,0 +1,140 @@
+"""A whole pipeline over a landing folder, in process, and its tables as plain rows."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from harvey_pipeline.definitions import build_definitions
+from harvey_pipeline.partitions import range_tags
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.warehouse import DayRange, Warehouse
+
+Rows = list[dict[str, Any]]
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "raw.drops": ("source", "drop_date"),
+    "raw.quarantine": ("source", "drop_date", "line_number"),
+} | {
+    name: tuple(table.key)
+    for name, table in TABLES.items()
+    if not name.startswith("history.") and table.key and name != "raw.drops"
+}
+"""The tables that users see, and what tells their rows apart."""
+
+_OWN_TO_A_RUN = ("loaded_at", "bytes", "fingerprint", "data_file")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline whose warehouse stands in `folder`, over the drops in `landing`."""
+
+    landing: Path
+    folder: Path
+    first: date
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(database=str(self.folder / "warehouse.duckdb"))
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        raw_store = RawStore(
+            root=str(self.folder / "warehouse.raw"),
+            landing_dir=str(self.landing),
+            start_date=str(self.first),
+            warehouse=self.warehouse,
+        )
+        return build_definitions(self.warehouse, raw_store)
+
+    def run(
+        self, first: date, last: date, *assets: str, checks: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        """Materialise days of some assets (of all, if none is named), without or with checks."""
+        selection = (
+            dg.AssetSelection.assets(*(dg.AssetKey(name.split(".")) for name in assets))
+            if assets
+            else dg.AssetSelection.all()
+        )
+        if not checks:
+            selection = selection.without_checks()
+        job = dg.define_asset_job("under_test", selection)
+        resolved = dg.Definitions.merge(
+            self.definitions, dg.Definitions(jobs=[job])
+        ).resolve_job_def("under_test")
+        with dg.DagsterInstance.ephemeral() as instance:
+            return resolved.execute_in_process(
+                instance=instance,
+                tags=range_tags(DayRange(first, last)),
+                raise_on_error=not checks,
+            )
+
+    def tables(self) -> dict[str, Rows]:
+        return {name: self.rows(name) for name in KEYS}
+
+    def rows(self, name: str) -> Rows:
+        columns = [
+            column
+            for column in TABLES[name].polars_schema
+            if name != "raw.drops" or column not in _OWN_TO_A_RUN
+        ]
+        listed = ", ".join(f'"{column}"' for column in columns)
+        found = self.warehouse.query(f"select {listed} from {name}")
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+def days_between(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def assert_same_rows(name: str, found: Rows, expected: Rows) -> None:
+    """Rows agree whatever their order; numbers up to the last bits of a division."""
+    key = KEYS[name]
+    by_key = {tuple(row[column] for column in key): row for row in found}
+    wanted = {tuple(row[column] for column in key): row for row in expected}
+    assert len(by_key) == len(found), f"{name}: keys repeat"
+    missing, extra = wanted.keys() - by_key.keys(), by_key.keys() - wanted.keys()
+    assert not missing, f"{name}: {len(missing)} rows missing, such as {next(iter(missing))}"
+    assert not extra, f"{name}: {len(extra)} rows too many, such as {next(iter(extra))}"
+    for identity, row in wanted.items():
+        different = {
+            column: (by_key[identity][column], value)
+            for column, value in row.items()
+            if not _is_same(column, by_key[identity][column], value)
+        }
+        assert not different, f"{name} {identity}: found and expected differ: {different}"
+
+
+def assert_same_tables(found: Mapping[str, Rows], expected: Mapping[str, Rows]) -> None:
+    for name in KEYS:
+        assert_same_rows(name, found[name], expected[name])
+
+
+def _is_same(column: str, found: Any, expected: Any) -> bool:
+    if column == "record":
+        return _read_record(found) == _read_record(expected)
+    if isinstance(found, float) and isinstance(expected, int | float):
+        return math.isclose(found, expected, rel_tol=1e-12, abs_tol=1e-12)
+    return bool(found == expected)
+
+
+def _read_record(text: str) -> Any:
+    return json.loads(text) if text.startswith("{") else text
+
+
+def groups_of(days: Sequence[date], sizes: Sequence[int]) -> list[list[date]]:
+    """The days cut into groups of these sizes, the last size again and again."""
+    groups: list[list[date]] = []
+    start = 0
+    while start < len(days):
+        size = sizes[min(len(groups), len(sizes) - 1)]
+        groups.append(list(days[start : start + size]))
+        start += size
+    return groups
