@@ -1,7 +1,6 @@
 """How LazyFrames travel between assets: to and from DuckDB tables, and out of the raw store."""
 
 import time
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -11,9 +10,7 @@ import polars as pl
 from harvey_pipeline.publishing import publish
 from harvey_pipeline.raw_store import RAW_TABLES, RawStore
 from harvey_pipeline.tables import TABLES
-from harvey_pipeline.warehouse import DayRange, Frames, Warehouse
-
-_PREVIEW_ROWS = 5
+from harvey_pipeline.warehouse import DayRange, Deferred, Frames, Warehouse
 
 
 def table_name(key: dg.AssetKey) -> str:
@@ -32,23 +29,22 @@ def days_of(context: dg.InputContext | dg.OutputContext) -> DayRange | None:
 class WarehouseIOManager(dg.ConfigurableIOManager):
     """Assets as DuckDB tables.
 
-    An asset returns a LazyFrame, or LazyFrames in the order of their days, or a mapping of
-    tables to either; all of it is written in one transaction.
+    An asset returns a LazyFrame, LazyFrames in the order of their days, or a deferred plan of
+    several tables; all of it is written in one transaction.
     """
 
     warehouse: dg.ResourceDependency[Warehouse]
 
-    def handle_output(self, context: dg.OutputContext, obj: Frames | Mapping[str, Frames]) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Frames | Deferred) -> None:
         name = table_name(context.asset_key)
-        days = days_of(context)
-        outputs = obj if isinstance(obj, Mapping) else {name: obj}
         started = time.perf_counter()
-        rows = self.warehouse.write(outputs, days)
+        outputs = obj if isinstance(obj, Deferred) else {name: obj}
+        written = self.warehouse.write(outputs, days_of(context))[name]
         context.add_output_metadata(
             {
-                "dagster/row_count": rows[name],
+                "dagster/row_count": written.rows,
                 "seconds": round(time.perf_counter() - started, 3),
-                "preview": dg.MetadataValue.md(self._preview(name, days)),
+                "preview": dg.MetadataValue.md(as_markdown(written.sample)),
             }
         )
 
@@ -62,12 +58,6 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """After a run, whatever came of it, readers get what it committed."""
         publish(self.warehouse)
-
-    def _preview(self, name: str, days: DayRange | None) -> str:
-        table = TABLES[name]
-        last_day = DayRange(days.last, days.last) if days and table.day_column else None
-        rows = self.warehouse.read(name, last_day).head(_PREVIEW_ROWS).collect()
-        return as_markdown(rows)
 
 
 class RawStoreIOManager(dg.ConfigurableIOManager):

@@ -140,7 +140,9 @@ def _is_mostly(connection: duckdb.DuckDBPyConnection, slices: Iterable[Slice]) -
     row = connection.execute(
         "select date_diff('day', min(first_day), max(last_day)) + 1 from meta.commits"
     ).fetchone()
-    changed = max(((last - first).days + 1 for _, first, last in slices if first and last), default=0)
+    changed = max(
+        ((last - first).days + 1 for _, first, last in slices if first and last), default=0
+    )
     return 2 * changed > (row[0] if row and row[0] is not None else 0) > _FEW_DAYS
 
 
@@ -200,8 +202,7 @@ def _copy_afresh(
     try:
         connection.begin()
         schemas = connection.execute(
-            "select schema_name from duckdb_schemas() where database_name = 'copy' "
-            "and not internal"
+            "select schema_name from duckdb_schemas() where database_name = 'copy' and not internal"
         ).fetchall()
         for (schema,) in schemas:
             if schema not in PUBLISHED_SCHEMAS and schema != "main":

@@ -6,7 +6,7 @@ of days (or a whole table) in one transaction, by name. No business rules.
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _COMMITS: Final = "meta.commits"
 _BATCH_ROWS: Final = 122_880
+_SAMPLE_ROWS: Final = 5
 _LOCK_POLL_SECONDS: Final = 0.25
 
 _DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
@@ -50,6 +51,25 @@ class Pieces:
 
 
 Frames = pl.LazyFrame | Pieces
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """Tables that are planned only once no other process can write.
+
+    For rows that depend on what the same tables hold: nothing can come between reading them and
+    replacing them.
+    """
+
+    plan: Callable[[], Mapping[str, Frames]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write put into a table: the number of rows, and a few of the last ones."""
+
+    rows: int
+    sample: pl.DataFrame
 
 
 class WarehouseError(Exception):
@@ -185,39 +205,30 @@ class Warehouse(DuckDBResource):
 
         return register_io_source(scan, schema=schema)
 
-    def write(self, outputs: Mapping[str, Frames], days: DayRange | None) -> dict[str, int]:
+    def write(
+        self, outputs: Mapping[str, Frames] | Deferred, days: DayRange | None
+    ) -> dict[str, Written]:
         """Replace a range of days of each table (the whole table, if it has no days) at once.
 
         Plans are streamed batch by batch. Either all tables hold the new rows afterwards or all
         hold the old ones.
 
         Returns:
-            The number of rows written, by table.
+            What was written, by table.
 
         Raises:
             WarehouseError: A frame's columns or types are not the table's, or a row is dated
                 outside the range.
         """
-        written = {}
         with self.connect() as connection:
-            self.prepare(connection, outputs)
+            named = outputs.plan() if isinstance(outputs, Deferred) else outputs
+            self.prepare(connection, named)
             connection.begin()
-            for name, frames in outputs.items():
-                table = TABLES[name]
-                window = days if table.day_column is not None else None
-                plans = frames.plans if isinstance(frames, Pieces) else [frames]
-                batches = _Batches(table, plans, window)
-                connection.execute(
-                    f"delete from {name}" + (f" where {_within(table, window)}" if window else "")
-                )
-                reader = batches.reader()  # noqa: F841  (DuckDB finds it by its name)
-                try:
-                    connection.execute(f"insert into {name} by name select * from reader")
-                except duckdb.Error as error:
-                    connection.rollback()
-                    raise (batches.error or error) from error
-                written[name] = batches.rows
-            record_commits(connection, outputs, days)
+            written = {
+                name: _replace(connection, TABLES[name], frames, days)
+                for name, frames in named.items()
+            }
+            record_commits(connection, named, days)
             connection.commit()
         return written
 
@@ -227,15 +238,7 @@ class Warehouse(DuckDBResource):
         Raises:
             WarehouseError: A table exists with other columns.
         """
-        existing = {
-            (schema, table): dict(zip(columns, types, strict=True))
-            for schema, table, columns, types in connection.execute(
-                "select schema_name, table_name, list(column_name order by column_index), "
-                "list(data_type order by column_index) from duckdb_columns() "
-                "where database_name = current_database() and not internal group by all"
-            ).fetchall()
-        }
-        if ("meta", "commits") not in existing:
+        if _columns(connection, _COMMITS) is None:
             connection.execute("create schema if not exists meta")
             connection.execute(
                 f"create table if not exists {_COMMITS} (generation BIGINT NOT NULL, "
@@ -244,13 +247,12 @@ class Warehouse(DuckDBResource):
             )
         for name in names:
             table = TABLES[name]
-            schema, _, bare = name.partition(".")
-            found = existing.get((schema, bare))
+            found = _columns(connection, name)
             wanted = {
                 column: _DUCKDB_TYPES[type(dtype)] for column, dtype in table.polars_schema.items()
             }
             if found is None:
-                connection.execute(f"create schema if not exists {schema}")
+                connection.execute(f"create schema if not exists {name.partition('.')[0]}")
                 for statement in table_ddl(table, name):
                     connection.execute(statement)
             elif found != wanted:
@@ -280,6 +282,31 @@ class Warehouse(DuckDBResource):
         with self.connect() as connection:
             self.prepare(connection, tables)
             return connection.execute(sql, list(parameters)).fetchall()
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection, table: Table, frames: Frames, days: DayRange | None
+) -> Written:
+    window = days if table.day_column is not None else None
+    batches = _Batches(table, frames.plans if isinstance(frames, Pieces) else [frames], window)
+    where = f" where {_within(table, window)}" if window else ""
+    connection.execute(f"delete from {table.name}{where}")
+    reader = batches.reader()  # noqa: F841  (DuckDB finds it by its name)
+    try:
+        connection.execute(f"insert into {table.name} by name select * from reader")
+    except duckdb.Error as error:
+        connection.rollback()
+        raise (batches.error or error) from error
+    return Written(batches.rows, batches.sample)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str] | None:
+    """Columns and types of a table; None where there is no such table."""
+    try:
+        described = connection.execute(f"describe {name}").fetchall()
+    except duckdb.CatalogException:
+        return None
+    return {row[0]: row[1] for row in described}
 
 
 def record_commits(
@@ -320,6 +347,7 @@ class _Batches:
         self.plans = plans
         self.window = window
         self.rows = 0
+        self.sample = table.empty().collect()
         self.error: Exception | None = None
         """What went wrong inside the stream: Arrow passes on only its text."""
 
@@ -337,6 +365,7 @@ class _Batches:
                 ):
                     self._check_days(batch)
                     self.rows += batch.height
+                    self.sample = batch.tail(_SAMPLE_ROWS) if batch.height else self.sample
                     self._report(batch)
                     yield from batch.to_arrow().to_batches()
         except Exception as error:

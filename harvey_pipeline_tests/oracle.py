@@ -180,8 +180,7 @@ def read_text_parquet(path: Path) -> tuple[list[str], list[Record]]:
     table = pq.read_table(path)
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     return table.column_names, [
-        Record(number, "", list(row))
-        for number, row in enumerate(rows, start=1)
+        Record(number, "", list(row)) for number, row in enumerate(rows, start=1)
     ]
 
 

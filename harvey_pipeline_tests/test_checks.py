@@ -939,6 +939,31 @@ def test_volume_is_compared_with_the_same_weekdays(bare: Place) -> None:
     assert result.metadata["days_with_a_day_to_compare"].value == 2
 
 
+def test_events_redelivered_late_are_summed_once_on_both_sides(bare: Place) -> None:
+    bare.drop("users", FIRST, USERS)
+    bare.drop("firms", FIRST, FIRMS)
+    bare.drop("events", FIRST, events_of(FIRST))
+    late = f"late,{FIRST} 23:59:59,f1,u1,VAULT,7,5"
+    bare.drop("events", MIDDLE, [*events_of(MIDDLE), events_of(FIRST)[1], late])
+    days = DayRange(FIRST, MIDDLE)
+    assert bare.run(days).success
+    assert bare.evaluate(ACTIVITY, days)["activity_equals_events"].passed
+    bare.sql(f"update {ACTIVITY} set documents = documents + 3 where date = '{FIRST}'")
+    result = bare.evaluate(ACTIVITY, days)["activity_equals_events"]
+    assert_fails(result, days=[FIRST], naming="documents | 13 | 22")
+
+
+def test_rows_of_a_bulk_export_are_conserved_day_by_day(bare: Place) -> None:
+    bare.landing.mkdir()
+    lines = [*events_of(FIRST), *events_of(LAST)[1:], f"x,{LAST},f1,,VAULT,1,", "y,soon,f1,u1,,1,"]
+    (bare.landing / "events.csv").write_text("\n".join(lines) + "\n")
+    bare.ingest("events")
+    assert bare.evaluate("raw.raw_events")["rows_are_conserved"].passed
+    bare.sql(f"delete from raw.quarantine where drop_date = '{LAST}'")
+    result = bare.evaluate("raw.raw_events")["rows_are_conserved"]
+    assert_fails(result, days=[LAST], naming=str(LAST))
+
+
 # --- days and runs -------------------------------------------------------------------------------
 
 

@@ -61,12 +61,8 @@ def test_running_again_changes_nothing(one_run: Pipeline, reference: dict[str, R
 def test_every_record_read_is_accepted_or_in_quarantine(one_run: Pipeline) -> None:
     drops = one_run.rows("raw.drops")
     assert any(row["rows_rejected"] for row in drops)
-    assert all(
-        row["rows_read"] == row["rows_accepted"] + row["rows_rejected"] for row in drops
-    )
-    rejected = {
-        (row["source"], row["drop_date"]): 0 for row in drops
-    }
+    assert all(row["rows_read"] == row["rows_accepted"] + row["rows_rejected"] for row in drops)
+    rejected = {(row["source"], row["drop_date"]): 0 for row in drops}
     for row in one_run.rows("raw.quarantine"):
         rejected[row["source"], row["drop_date"]] += row["action"] == "rejected"
     assert rejected == {(row["source"], row["drop_date"]): row["rows_rejected"] for row in drops}

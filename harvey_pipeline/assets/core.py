@@ -18,7 +18,7 @@ from harvey_pipeline.transforms.history import (
     take_in_snapshots,
 )
 from harvey_pipeline.transforms.snapshots import show_firms, show_users
-from harvey_pipeline.warehouse import DayRange, Pieces, Warehouse
+from harvey_pipeline.warehouse import DayRange, Deferred, Pieces, Warehouse
 
 _KINDS = {"polars", "duckdb"}
 
@@ -29,7 +29,7 @@ def dim_user(
     raw_users: pl.LazyFrame,
     raw_store: RawStore,
     warehouse: Warehouse,
-) -> Mapping[str, pl.LazyFrame]:
+) -> Deferred:
     return _take_in(context, USERS, "users", show_users(raw_users), raw_store, warehouse)
 
 
@@ -39,7 +39,7 @@ def dim_firms(
     raw_firms: pl.LazyFrame,
     raw_store: RawStore,
     warehouse: Warehouse,
-) -> Mapping[str, pl.LazyFrame]:
+) -> Deferred:
     return _take_in(context, FIRMS, "firms", show_firms(raw_firms), raw_store, warehouse)
 
 
@@ -50,24 +50,29 @@ def _take_in(
     shown: pl.LazyFrame,
     raw_store: RawStore,
     warehouse: Warehouse,
-) -> Mapping[str, pl.LazyFrame]:
+) -> Deferred:
     days = days_of_run(context)
+    name = ".".join(context.asset_key.path)
     entity = source.removesuffix("s")
-    known = {name: f"history.{entity}_{name}" for name in ("intervals", "snapshots")}
-    intervals, snapshots = take_in_snapshots(
-        dimension,
-        warehouse.read(known["intervals"]).collect(),
-        warehouse.read(known["snapshots"]).collect(),
-        shown,
-        raw_store.observed_days(source, DayRange(days[0], days[-1])),
-        days[0],
-        days[-1],
-    )
-    return {
-        known["intervals"]: intervals.lazy(),
-        known["snapshots"]: snapshots.lazy(),
-        ".".join(context.asset_key.path): derive_versions(dimension, intervals, snapshots),
-    }
+    known = {part: f"history.{entity}_{part}" for part in ("intervals", "snapshots")}
+
+    def plan() -> Mapping[str, pl.LazyFrame]:
+        intervals, snapshots = take_in_snapshots(
+            dimension,
+            warehouse.read(known["intervals"]).collect(),
+            warehouse.read(known["snapshots"]).collect(),
+            shown,
+            raw_store.observed_days(source, DayRange(days[0], days[-1])),
+            days[0],
+            days[-1],
+        )
+        return {
+            known["intervals"]: intervals.lazy(),
+            known["snapshots"]: snapshots.lazy(),
+            name: derive_versions(dimension, intervals, snapshots),
+        }
+
+    return Deferred(plan)
 
 
 @daily_table(

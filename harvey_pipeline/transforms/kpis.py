@@ -113,7 +113,8 @@ def build_dashboard(
     if missing:
         raise ValueError(f"daily_event_summary has no row of {', '.join(map(str, missing))}.")
     users = pl.concat(
-        _summarise_users(engagement, block[0], block[-1]) for block in blocks_of_days(days, _BLOCK_DAYS)
+        _summarise_users(engagement, block[0], block[-1])
+        for block in blocks_of_days(days, _BLOCK_DAYS)
     )
     calendar = pl.DataFrame({"date": days, "has_trend": _have_trend(summaries, days)})
     return (

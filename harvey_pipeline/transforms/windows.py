@@ -91,7 +91,7 @@ def _sum_up(rows: pl.DataFrame, height: int, sums: Sequence[str], last: date) ->
     days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
     summed = rows.group_by("pair").agg(
         pl.col(sums).sum(),
-        active_dates=(pl.lit(1, dtype=pl.Int64) * 2 ** days_before).cast(pl.Int64).sum(),
+        active_dates=(pl.lit(1, dtype=pl.Int64) * 2**days_before).cast(pl.Int64).sum(),
     )
     return pl.DataFrame(
         pl.zeros(height, dtype=pl.Int64, eager=True)
