@@ -8,6 +8,7 @@ import codecs
 import csv
 import gzip
 import hashlib
+import itertools
 import re
 import tempfile
 import zlib
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -28,9 +29,14 @@ _FORMATS: Final = (".csv", ".csv.gz", ".parquet")
 _DROP_NAME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(\.csv|\.csv\.gz|\.parquet|\.accept)")
 _CHUNK_BYTES: Final = 1 << 20
 _HEADER_BYTES: Final = 1 << 20
-_CHUNK_LINES: Final = 200_000
-_RECORD_LINES: Final = 1_000
-"""A quoted field that runs on over more lines than this is an unbalanced quote."""
+_QUOTED_BYTES: Final = 8 << 20
+"""How much of a file with quotes is split at a time, up to the end of the line."""
+
+_RECORD_LINES: Final = 100_000
+"""A record that runs on over more lines than this has an unbalanced quote."""
+
+_MOST_COLUMNS: Final = 1_000
+"""More columns than this are no drop, and cost more time than a refusal saves."""
 
 
 class LandingError(Exception):
@@ -136,6 +142,32 @@ def fingerprint(files: SourceFiles, path: Path) -> tuple[str, int]:
         return digest, file.tell()
 
 
+Stamp = tuple[int, int, int]
+
+
+def stamp(files: SourceFiles, path: Path) -> Stamp:
+    """What changes when a file is replaced or written to.
+
+    Raises:
+        LandingError: The file has gone.
+    """
+    with _naming(files.name_of(path)):
+        stat = path.stat()
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def check_unchanged(files: SourceFiles, path: Path, before: Stamp) -> None:
+    """Make sure that everything read since `before` was read from one and the same content.
+
+    Raises:
+        LandingError: The file was replaced or written to.
+    """
+    if stamp(files, path) != before:
+        raise LandingError(
+            f"{files.name_of(path)} changed while it was read. Run again once it is complete."
+        )
+
+
 @contextmanager
 def open_delivery(files: SourceFiles, path: Path, scratch: Path) -> Iterator[Delivery]:
     """Open a landing file; a gzipped one is unpacked into `scratch` for as long as it is open.
@@ -180,13 +212,20 @@ def _naming(name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise LandingError(f"{name} has gone while it was read. Deliver it again.") from error
     except pl.exceptions.PolarsError as error:
-        raise LandingError(f"{name} cannot be read: {error}. Deliver it again.") from error
+        # What follows the first line is about the query, not the file.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise LandingError(f"{name} cannot be read: {reason}. Deliver it again.") from error
 
 
 def _name_columns(
     source: Source, name: str, found: Sequence[str]
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Match a header with the contract: text columns beside header names, and unknown columns."""
+    if len(found) > _MOST_COLUMNS:
+        raise LandingError(
+            f"{name} has {len(found):,} columns, more than {_MOST_COLUMNS:,}. Columns found: "
+            f"{', '.join(column[:40] for column in found[:20])}, ... Deliver fewer of them."
+        )
     contract = (*REQUIRED_COLUMNS[source], *OPTIONAL_COLUMNS[source])
     header: list[tuple[str, str]] = []
     unknown: list[str] = []
@@ -195,9 +234,7 @@ def _name_columns(
         if known not in contract:
             unknown.append(column)
             header.append((f"extra_{place}", column))
-        elif (text_column(known), column) in header or any(
-            text_column(known) == taken for taken, _ in header
-        ):
+        elif any(text_column(known) == taken for taken, _ in header):
             raise LandingError(f"{name} has the column {known} twice. Remove one of them.")
         else:
             header.append((text_column(known), column))
@@ -222,12 +259,20 @@ def _open_parquet(source: Source, name: str, path: Path) -> Delivery:
     scan = pl.scan_parquet(path, glob=False)
     schema = scan.collect_schema()
     header, unknown = _name_columns(source, name, list(schema))
-    fields = [_as_text(pl.col(found), schema[found]).alias(column) for column, found in header]
-    records = scan.with_row_index("row").select(
-        (pl.col("row").cast(pl.Int64) + 1).alias("line_number"),
-        pl.lit(None, dtype=pl.String).alias("line"),
-        pl.lit(False).alias("is_ragged"),
-        *fields,
+    # By place: a name like `*` would be read as a pattern.
+    fields = [
+        _as_text(pl.nth(place), dtype).alias(column)
+        for place, ((column, _), dtype) in enumerate(zip(header, schema.dtypes(), strict=True))
+    ]
+    records = (
+        scan.select(fields)
+        .with_row_index("index")
+        .select(
+            (pl.col("index").cast(pl.Int64) + 1).alias("line_number"),
+            pl.lit(None, dtype=pl.String).alias("line"),
+            pl.lit(False).alias("is_ragged"),
+            *[column for column, _ in header],
+        )
     )
     return Delivery(name, header, unknown, records)
 
@@ -303,11 +348,26 @@ def _read_header(name: str, path: Path) -> tuple[int, list[str]]:
                     f"header. Columns found: {text[:60]}... Deliver the file with its header line."
                 )
             if text.strip():
-                return number, next(csv.reader([text]))
+                return number, _split_header(name, number, text)
     raise LandingError(
         f"{name} is empty: it has not even a header line. Deliver it again; a day without rows "
         f"still has the header."
     )
+
+
+def _split_header(name: str, number: int, text: str) -> list[str]:
+    if "\r" in text:
+        raise LandingError(
+            f"{name}, line {number}: a carriage return stands alone. Deliver lines that end in "
+            f"a line feed (\\n or \\r\\n)."
+        )
+    try:
+        return next(csv.reader([text]))
+    except csv.Error as error:
+        raise LandingError(
+            f"{name}, line {number}: is no header ({error}). Columns found: {text[:60]}... "
+            f"Deliver the file with its header line."
+        ) from error
 
 
 def _scan_lines(path: Path, header_line: int) -> pl.LazyFrame:
@@ -330,27 +390,22 @@ def _split_plain(lines: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
     )
 
 
-_FIELD: Final = r'((?:"(?:[^"]|"")*")|[^",\n]*)'
+_FIELD: Final = r'("[^"]*(?:""[^"]*)*"|[^",\n]*)'
 """RFC 4180: quoted, with quotes inside doubled, or without any quote."""
 
 
 def _record_pattern(width: int) -> str:
-    return "^" + ",".join([_FIELD] * width) + "$"
+    return ",".join([_FIELD] * width)
 
 
 def _scan_quoted(path: Path, header_line: int, columns: Sequence[str]) -> pl.LazyFrame:
     """Records of a file with quotes, read a chunk of lines at a time."""
-    schema: dict[str, pl.DataType] = {
-        "line_number": pl.Int64(),
-        "line": pl.String(),
-        "is_ragged": pl.Boolean(),
-    } | {column: pl.String() for column in columns}
 
     def read(
         with_columns: list[str] | None,
         predicate: pl.Expr | None,
         n_rows: int | None,
-        batch_size: int | None,
+        batch_size: int | None,  # noqa: ARG001
     ) -> Iterator[pl.DataFrame]:
         for chunk in _read_quoted(path, header_line, columns):
             batch = chunk if predicate is None else chunk.filter(predicate)
@@ -361,33 +416,61 @@ def _scan_quoted(path: Path, header_line: int, columns: Sequence[str]) -> pl.Laz
             if n_rows == 0:
                 return
 
-    return register_io_source(read, schema=schema, is_pure=True)
+    return register_io_source(read, schema=_record_schema(columns), is_pure=True)
+
+
+def _record_schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
+    return {
+        "line_number": pl.Int64(),
+        "line": pl.String(),
+        "is_ragged": pl.Boolean(),
+    } | {column: pl.String() for column in columns}
 
 
 def _read_quoted(path: Path, header_line: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """A line that is a whole record by itself always is one; the others are pieced together."""
-    carried: pl.DataFrame | None = None
-    batches = _scan_lines(path, header_line).collect_batches(
-        chunk_size=_CHUNK_LINES, maintain_order=True
-    )
-    for batch in batches:
-        lines = batch if carried is None else pl.concat([carried, batch])
+    carried: Sequence[_OddLine] = ()
+    for lines in _read_line_chunks(path, header_line):
         records, odd = _split_whole_lines(lines, columns)
-        # A quote that is still open at the end of the chunk may close in the next one.
-        carried = _unfinished(lines, odd)
-        yield _with_pieced(records, odd.join(carried, on="line_number", how="anti"), columns)
-    if carried is not None and not carried.is_empty():
-        records, odd = _split_whole_lines(carried, columns)
-        yield _with_pieced(records, odd, columns)
+        last = int(lines["line_number"][-1])
+        pieced, carried = _piece_together([*carried, *odd], len(columns), last)
+        yield _with_pieced(records, pieced, columns)
+    pieced, _ = _piece_together(carried, len(columns), None)
+    yield _with_pieced(pl.DataFrame(schema=_record_schema(columns)), pieced, columns)
+
+
+def _read_line_chunks(path: Path, header_line: int) -> Iterator[pl.DataFrame]:
+    """`line_number`, `raw` (without the line feed) and `line` (without a carriage return too)."""
+    with path.open("rb") as file:
+        number = sum(1 for _ in itertools.islice(file, header_line))
+        while chunk := file.read(_QUOTED_BYTES) + file.readline():
+            text = chunk.decode("utf-8").removesuffix("\n")
+            raw = pl.DataFrame({"raw": [text]}).select(
+                pl.col("raw").str.split("\n").explode(empty_as_null=False)
+            )
+            yield raw.select(
+                (pl.int_range(pl.len(), dtype=pl.Int64) + (number + 1)).alias("line_number"),
+                "raw",
+                pl.col("raw").str.strip_suffix("\r").alias("line"),
+            )
+            number += raw.height
+
+
+class _OddLine(NamedTuple):
+    """A line that is no record by itself; `raw` keeps the carriage return that may end it."""
+
+    number: int
+    raw: str
+    is_blank: bool
 
 
 def _split_whole_lines(
     lines: pl.DataFrame, columns: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[pl.DataFrame, list[_OddLine]]:
     """Records that are one whole line, and the lines that are not (blank ones included)."""
     quoted = pl.col("line").str.contains('"', literal=True)
     plain = _split_plain(lines.lazy().filter(~quoted), columns).filter(~pl.col("is_ragged"))
-    pattern = _record_pattern(len(columns))
+    pattern = f"^{_record_pattern(len(columns))}$"
     text = [
         pl.when(pl.col(column).str.starts_with('"'))
         .then(pl.col(column).str.slice(1).str.head(-1).str.replace_all('""', '"', literal=True))
@@ -408,23 +491,83 @@ def _split_whole_lines(
         .select("line_number", "line", "is_ragged", *columns)
     )
     records = pl.concat([plain, with_quotes]).sort("line_number").collect()
-    return records, lines.join(records, on="line_number", how="anti", maintain_order="left")
+    odd = lines.join(records, on="line_number", how="anti", maintain_order="left").select(
+        "line_number", "raw", pl.col("line").str.strip_chars() == ""
+    )
+    return records, [_OddLine(*line) for line in odd.iter_rows()]
 
 
-def _unfinished(lines: pl.DataFrame, odd: pl.DataFrame) -> pl.DataFrame:
-    """The odd lines, one after the other, at the very end of a chunk."""
-    tail: list[int] = []
-    expected = lines["line_number"].last()
-    for number in reversed(odd["line_number"].tail(_RECORD_LINES).to_list()):
-        if number != expected:
-            break
-        tail.append(number)
-        expected = number - 1
-    return odd.filter(pl.col("line_number").is_in(tail))
+_Pieced = tuple[int, str, list[str] | None]
+"""A record of odd lines: its first line, its text, and its fields where they can be told apart."""
 
 
-def _with_pieced(records: pl.DataFrame, odd: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    pieced = list(_piece_together(list(odd.iter_rows()), len(columns)))
+def _piece_together(
+    odd: Sequence[_OddLine], width: int, last: int | None
+) -> tuple[list[_Pieced], Sequence[_OddLine]]:
+    """Records of lines that are none by themselves, and the lines whose record is not closed yet.
+
+    A quote that a line leaves open can only close on the next line with an odd number of quotes.
+    If no record of the header's width comes of that, the first line alone is the odd record and
+    reading resumes on the next: an unbalanced quote costs its own line only.
+
+    Args:
+        odd: The lines, in order.
+        width: The header's number of fields.
+        last: The last line read so far; None if no more lines come.
+    """
+    closings = _find_closings(odd)
+    pieced: list[_Pieced] = []
+    place = 0
+    while place < len(odd):
+        taken = 1
+        fields = None
+        if odd[place].raw.count('"') % 2 == 1:
+            closing = closings[place]
+            if closing is None:
+                runs_on = odd[-1].number == last == odd[place].number + len(odd) - place - 1
+                if runs_on and len(odd) - place < _RECORD_LINES:
+                    return pieced, odd[place:]
+            elif closing - place < _RECORD_LINES:
+                text = _join(odd[place : closing + 1])
+                fields = _split_record(text, width)
+                taken = 1 if fields is None else closing + 1 - place
+        if not odd[place].is_blank:
+            pieced.append((odd[place].number, _join(odd[place : place + taken]), fields))
+        place += taken
+    return pieced, ()
+
+
+def _find_closings(odd: Sequence[_OddLine]) -> list[int | None]:
+    """For each line, the place of the next one of its run that has an odd number of quotes."""
+    closings: list[int | None] = [None] * len(odd)
+    nearest: int | None = None
+    for place in reversed(range(len(odd))):
+        if place + 1 < len(odd) and odd[place + 1].number != odd[place].number + 1:
+            nearest = None
+        closings[place] = nearest
+        if odd[place].raw.count('"') % 2 == 1:
+            nearest = place
+    return closings
+
+
+def _join(lines: Sequence[_OddLine]) -> str:
+    return "\n".join(line.raw for line in lines).removesuffix("\r")
+
+
+def _split_record(text: str, width: int) -> list[str] | None:
+    """The fields of one record, or None where the text is no record of that many fields."""
+    match = re.fullmatch(_record_pattern(width), text)
+    if match is None:
+        return None
+    return [
+        field[1:-1].replace('""', '"') if field.startswith('"') else field
+        for field in match.groups()
+    ]
+
+
+def _with_pieced(
+    records: pl.DataFrame, pieced: Sequence[_Pieced], columns: Sequence[str]
+) -> pl.DataFrame:
     rows = {
         "line_number": [number for number, _, _ in pieced],
         "line": [text for _, text, _ in pieced],
@@ -433,53 +576,6 @@ def _with_pieced(records: pl.DataFrame, odd: pl.DataFrame, columns: Sequence[str
         column: [None if fields is None else fields[place] for _, _, fields in pieced]
         for place, column in enumerate(columns)
     }
-    return pl.concat([records, pl.DataFrame(rows, schema=records.schema)]).sort("line_number")
-
-
-def _piece_together(
-    odd: Sequence[tuple[int, str]], width: int
-) -> Iterator[tuple[int, str, list[str] | None]]:
-    """Records of lines that are none by themselves: (first line, text, fields or None).
-
-    A field may hold line breaks within quotes. If no number of following lines makes a record of
-    the header's width, the first line alone is the odd record and reading resumes on the next:
-    an unbalanced quote costs its own line only.
-    """
-    place = 0
-    while place < len(odd):
-        number, text = odd[place]
-        if not text.strip():
-            place += 1
-            continue
-        fields, taken = _join_lines(odd, place, width)
-        yield number, "\n".join(line for _, line in odd[place : place + taken]), fields
-        place += taken
-
-
-def _join_lines(
-    odd: Sequence[tuple[int, str]], place: int, width: int
-) -> tuple[list[str] | None, int]:
-    quotes = 0
-    for taken in range(1, min(_RECORD_LINES, len(odd) - place) + 1):
-        number, line = odd[place + taken - 1]
-        if number != odd[place][0] + taken - 1:
-            break
-        quotes += line.count('"')
-        if quotes % 2 == 0:
-            text = "\n".join(line for _, line in odd[place : place + taken])
-            fields = _split_record(text, width)
-            if fields is not None:
-                return fields, taken
-            break
-    return None, 1
-
-
-def _split_record(text: str, width: int) -> list[str] | None:
-    """The fields of one record, or None where the text is no record of that many fields."""
-    match = re.fullmatch(_record_pattern(width)[1:-1], text)
-    if match is None:
-        return None
-    return [
-        field[1:-1].replace('""', '"') if field.startswith('"') else field
-        for field in match.groups()
-    ]
+    return pl.concat([records, pl.DataFrame(rows, schema=_record_schema(columns))]).sort(
+        "line_number"
+    )

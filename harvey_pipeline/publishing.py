@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -55,17 +55,26 @@ def publish(warehouse: Warehouse) -> Publication:
         WarehouseError: The warehouse stayed locked.
     """
     files = _Files.beside(warehouse.path)
-    files.recover()
+    # The warehouse's lock is also what keeps a second publisher away from these files.
     with warehouse.connect() as connection:
         warehouse.prepare(connection, ())
-        generation = _last_generation(connection)
-        if files.published.exists() and _generation_of(connection, files.published) == generation:
-            return Publication(files.published, generation, "unchanged")
-        caught_up = _catch_up(connection, files, generation)
+        files.recover()
+        commit = _last_commit(connection)
+        if files.published.exists() and _commit_of(connection, files.published) == commit:
+            return Publication(files.published, commit.generation, "unchanged")
+        caught_up = _catch_up(connection, files, commit)
         if not caught_up:
-            _copy_afresh(connection, warehouse.path, files, generation)
-    files.swap()
-    return Publication(files.published, generation, "incremental" if caught_up else "fresh")
+            _copy_afresh(connection, warehouse.path, files, commit)
+        files.swap()
+    return Publication(files.published, commit.generation, "incremental" if caught_up else "fresh")
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """A commit of one warehouse: one begun anew counts its generations from 1 again."""
+
+    generation: int
+    committed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class _Files:
             self.retiring.rename(self.standby)
 
 
-def _catch_up(connection: duckdb.DuckDBPyConnection, files: _Files, generation: int) -> bool:
+def _catch_up(connection: duckdb.DuckDBPyConnection, files: _Files, commit: _Commit) -> bool:
     """Give the standby file the days that it has missed; False if a fresh copy is called for."""
     if not files.standby.exists() or _is_open_here(files.standby):
         return False
@@ -117,18 +126,19 @@ def _catch_up(connection: duckdb.DuckDBPyConnection, files: _Files, generation: 
             return False
         raise
     try:
-        row = connection.execute("select max(generation) from copy.meta.published").fetchone()
-        since = row[0] if row else None
+        since = _stamp_of(connection, "copy")
+        if since is None or not _has_commit(connection, since):
+            return False
         slices = connection.execute(
             "select table_name, first_day, last_day from meta.commits where generation > ?",
-            [since],
+            [since.generation],
         ).fetchall()
-        if since is None or since > generation or _is_mostly(connection, slices):
+        if _is_mostly(connection, slices):
             return False
         connection.begin()
         for name, first, last in _merged(slices):
             _copy_slice(connection, TABLES[name], first, last)
-        _stamp(connection, generation)
+        _stamp(connection, commit)
         connection.commit()
         return True
     finally:
@@ -180,7 +190,7 @@ def _copy_slice(
 
 
 def _copy_afresh(
-    connection: duckdb.DuckDBPyConnection, warehouse: Path, files: _Files, generation: int
+    connection: duckdb.DuckDBPyConnection, warehouse: Path, files: _Files, commit: _Commit
 ) -> None:
     """Copy the whole warehouse file and leave in it what is published.
 
@@ -207,7 +217,7 @@ def _copy_afresh(
         for (schema,) in schemas:
             if schema not in PUBLISHED_SCHEMAS and schema != "main":
                 connection.execute(f"drop schema copy.{schema} cascade")
-        _stamp(connection, generation)
+        _stamp(connection, commit)
         connection.commit()
     finally:
         connection.execute("detach copy")
@@ -215,26 +225,47 @@ def _copy_afresh(
     files.next.rename(files.standby)
 
 
-def _stamp(connection: duckdb.DuckDBPyConnection, generation: int) -> None:
+def _stamp(connection: duckdb.DuckDBPyConnection, commit: _Commit) -> None:
     connection.execute("create schema if not exists copy.meta")
     connection.execute(
-        "create or replace table copy.meta.published as "
-        f"select {generation}::bigint as generation, now() at time zone 'UTC' as published_at"
+        "create or replace table copy.meta.published as select ?::bigint as generation, "
+        "?::timestamp as committed_at, now() at time zone 'UTC' as published_at",
+        [commit.generation, commit.committed_at],
     )
 
 
-def _last_generation(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("select coalesce(max(generation), 0) from meta.commits").fetchone()
-    return int(row[0]) if row else 0
+def _last_commit(connection: duckdb.DuckDBPyConnection) -> _Commit:
+    row = connection.execute(
+        "select generation, committed_at from meta.commits order by generation desc limit 1"
+    ).fetchone()
+    return _Commit(*row) if row else _Commit(0, None)
 
 
-def _generation_of(connection: duckdb.DuckDBPyConnection, published: Path) -> int | None:
+def _has_commit(connection: duckdb.DuckDBPyConnection, commit: _Commit) -> bool:
+    row = connection.execute(
+        "select 1 from meta.commits where generation = ? and committed_at = ?",
+        [commit.generation, commit.committed_at],
+    ).fetchone()
+    return row is not None
+
+
+def _commit_of(connection: duckdb.DuckDBPyConnection, published: Path) -> _Commit | None:
     connection.execute(f"attach {quoted(published)} as seen (read_only)")
     try:
-        row = connection.execute("select max(generation) from seen.meta.published").fetchone()
-        return None if row is None else row[0]
+        return _stamp_of(connection, "seen")
     finally:
         connection.execute("detach seen")
+
+
+def _stamp_of(connection: duckdb.DuckDBPyConnection, database: str) -> _Commit | None:
+    """The commit up to which an attached copy goes; None where another version made it."""
+    try:
+        row = connection.execute(
+            f"select generation, committed_at from {database}.meta.published"
+        ).fetchone()
+    except (duckdb.BinderException, duckdb.CatalogException):
+        return None
+    return _Commit(*row) if row else None
 
 
 def _is_open_here(path: Path) -> bool:

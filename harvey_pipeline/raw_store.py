@@ -7,6 +7,8 @@ row, together with the quarantine slice, is what makes a drop loaded.
 
 import hashlib
 import json
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
+from uuid import uuid4
 
 import dagster as dg
 import duckdb
@@ -36,6 +39,9 @@ _NEIGHBOURS: Final = 7
 
 _BULK_BLOCK_DAYS: Final = 7
 _STATISTICS: Final = "harvey_pipeline"
+_UNKNOWN_COLUMNS: Final = "harvey_pipeline_unknown_columns"
+_LEFTOVER_SECONDS: Final = 24 * 60 * 60
+"""A file in scratch that is older than this belongs to no run that is still alive."""
 
 Form = Literal["drop", "bulk", "none"]
 RAW_TABLES: Final[Mapping[Source, str]] = {
@@ -43,6 +49,10 @@ RAW_TABLES: Final[Mapping[Source, str]] = {
     "firms": "raw.raw_firms",
     "events": "raw.raw_events",
 }
+
+
+class RawStoreError(Exception):
+    """The raw store lacks what the ledger says it holds; the message says what to run."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,7 @@ class RawStore(dg.ConfigurableResource[None]):
         ]
         undated = job.undated_quarantine()
         reloaded = self._commit(source, days, parsed, undated)
+        job.remove_unused(days, parsed)
         return Ingestion(
             parsed,
             reloaded,
@@ -135,13 +146,12 @@ class RawStore(dg.ConfigurableResource[None]):
             changed = _changed_days(before, ledger)
             if changed:
                 self._replace_days(connection, source, changed, parsed, ledger)
+            if self._replace_undated(connection, source, undated) or changed:
                 record_commits(
                     connection, ["raw.drops", "raw.quarantine", RAW_TABLES[source]], days
                 )
-            self._replace_undated(connection, source, undated)
             self._refresh_view(connection, source)
             connection.commit()
-        self._drop_replaced_files(source, before, ledger)
         return changed
 
     def _replace_days(
@@ -161,7 +171,7 @@ class RawStore(dg.ConfigurableResource[None]):
             )
         connection.execute("insert into raw.drops by name select * from rows")
         kept = [
-            str(Path(self.root) / "quarantine" / one.quarantine_file)
+            _without_pattern(Path(self.root) / "quarantine" / one.quarantine_file)
             for one in parsed
             if one.quarantine_file is not None and one.day in set(changed)
         ]
@@ -172,16 +182,27 @@ class RawStore(dg.ConfigurableResource[None]):
 
     def _replace_undated(
         self, connection: duckdb.DuckDBPyConnection, source: Source, undated: Path | None
-    ) -> None:
-        """Keep the bulk records whose day cannot be read: once, whatever days are run."""
+    ) -> bool:
+        """Keep the bulk records whose day cannot be read: once, whatever days are run.
+
+        Returns:
+            Whether they are others than before.
+        """
+        schema = TABLES["raw.quarantine"].polars_schema
+        before = connection.sql(
+            "select * from raw.quarantine where source = ? and drop_date is null "
+            "order by line_number",
+            params=[source],
+        ).pl()
+        after = pl.DataFrame(schema=schema) if undated is None else pl.read_parquet(undated)
+        if before.select(list(schema)).equals(after.select(list(schema))):
+            return False
         connection.execute(
             "delete from raw.quarantine where source = ? and drop_date is null", [source]
         )
-        if undated is not None:
-            connection.execute(
-                "insert into raw.quarantine by name select * from read_parquet(?)",
-                [str(undated)],
-            )
+        rows = after.to_arrow()  # noqa: F841
+        connection.execute("insert into raw.quarantine by name select * from rows")
+        return True
 
     def _refresh_view(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
         name = RAW_TABLES[source]
@@ -192,7 +213,7 @@ class RawStore(dg.ConfigurableResource[None]):
         listed = ", ".join(f'"{column}"' for column in columns)
         connection.execute(
             f"create or replace view {name} as select {listed} from read_parquet("
-            f"{quoted(folder.resolve() / '*.parquet')}, filename = true) "
+            f"{quoted(_without_pattern(folder.resolve()) + '/*.parquet')}, filename = true) "
             f"where parse_filename(filename) in (select data_file from raw.drops "
             f"where source = {quoted(source)} and data_file is not null)"
             + (" and not is_sighting" if source in parse.SNAPSHOT_KEYS else "")
@@ -203,30 +224,31 @@ class RawStore(dg.ConfigurableResource[None]):
                 f'comment on column {name}."{column}" is {quoted(definition.description or "")}'
             )
 
-    def _drop_replaced_files(
-        self, source: Source, before: pl.DataFrame, ledger: pl.DataFrame
-    ) -> None:
-        """Remove the data files that this commit has put out of use."""
-        replaced = set(before["data_file"].drop_nulls()) - set(ledger["data_file"].drop_nulls())
-        for name in replaced:
-            for folder in (RAW_TABLES[source].removeprefix("raw."), "quarantine"):
-                with suppress(FileNotFoundError):
-                    (Path(self.root) / folder / name).unlink()
-
     # --- out ---
 
     def read(self, source: Source, days: DayRange) -> pl.LazyFrame:
-        """The current rows of a range of drops; snapshots with `is_sighting` rows beside them."""
-        names = self.warehouse.query(
-            "select data_file from raw.drops where source = ? and drop_date between ? and ? "
+        """The current rows of a range of drops; snapshots with `is_sighting` rows beside them.
+
+        Raises:
+            RawStoreError: A file of the range has gone.
+        """
+        named = self.warehouse.query(
+            "select drop_date, data_file from raw.drops "
+            "where source = ? and drop_date between ? and ? "
             "and data_file is not null order by drop_date",
             [source, days.first, days.last],
             tables=["raw.drops"],
         )
         folder = Path(self.root) / RAW_TABLES[source].removeprefix("raw.")
-        if not names:
+        gone = [str(day) for day, name in named if not (folder / name).exists()]
+        if gone:
+            raise RawStoreError(
+                f"{folder} lacks the rows of {', '.join(gone[:7])}{', ...' * (len(gone) > 7)}. "
+                f"Run {folder.name} for {'this day' if len(gone) == 1 else 'these days'} again."
+            )
+        if not named:
             return _empty_file(source).lazy()
-        return pl.scan_parquet([folder / name for (name,) in names], glob=False)
+        return pl.scan_parquet([folder / name for _, name in named], glob=False)
 
     def observed_days(self, source: Source, days: DayRange) -> pl.DataFrame:
         """`day` and `form` of the days of a range that count as seen."""
@@ -289,6 +311,7 @@ class _Job:
         self._bulk: _Bulk | None = None
         for folder in ("quarantine", "bulk", "scratch", self._table):
             (root / folder).mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(root / "scratch")
 
     @property
     def source(self) -> Source:
@@ -344,6 +367,7 @@ class _Job:
 
     def _parse_drop(self, day: date) -> Parsed:
         path = self.files.drops[day]
+        stamp = landing.stamp(self.files, path)
         content, size = landing.fingerprint(self.files, path)
         rules = parse.DropRules(day, self.start_date, self._late_days_covered_by_bulk(day))
         stem = f"{day}-{_digest(_PARSER, content, self.files.name_of(path), repr(rules))}"
@@ -351,22 +375,25 @@ class _Job:
         if known is not None:
             return known
         with self._open(path) as delivery:
-            self.unknown_columns.update(delivery.unknown_columns)
             judged = parse.judge(self.source, delivery.records, delivery.header, rules)
             rows, findings = _acceptable(
                 *pl.collect_all([judged.sound, judged.found], engine="streaming")
             )
-            described = Parsed(
-                day, self.files.name_of(path), "drop", bytes=size, fingerprint=content
-            )
-            return self._finish(described, stem, rows, findings, delivery)
+            rows, beaten = parse.settle_duplicates(self.source, rows)
+            records = _records_of(delivery, beaten)
+        landing.check_unchanged(self.files, path, stamp)
+        described = Parsed(day, self.files.name_of(path), "drop", bytes=size, fingerprint=content)
+        findings = _with_beaten(findings, beaten, records)
+        return self._finish(described, stem, rows, findings, delivery.unknown_columns)
 
     def _late_days_covered_by_bulk(self, day: date) -> frozenset[date]:
         if self.source != "events" or self.files.bulk is None:
             return frozenset()
         late = [day - timedelta(days=offset) for offset in range(1, parse.LATE_DAYS + 1)]
         return frozenset(
-            one for one in late if one not in self.files.drops and self._bulk_covers(one)
+            one
+            for one in late
+            if one >= self.start_date and one not in self.files.drops and self._bulk_covers(one)
         )
 
     # --- bulk exports ---
@@ -384,11 +411,13 @@ class _Job:
         assert self.files.bulk is not None
         if self._bulk is None:
             path = self.files.bulk
+            stamp = landing.stamp(self.files, path)
             content, size = landing.fingerprint(self.files, path)
             rules = parse.DropRules(None, self.start_date)
             key = _digest(_PARSER, content, self.files.name_of(path), repr(rules))
             bulk = _Bulk(
                 self.files.name_of(path),
+                stamp,
                 content,
                 size,
                 key,
@@ -397,10 +426,17 @@ class _Job:
             )
             if not (bulk.sound.exists() and bulk.found.exists()):
                 with self._open(path) as delivery:
-                    self.unknown_columns.update(delivery.unknown_columns)
                     judged = parse.judge(self.source, delivery.records, delivery.header, rules)
-                    _sink(judged.found, bulk.found)
-                    _sink(judged.sound, bulk.sound)
+                    metadata = {_UNKNOWN_COLUMNS: json.dumps(delivery.unknown_columns)}
+                    _sink(judged.sound, bulk.sound, {})
+                    # The findings come last, once all of it is known to be of one content.
+                    _sink(
+                        judged.found,
+                        bulk.found,
+                        metadata,
+                        lambda: landing.check_unchanged(self.files, path, stamp),
+                    )
+            self.unknown_columns.update(_unknown_columns(bulk.found))
             self._bulk = bulk
         return self._bulk
 
@@ -427,21 +463,37 @@ class _Job:
                 .collect(engine="streaming")
                 for path in (bulk.sound, bulk.found)
             )
-            with self._open(self.files.root / bulk.name) as delivery:
-                for day in block:
-                    shown = created == day if self.source == "events" else created <= day
-                    described = Parsed(
-                        day, bulk.name, "bulk", bytes=bulk.size, fingerprint=bulk.fingerprint
-                    )
-                    rows, findings = _acceptable(sound.filter(shown), found.filter(shown))
-                    yield self._finish(described, stems[day], rows, findings, delivery)
+            settled = {}
+            for day in block:
+                shown = created == day if self.source == "events" else created <= day
+                rows, findings = _acceptable(sound.filter(shown), found.filter(shown))
+                settled[day] = (*parse.settle_duplicates(self.source, rows), findings)
+            records = self._records_of_bulk(bulk, [beaten for _, beaten, _ in settled.values()])
+            for day, (rows, beaten, findings) in settled.items():
+                described = Parsed(
+                    day, bulk.name, "bulk", bytes=bulk.size, fingerprint=bulk.fingerprint
+                )
+                yield self._finish(
+                    described, stems[day], rows, _with_beaten(findings, beaten, records), ()
+                )
+
+    def _records_of_bulk(self, bulk: "_Bulk", beaten: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """The text of all rows of several days that lost, which takes one reading of the file."""
+        every = pl.concat(beaten).unique("line_number")
+        if every.is_empty():
+            return every
+        path = self.files.root / bulk.name
+        with self._open(path) as delivery:
+            records = _records_of(delivery, every)
+        landing.check_unchanged(self.files, path, bulk.stamp)
+        return records
 
     def undated_quarantine(self) -> Path | None:
         """A file of the bulk export's records whose day cannot be read, if there are any."""
         if self.files.bulk is None:
             return None
         bulk = self._stage_bulk()
-        path = self.root / "quarantine" / f"{self.source}-{bulk.key}.parquet"
+        path = self._undated_file(bulk)
         if not path.exists():
             undated = (
                 pl.scan_parquet(bulk.found, glob=False)
@@ -451,15 +503,39 @@ class _Job:
             _write(path, self._quarantined(bulk.name, None, undated).write_parquet)
         return path
 
+    def _undated_file(self, bulk: "_Bulk") -> Path:
+        return self.root / "quarantine" / f"{self.source}-{bulk.key}.parquet"
+
     # --- files ---
 
     def _known(self, stem: str) -> Parsed | None:
-        """What an earlier parse of exactly this gave."""
+        """What an earlier parse of exactly this gave, if its files are still there."""
         path = self.root / self._table / f"{stem}.parquet"
-        if not path.exists():
+        try:
+            statistics = json.loads(pl.read_parquet_metadata(path)[_STATISTICS])
+        except (FileNotFoundError, pl.exceptions.PolarsError, KeyError):
             return None
-        statistics = json.loads(pl.read_parquet_metadata(path)[_STATISTICS])
-        return Parsed(**(statistics | {"day": date.fromisoformat(statistics["day"])}))
+        parsed = Parsed(**(statistics | {"day": date.fromisoformat(statistics["day"])}))
+        if parsed.quarantine_file and not (self.root / "quarantine" / f"{stem}.parquet").exists():
+            return None
+        self.unknown_columns.update(_unknown_columns(path))
+        return parsed
+
+    def remove_unused(self, days: DayRange, parsed: Sequence[Parsed]) -> None:
+        """Remove the files of these days that nothing refers to any more, and of older exports."""
+        used = {one.data_file for one in parsed}
+        for path in (self.root / self._table).glob("????-??-??-*.parquet"):
+            if str(days.first) <= path.name[:10] <= str(days.last) and path.name not in used:
+                path.unlink(missing_ok=True)
+                (self.root / "quarantine" / path.name).unlink(missing_ok=True)
+        staged = set()
+        if self._bulk is not None:
+            staged = {self._bulk.sound, self._bulk.found, self._undated_file(self._bulk)}
+            staged.add(_dates_file(self.files, self.root))
+        for folder in ("bulk", "quarantine"):
+            for path in (self.root / folder).glob(f"{self.source}-*"):
+                if path not in staged:
+                    path.unlink(missing_ok=True)
 
     def _finish(
         self,
@@ -467,11 +543,10 @@ class _Job:
         stem: str,
         rows: pl.DataFrame,
         findings: pl.DataFrame,
-        delivery: Delivery,
+        unknown_columns: Sequence[str],
     ) -> Parsed:
-        """Settle duplicates, write the day's quarantine file and then its data file."""
-        rows, beaten = parse.settle_duplicates(self.source, rows)
-        findings = _with_beaten(findings, beaten, delivery)
+        """Write the day's quarantine file and then its data file."""
+        self.unknown_columns.update(unknown_columns)
         repaired = findings.filter(pl.col("action") == "repaired").height
         rejected = findings.height - repaired
         parsed = replace(
@@ -488,7 +563,10 @@ class _Job:
             quarantined = self._quarantined(str(parsed.file), parsed.day, findings)
             _write(self.root / "quarantine" / f"{stem}.parquet", quarantined.write_parquet)
         data = self._data(parsed.day, rows, findings)
-        metadata = {_STATISTICS: json.dumps(asdict(parsed), default=str)}
+        metadata = {
+            _STATISTICS: json.dumps(asdict(parsed), default=str),
+            _UNKNOWN_COLUMNS: json.dumps(list(unknown_columns)),
+        }
         _write(
             self.root / self._table / f"{stem}.parquet",
             lambda path: data.write_parquet(path, metadata=metadata, compression_level=1),
@@ -534,6 +612,7 @@ class _Bulk:
     """A bulk export, typed and judged as a whole."""
 
     name: str
+    stamp: landing.Stamp
     fingerprint: str
     size: int
     key: str
@@ -551,9 +630,7 @@ def bulk_dates(files: SourceFiles, root: Path) -> DayRange | None:
     """
     if files.bulk is None:
         return None
-    stat = files.bulk.stat()
-    key = _digest(_PARSER, str(files.bulk.resolve()), str(stat.st_size), str(stat.st_mtime_ns))
-    remembered = root / "bulk" / f"{files.source}-{key}.json"
+    remembered = _dates_file(files, root)
     if not remembered.exists():
         (root / "scratch").mkdir(parents=True, exist_ok=True)
         remembered.parent.mkdir(parents=True, exist_ok=True)
@@ -571,19 +648,34 @@ def bulk_dates(files: SourceFiles, root: Path) -> DayRange | None:
     return None if dates is None else DayRange(*map(date.fromisoformat, dates))
 
 
+def _dates_file(files: SourceFiles, root: Path) -> Path:
+    assert files.bulk is not None
+    stamp = landing.stamp(files, files.bulk)
+    key = _digest(_PARSER, str(files.bulk.resolve()), *map(str, stamp))
+    return root / "bulk" / f"{files.source}-{key}.json"
+
+
 def _acceptable(sound: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The acceptable rows, repaired ones among them, and all findings."""
     repaired = found.filter(pl.col("action") == "repaired").select(sound.columns)
     return pl.concat([sound, repaired]), found
 
 
-def _with_beaten(findings: pl.DataFrame, beaten: pl.DataFrame, delivery: Delivery) -> pl.DataFrame:
+def _records_of(delivery: Delivery, beaten: pl.DataFrame) -> pl.DataFrame:
+    """`line_number` and `record` of rows that lost; they need another reading of the file."""
+    if beaten.is_empty():
+        return beaten
+    return parse.records_of_lines(
+        delivery.records, delivery.header, beaten["line_number"].to_list()
+    ).collect(engine="streaming")
+
+
+def _with_beaten(
+    findings: pl.DataFrame, beaten: pl.DataFrame, records: pl.DataFrame
+) -> pl.DataFrame:
     """Findings, with the rows that lost against one of the same identity among them."""
     if beaten.is_empty():
         return findings
-    records = parse.records_of_lines(
-        delivery.records, delivery.header, beaten["line_number"].to_list()
-    ).collect(engine="streaming")
     lost = (
         beaten.join(records, on="line_number")
         .join(findings.select("line_number", "reasons"), on="line_number", how="left")
@@ -605,8 +697,36 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _sink(plan: pl.LazyFrame, path: Path) -> None:
-    _write(path, lambda partial: plan.sink_parquet(partial, engine="streaming"))
+def _unknown_columns(path: Path) -> list[str]:
+    columns: list[str] = json.loads(pl.read_parquet_metadata(path)[_UNKNOWN_COLUMNS])
+    return columns
+
+
+def _without_pattern(path: Path) -> str:
+    """A path as DuckDB takes it: nothing in it stands for other characters."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
+
+
+def _remove_leftovers(scratch: Path) -> None:
+    """Remove what killed runs have left half written."""
+    oldest = time.time() - _LEFTOVER_SECONDS
+    for path in scratch.iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+
+
+def _sink(
+    plan: pl.LazyFrame,
+    path: Path,
+    metadata: dict[str, str],
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    def write(partial: Path) -> None:
+        plan.sink_parquet(partial, metadata=metadata, engine="streaming")
+        check()
+
+    _write(path, write)
 
 
 def _write_if_missing(path: Path, write: Callable[[Path], object]) -> None:
@@ -617,9 +737,8 @@ def _write_if_missing(path: Path, write: Callable[[Path], object]) -> None:
 def _write(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(
-        f".{path.name}.{hashlib.sha256(str(id(write)).encode()).hexdigest()[:8]}"
-    )
+    partial = path.parent.parent / "scratch" / f"{uuid4().hex}-{path.name}"
+    partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         write(partial)
         partial.replace(path)

@@ -89,15 +89,16 @@ class RunProgress:
     def __init__(self, view: View, days: int) -> None:
         self.assets: dict[str, AssetProgress] = {}
         self.failures: list[Failure] = []
+        self.is_interrupted = False
         self._view = view
         self._days = days
+        self._started: list[AssetProgress] = []
 
     def take_event(self, entry: dg.EventLogEntry) -> None:
         """Take in an event of the run; unknown ones change nothing."""
         event = entry.dagster_event
         if event is None:
-            if int(entry.level) >= logging.WARNING:
-                self._view.note(f"{_shown_step(entry.step_key)}{entry.user_message}")
+            self._take_message(entry)
             return
         match event.event_type:
             case dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED if event.asset_key:
@@ -129,7 +130,18 @@ class RunProgress:
 
     def failed_checks(self) -> list[FailedCheck]:
         """All checks that did not pass, in the order of the assets."""
-        return [check for asset in self.assets.values() for check in asset.failed_checks]
+        return [check for asset in self.in_order() for check in asset.failed_checks]
+
+    def in_order(self) -> list[AssetProgress]:
+        """The assets in the order in which they started; those that did not come last."""
+        waiting = [asset for asset in self.assets.values() if asset.state == "waiting"]
+        return [*self._started, *waiting]
+
+    def _take_message(self, entry: dg.EventLogEntry) -> None:
+        # What is said of a step that does not run is only that another one failed.
+        asset = self._of_step(entry.step_key)
+        if int(entry.level) >= logging.WARNING and asset and asset.state in _AT_WORK:
+            self._view.note(f"{asset.name}: {entry.user_message}")
 
     def _plan(self, name: str) -> None:
         if name not in self.assets:
@@ -147,6 +159,8 @@ class RunProgress:
         asset = self._of_step(step_key)
         if asset is None:
             return
+        if asset.state == "waiting":
+            self._started.append(asset)
         asset.state = state
         if state == "done":
             asset.done = asset.total
@@ -196,22 +210,23 @@ class RunProgress:
                 return
             cause = cause.cause
         found = cause or error
+        if found.cls_name == _INTERRUPTION:
+            self.is_interrupted = True
+            return
         message = str(found.message).strip()
         _, separator, text = message.partition(": ")
         where = step.replace("__", ".", 1)
         self.failures.append(Failure(where, str(found.cls_name), text if separator else message))
 
 
+_AT_WORK: Final = ("running", "checking")
 _CHECKS_SUFFIX: Final = "_checks"
 _CHECK_STOPS_RUN: Final = "DagsterAssetCheckFailedError"
+_INTERRUPTION: Final = "DagsterExecutionInterruptedError"
 
 
 def _table_name(key: dg.AssetKey) -> str:
     return ".".join(key.path)
-
-
-def _shown_step(step_key: str | None) -> str:
-    return "" if step_key is None else f"{step_key.replace('__', '.', 1)}: "
 
 
 # --- live and plain ------------------------------------------------------------------------------
@@ -298,11 +313,12 @@ _MARKS: Final[Mapping[State, str]] = {
 
 
 def _note(asset: AssetProgress) -> str:
-    parts: list[str] = [asset.state] if asset.state in ("running", "checking", "failed") else []
+    parts: list[str] = [asset.state] if asset.state in (*_AT_WORK, "failed") else []
     if asset.state not in ("waiting", "running"):
         if asset.rows is not None:
-            parts.append(f"{asset.rows:,} rows")
-        parts.append(f"{asset.seconds:.1f} s")
+            parts.append(f"{asset.rows:,} row" + "s" * (asset.rows != 1))
+        if asset.seconds:
+            parts.append(f"{asset.seconds:.1f} s")
     if asset.state in ("done", "failed") and asset.passed + len(asset.failed_checks):
         counts = {"passed": asset.passed, "warned": asset.warned, "failed": asset.failed}
         told = [f"{count} {name}" for name, count in counts.items() if count]
@@ -330,12 +346,20 @@ def asset_table(assets: Sequence[AssetProgress]) -> Table:
         table.add_row(
             Text(asset.name, style="" if asset.state == "done" else "dim"),
             "-" if asset.rows is None else f"{asset.rows:,}",
-            f"{asset.seconds:.1f}" if asset.state != "waiting" else "not run",
+            _shown_seconds(asset),
             _count(asset.passed, ""),
             _count(asset.warned, "yellow"),
             _count(asset.failed, "bold red"),
         )
     return table
+
+
+def _shown_seconds(asset: AssetProgress) -> Text:
+    if asset.state == "waiting":
+        return Text("not run", style="dim")
+    if asset.rows is None and asset.state == "failed":
+        return Text("failed", style="bold red")
+    return Text(f"{asset.seconds:.1f}")
 
 
 def _count(number: int, style: str) -> Text:
@@ -405,13 +429,13 @@ _KPIS: Final[Mapping[str, Mapping[str, str]]] = {
         "Trend": "growth_trend",
         "New users": "new_users",
         "Returning users": "returning_users",
-        "Power user retention": "power_user_retention",
+        "Power users kept": "power_user_retention",
         "Moved up a tier": "users_moved_up",
         "Moved down a tier": "users_moved_down",
     },
 }
 _PERCENT: Final = ("_percent", "_rate", "_retention", "stickiness")
-_GROUP_WIDTH: Final = 34
+_GROUP_WIDTH: Final = 36
 
 
 def kpi_table(row: Mapping[str, Any]) -> Table:

@@ -296,7 +296,9 @@ def _replace(
         connection.execute(f"insert into {table.name} by name select * from reader")
     except duckdb.Error as error:
         connection.rollback()
-        raise (batches.error or error) from error
+        if batches.error is None:
+            raise
+        raise batches.error from error
     return Written(batches.rows, batches.sample)
 
 
@@ -348,7 +350,7 @@ class _Batches:
         self.window = window
         self.rows = 0
         self.sample = table.empty().collect()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """What went wrong inside the stream: Arrow passes on only its text."""
 
     def reader(self) -> pa.RecordBatchReader:
@@ -368,7 +370,10 @@ class _Batches:
                     self.sample = batch.tail(_SAMPLE_ROWS) if batch.height else self.sample
                     self._report(batch)
                     yield from batch.to_arrow().to_batches()
-        except Exception as error:
+        except GeneratorExit:
+            # DuckDB gave up on the stream: what went wrong is its own error.
+            raise
+        except BaseException as error:
             self.error = error
             raise
 

@@ -39,6 +39,19 @@ DROPS_COMPARED = 7
 # --- Text to values -------------------------------------------------------------------------
 
 
+BLANKS = "".join(
+    character
+    for character in map(chr, range(0x3001))
+    if character.isspace() and character not in "\x1c\x1d\x1e\x1f"
+)
+"""Unicode's white space; Python counts four separators besides."""
+
+
+def trimmed(text: str) -> str:
+    """Text without the blanks around it."""
+    return text.strip(BLANKS)
+
+
 ISO_TIMESTAMP = re.compile(
     r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
     r"([T ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})"
@@ -98,7 +111,12 @@ def read_whole_number(text: str) -> int | None:
 @cache
 def read_arr_usd(text: str) -> float | None:
     """`arr_in_thousands` is a decimal number without sign or exponent, kept in USD."""
-    return float(Fraction(text) * 1000) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else None
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return None
+    try:
+        return float(Fraction(text) * 1000)
+    except OverflowError:
+        return None
 
 
 @cache
@@ -188,7 +206,7 @@ def split_records(text: str) -> tuple[list[str], list[Record]]:
     """The header and the records: whole lines first, then lines joined over an open quote."""
     ended = text.split("\n")
     lines = [line.removesuffix("\r") for line in ended]
-    first = next((index for index, line in enumerate(lines) if line.strip()), None)
+    first = next((index for index, line in enumerate(lines) if trimmed(line)), None)
     if first is None:
         return [], []
     header = split_fields(lines[first]).fields
@@ -203,7 +221,7 @@ def split_records(text: str) -> tuple[list[str], list[Record]]:
     index = first + 1
     while index < len(lines):
         line = lines[index]
-        if not line.strip():
+        if not trimmed(line):
             index += 1
             continue
         fields = whole_record(line)
@@ -268,7 +286,7 @@ def read_row(source: str, header: list[str], places: dict[str, int], record: Rec
         by_header = dict(zip(header, raw_fields, strict=True))
         return json.dumps(by_header, ensure_ascii=False, separators=(",", ":"))
 
-    fields = {column: (raw_fields[place] or "").strip() for column, place in places.items()}
+    fields = {column: trimmed(raw_fields[place] or "") for column, place in places.items()}
     before: list[str] = []
     after: list[str] = []
     repairs: list[str] = []
@@ -314,7 +332,7 @@ def read_rows(source: str, path: Path) -> list[Row]:
         header, records = read_text_parquet(path)
     else:
         header, records = split_records(read_text(path))
-    names = [column.strip().lower() for column in header]
+    names = [trimmed(column).lower() for column in header]
     for column in REQUIRED_COLUMNS[source]:
         if names.count(column) != 1:
             raise ValueError(f"{path}: {names.count(column)} columns {column!r} in {header}")

@@ -187,13 +187,13 @@ def read_timestamp(text: pl.Expr) -> pl.Expr:
 
 
 _WHOLE_NUMBER: Final = r"^([0-9]{1,9})(?:\.0+)?$"
-_DECIMAL: Final = r"^[0-9]+(?:\.[0-9]+)?$"
+_DECIMAL: Final = r"^([0-9]+)(?:\.([0-9]+))?$"
 _SCORE: Final = r"^[0-9]+(?:\.[0-9]{1,2})?$"
 
 
 def _read_common_integers(text: pl.Series) -> pl.Series:
     values = text.cast(pl.Int32, strict=False)
-    odd = (text.str.len_bytes() > 9) | text.str.starts_with("+") | (values < 0)
+    odd = (text.str.len_bytes() > 9) | text.str.starts_with("+") | text.str.starts_with("-")
     return values.scatter(odd.arg_true(), None) if odd.any() else values
 
 
@@ -210,9 +210,17 @@ def read_whole_number(text: pl.Expr) -> pl.Expr:
     )
 
 
-def read_decimal(text: pl.Expr) -> pl.Expr:
-    """A plain decimal number >= 0; null where it is none, or too large for a double."""
-    value = pl.when(text.str.contains(_DECIMAL)).then(text).cast(pl.Float64, strict=False)
+def read_thousands(text: pl.Expr) -> pl.Expr:
+    """A plain decimal number >= 0, times 1,000; null where it is none, or too large for a double.
+
+    The point moves in the text: 1.001 is 1001, where a product of doubles need not be.
+    """
+    parts = text.str.extract_groups(_DECIMAL).struct
+    fraction = parts.field("2").fill_null("").str.pad_end(3, "0")
+    shifted = pl.concat_str(
+        parts.field("1"), fraction.str.slice(0, 3), pl.lit("."), fraction.str.slice(3), pl.lit("0")
+    )
+    value = shifted.cast(pl.Float64, strict=False)
     return pl.when(value.is_finite()).then(value)
 
 
@@ -313,8 +321,7 @@ def _read_firms(rules: DropRules) -> _Reading:
             "firm_id": trimmed("id"),
             "created_at": read_timestamp(trimmed("created")),
             "firm_size": read_whole_number(trimmed("firm_size")),
-            # Rounded to millionths of a dollar: 1.001 thousand is 1001 USD, not 1000.9999999999999.
-            "arr_usd": (read_decimal(trimmed("arr_in_thousands")) * 1000).round(6),
+            "arr_usd": read_thousands(trimmed("arr_in_thousands")),
         },
         unusable={
             **_missing("missing_id", "firm_id"),
@@ -502,7 +509,9 @@ def _distinct_names(header: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     seen: set[str] = set()
     named = []
     for place, (column, name) in enumerate(header, start=1):
-        key = name if name not in seen else f"{name} ({place})"
+        key = name
+        while key in seen:
+            key = f"{key} ({place})"
         seen.add(key)
         named.append((column, key))
     return named
