@@ -25,9 +25,10 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
     """`SqliteEventLogStorage`, but for the engines, which it keeps."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Dagster connects while it initialises.
         self._engines: OrderedDict[str, sqlalchemy.Engine] = OrderedDict()
         self._engines_lock = threading.Lock()
+        super().__init__(*args, **kwargs)
 
     @classmethod
     def from_config_value(

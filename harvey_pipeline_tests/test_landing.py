@@ -86,7 +86,7 @@ def test_two_files_for_one_thing_are_an_error_that_names_both(
 
 
 def test_a_missing_landing_folder_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(LandingError, match="does not exist.*HARVEY_LANDING_DIR"):
+    with pytest.raises(LandingError, match=r"does not exist.*HARVEY_LANDING_DIR"):
         find_files(tmp_path / "nowhere", "users")
 
 
@@ -156,13 +156,13 @@ def test_an_unusable_header_is_an_error_that_names_the_file(
     assert len(error) < 1_500
 
 
-def test_a_thousand_columns_are_read_with_quotes_and_without(tmp_path: Path) -> None:
-    header = f"{USERS}{',x' * 997}"
-    plain, quoted = f"u1,c,t{',1' * 997}", f'"u,2",c,t{",2" * 997}'
+def test_hundreds_of_columns_are_read_with_quotes_and_without(tmp_path: Path) -> None:
+    header = f"{USERS}{',x' * 297}"
+    plain, quoted = f"u1,c,t{',1' * 297}", f'"u,2",c,t{",2" * 297}'
     records = read_users(tmp_path, csv_text(header, plain, quoted))
     assert [(number, fields[0], len(fields)) for number, fields in records] == [
-        (2, "u1", 1000),
-        (3, "u,2", 1000),
+        (2, "u1", 300),
+        (3, "u,2", 300),
     ]
 
 
@@ -406,7 +406,7 @@ def parquet_records(root: Path, columns: dict[str, Any]) -> list[dict[str, Any]]
     path = landing_file(root, "firms/2024-04-23.parquet")
     pl.DataFrame(columns).write_parquet(path)
     with open_delivery(SourceFiles("firms", root / "landing"), path, root) as delivery:
-        named = {column: name for column, name in delivery.header}
+        named = dict(delivery.header)
         return delivery.records.drop("line", "is_ragged").rename(named).collect().to_dicts()
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from harvey_pipeline.tables import EVENT_TYPES, TABLES
 from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 from harvey_pipeline.transforms.parse import LATE_DAYS
-from harvey_pipeline.transforms.windows import to_hundredths
+from harvey_pipeline.transforms.windows import from_hundredths, to_hundredths
 
 _WEEK: Final = 7
 
@@ -33,7 +33,7 @@ def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
             vault_queries=vault.sum().cast(pl.Int64),
             workflow_queries=workflow.sum().cast(pl.Int64),
             documents=pl.col("num_docs").cast(pl.Int64).sum(),
-            feedback_sum=to_hundredths(score).sum() / 100,
+            feedback_sum=from_hundredths(to_hundredths(score).sum()),
             feedback_count=score.count().cast(pl.Int64),
             high_feedback=(score >= 4).sum().cast(pl.Int64),
             low_feedback=(score <= 2).sum().cast(pl.Int64),

@@ -115,6 +115,15 @@ def to_hundredths(score: pl.Expr) -> pl.Expr:
     return (score * 100).round().cast(pl.Int64)
 
 
+def from_hundredths(hundredths: pl.Expr) -> pl.Expr:
+    """Whole hundredths as a score: the double that is nearest to it.
+
+    Dividing a column by a constant, polars multiplies by 1/100, which is off by the last bit for
+    one value in eight; rounding mends that.
+    """
+    return (hundredths / 100).round(2)
+
+
 def _code_pairs(
     pairs: pl.DataFrame | None, rows: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

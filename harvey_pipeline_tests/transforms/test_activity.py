@@ -132,6 +132,13 @@ def test_feedback_is_summed_exactly(scores: list[float | None], feedback_sum: fl
     assert row["feedback_count"] == sum(score is not None for score in scores)
 
 
+def test_feedback_is_as_exact_in_many_rows_as_in_one() -> None:
+    """Guards against dividing a whole column by 100, which is done by multiplying with 0.01."""
+    scores = [1.1, 2.17, 4.35, 4.41, 4.7]
+    events = [event(user_id=str(place), score=score) for place, score in enumerate(scores)]
+    assert [row["feedback_sum"] for row in activity(events)] == scores
+
+
 @pytest.mark.parametrize(
     ("score", "high", "low"),
     [

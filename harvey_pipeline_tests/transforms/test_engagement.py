@@ -230,7 +230,9 @@ def test_every_column_of_a_user_over_35_days_is_as_worked_out_by_hand() -> None:
     activity = [
         usage(firm_id="a", on=date(2024, 3, 2), assistant=3, documents=12, scores=[5, 4]),
         usage(firm_id="b", on=date(2024, 3, 4), assistant=0, vault=4, documents=30),
-        usage(firm_id="a", on=date(2024, 4, 2), assistant=0, workflow=1, documents=60, scores=[2.5]),
+        usage(
+            firm_id="a", on=date(2024, 4, 2), assistant=0, workflow=1, documents=60, scores=[2.5]
+        ),
     ]
     versions = [
         version(created=date(2024, 1, 31), start=date(2024, 1, 31), end=date(2024, 3, 31)),
@@ -449,9 +451,7 @@ def _rows_of_versions(lives: dict[str, list[tuple[int, int, str]]]) -> Rows:
             start += gap
             first = FIRST + timedelta(days=start)
             start += length
-            rows.append(
-                version(user_id, role, start=first, end=FIRST + timedelta(days=start - 1))
-            )
+            rows.append(version(user_id, role, start=first, end=FIRST + timedelta(days=start - 1)))
     return rows
 
 
@@ -484,19 +484,13 @@ def naive_engagement(activity: Rows, versions: Rows, days: Sequence[date]) -> Ro
     ]
 
 
-def _naive_row(
-    activity: Rows, versions: Rows, day: date, user_id: str
-) -> dict[str, Any] | None:
+def _naive_row(activity: Rows, versions: Rows, day: date, user_id: str) -> dict[str, Any] | None:
     begun = [
-        one
-        for one in versions
-        if one["user_id"] == user_id and one["effective_start_date"] <= day
+        one for one in versions if one["user_id"] == user_id and one["effective_start_date"] <= day
     ]
     latest = max(begun, key=lambda one: one["effective_start_date"], default=None)
     rows = [
-        row
-        for row in activity
-        if row["user_id"] == user_id and 0 <= (day - row["date"]).days <= 29
+        row for row in activity if row["user_id"] == user_id and 0 <= (day - row["date"]).days <= 29
     ]
     if not rows and (latest is None or latest["effective_end_date"] < day):
         return None

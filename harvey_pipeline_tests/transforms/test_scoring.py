@@ -211,7 +211,9 @@ def test_quality_level(average: float | None, level: str | None) -> None:
         pytest.param(date(2024, 2, 29), date(2024, 3, 28), 0, id="29-february-to-28-march"),
         pytest.param(date(2024, 2, 29), date(2024, 3, 29), 1, id="29-february-to-29-march"),
         pytest.param(date(2024, 2, 29), date(2025, 2, 27), 11, id="the-day-before-a-common-year"),
-        pytest.param(date(2024, 2, 29), date(2025, 2, 28), 12, id="a-common-year-after-29-february"),
+        pytest.param(
+            date(2024, 2, 29), date(2025, 2, 28), 12, id="a-common-year-after-29-february"
+        ),
         pytest.param(date(2024, 2, 29), date(2028, 2, 28), 47, id="a-leap-year-takes-the-29th"),
         pytest.param(date(2024, 2, 29), date(2028, 2, 29), 48, id="four-years-after-29-february"),
         pytest.param(date(2023, 12, 31), date(2024, 1, 1), 0, id="new-year-is-no-month"),

@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvey_pipeline.tables import TABLES
-from harvey_pipeline.transforms.windows import SUMS, to_hundredths, trailing_windows
+from harvey_pipeline.transforms.windows import (
+    SUMS,
+    from_hundredths,
+    to_hundredths,
+    trailing_windows,
+)
 
 FIRST = date(2024, 2, 1)
 DAY = date(2024, 3, 31)
@@ -221,6 +226,13 @@ def test_no_days_give_no_windows() -> None:
 def test_hundredths_are_exact(score: float | None, hundredths: int | None) -> None:
     """Guards against cutting off instead of rounding: 4.35 x 100 is 434.99999999999994."""
     assert pl.select(to_hundredths(pl.lit(score, dtype=pl.Float64))).item() == hundredths
+
+
+def test_hundredths_come_back_as_the_scores_they_were() -> None:
+    """Guards against 435 x 0.01, which is 4.3500000000000005, in place of 435 / 100."""
+    hundredths = pl.Series(range(100, 10_000))
+    scores = pl.select(from_hundredths(pl.lit(hundredths))).to_series().to_list()
+    assert scores == [value / 100 for value in range(100, 10_000)]
 
 
 SPAN = 60
