@@ -271,9 +271,9 @@ def _stamp_of(connection: duckdb.DuckDBPyConnection, database: str) -> _Commit |
 def _is_open_here(path: Path) -> bool:
     """Whether this very process has the file open: DuckDB's locks only show other processes."""
     wanted = path.stat()
-    for name in os.listdir("/dev/fd"):
+    for descriptor in Path("/dev/fd").iterdir():
         with suppress(OSError):
-            found = os.fstat(int(name))
+            found = os.fstat(int(descriptor.name))
             if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
                 return True
     return False

@@ -189,7 +189,7 @@ class Warehouse(DuckDBResource):
             with_columns: list[str] | None,
             predicate: pl.Expr | None,
             n_rows: int | None,
-            batch_size: int | None,
+            batch_size: int | None,  # noqa: ARG001  (polars gives it by position)
         ) -> Iterator[pl.DataFrame]:
             with self.connect() as connection:
                 self.prepare(connection, [name])

@@ -230,7 +230,7 @@ def drawn(draw: Callable[[Console], None], *, is_terminal: bool = False) -> list
 
 
 def failed_check(**given: Any) -> FailedCheck:
-    defaults = {
+    defaults: dict[str, Any] = {
         "asset": "core.dim_user",
         "name": "key_is_unique",
         "is_blocking": True,
@@ -327,13 +327,13 @@ def test_kpis_of_a_day_in_two_columns() -> None:
         "date": date(2024, 4, 1),
         "total_events": 12345,
         "stickiness": 12.345,
-        "avg_power_score": 55.555,
+        "avg_power_score": 1055.5,
         "growth_trend": "Stable",
     }
     lines = drawn(lambda console: console.print(kpi_table(values)))
     assert lines[0].split() == ["Activity", "Users"]
     assert lines[1].split() == ["Events", "12,345", "Power", "-"]
     text = "\n".join(lines)
-    for part in ("12.3 %", "55.56", "Stable", "Growth"):
+    for part in ("12.3 %", "1,055.50", "Stable", "Growth"):
         assert part in text
     assert "…" not in text

@@ -262,7 +262,7 @@ def test_ids_are_opaque(tmp_path: Path) -> None:
 
 
 def test_a_folder_may_be_named_with_quotes_and_patterns(tmp_path: Path) -> None:
-    root = tmp_path / "it's [1]*?"
+    root = tmp_path / "it's [1]*"
     root.mkdir()
     store = raw_store(root)
     landing_file(root, "users/2024-04-23.csv", csv_text(USERS, "u1,2024-04-01,", "u2,never,"))
@@ -968,9 +968,9 @@ def _comparable(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[str]
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(files=_landings, size=st.sampled_from([1, 16, 40, landing._QUOTED_BYTES]))
 def test_any_text_is_ingested_as_the_reference_says(

@@ -144,7 +144,7 @@ def _advance(
     entering: pl.DataFrame,
     leaving: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """The state after one more day: sums plus what enters less what leaves, dates shifted by one."""
+    """The state after one more day: plus what enters, less what leaves, dates shifted by one."""
     columns: list[pl.Series] = []
     for name in sums:
         # `scatter` writes in place; the window handed out before keeps its own values.

@@ -1,4 +1,4 @@
-"""Users per day: hand-worked figures, the main firm, who gets a row, and order that is no matter."""
+"""Users per day: hand-worked figures, the main firm, and who gets a row."""
 
 from collections import Counter
 from collections.abc import Sequence

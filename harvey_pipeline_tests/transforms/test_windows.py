@@ -112,7 +112,7 @@ def _naive_today(activity: Rows, day: date) -> Rows:
 
 def _naive_sum(row: dict[str, Any], name: str) -> int:
     if name == "feedback_hundredths":
-        return int(round(row["feedback_sum"] * 100))
+        return round(row["feedback_sum"] * 100)
     return int(row[name])
 
 
