@@ -1,6 +1,7 @@
 """How LazyFrames travel between assets: to and from DuckDB tables, and out of the raw store."""
 
 import time
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -85,6 +86,20 @@ def as_markdown(rows: pl.DataFrame) -> str:
         cells = ["" if value is None else _cell(value) for value in row]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def last_row_as_markdown(rows: pl.DataFrame, descriptions: Mapping[str, str | None]) -> str:
+    """The last row as a table of its own: a line per column, with what the column means."""
+    last = rows.row(-1, named=True)
+    return as_markdown(
+        pl.DataFrame(
+            {
+                "KPI": list(last),
+                "value": ["" if value is None else _cell(value) for value in last.values()],
+                "meaning": [descriptions[name] for name in last],
+            }
+        )
+    )
 
 
 def _cell(value: Any) -> str:

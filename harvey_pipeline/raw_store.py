@@ -11,11 +11,11 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import uuid4
 
 import dagster as dg
@@ -360,7 +360,7 @@ class _Job:
             # A neighbour that cannot be read says nothing; its own day's run reports it.
             return 0
 
-    def _open(self, path: Path) -> Any:
+    def _open(self, path: Path) -> AbstractContextManager[Delivery]:
         return landing.open_delivery(self.files, path, self.root / "scratch")
 
     # --- daily drops ---

@@ -1,4 +1,4 @@
-"""Settings from environment variables, read here and nowhere else, and the resources made of them."""
+"""Settings, read from environment variables here and nowhere else, and what is made of them."""
 
 import logging
 import os

@@ -84,15 +84,19 @@ class View(Protocol):
 
 
 class RunProgress:
-    """A run, told by its events and by the records of the progress logger."""
+    """A run, told by its events and by the records of the progress logger.
 
-    def __init__(self, view: View, days: int) -> None:
-        self.assets: dict[str, AssetProgress] = {}
+    `steps` are the keys of the job's steps, in the order in which they can run.
+    """
+
+    def __init__(self, view: View, steps: Sequence[str], days: int) -> None:
+        names = [step.replace("__", ".", 1) for step in steps if not _is_check(step)]
+        self.assets = {name: AssetProgress(name, total=days) for name in names}
         self.failures: list[Failure] = []
         self.is_interrupted = False
         self._view = view
-        self._days = days
-        self._started: list[AssetProgress] = []
+        for asset in self.assets.values():
+            view.show(asset)
 
     def take_event(self, entry: dg.EventLogEntry) -> None:
         """Take in an event of the run; unknown ones change nothing."""
@@ -101,10 +105,8 @@ class RunProgress:
             self._take_message(entry)
             return
         match event.event_type:
-            case dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED if event.asset_key:
-                self._plan(_table_name(event.asset_key))
             case dg.DagsterEventType.STEP_START:
-                self._move(event.step_key, "checking" if self._is_check(event) else "running")
+                self._move(event.step_key, "checking" if _is_check(event.step_key) else "running")
             case dg.DagsterEventType.ASSET_MATERIALIZATION if event.asset_key:
                 self._count_rows(event)
             case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -130,12 +132,7 @@ class RunProgress:
 
     def failed_checks(self) -> list[FailedCheck]:
         """All checks that did not pass, in the order of the assets."""
-        return [check for asset in self.in_order() for check in asset.failed_checks]
-
-    def in_order(self) -> list[AssetProgress]:
-        """The assets in the order in which they started; those that did not come last."""
-        waiting = [asset for asset in self.assets.values() if asset.state == "waiting"]
-        return [*self._started, *waiting]
+        return [check for asset in self.assets.values() for check in asset.failed_checks]
 
     def _take_message(self, entry: dg.EventLogEntry) -> None:
         # What is said of a step that does not run is only that another one failed.
@@ -143,24 +140,14 @@ class RunProgress:
         if int(entry.level) >= logging.WARNING and asset and asset.state in _AT_WORK:
             self._view.note(f"{asset.name}: {entry.user_message}")
 
-    def _plan(self, name: str) -> None:
-        if name not in self.assets:
-            self.assets[name] = AssetProgress(name, total=self._days)
-            self._view.show(self.assets[name])
-
     def _of_step(self, step_key: str | None) -> AssetProgress | None:
         name = (step_key or "").removesuffix(_CHECKS_SUFFIX).replace("__", ".", 1)
         return self.assets.get(name)
-
-    def _is_check(self, event: dg.DagsterEvent) -> bool:
-        return (event.step_key or "").endswith(_CHECKS_SUFFIX)
 
     def _move(self, step_key: str | None, state: State) -> None:
         asset = self._of_step(step_key)
         if asset is None:
             return
-        if asset.state == "waiting":
-            self._started.append(asset)
         asset.state = state
         if state == "done":
             asset.done = asset.total
@@ -223,6 +210,10 @@ _AT_WORK: Final = ("running", "checking")
 _CHECKS_SUFFIX: Final = "_checks"
 _CHECK_STOPS_RUN: Final = "DagsterAssetCheckFailedError"
 _INTERRUPTION: Final = "DagsterExecutionInterruptedError"
+
+
+def _is_check(step_key: str | None) -> bool:
+    return (step_key or "").endswith(_CHECKS_SUFFIX)
 
 
 def _table_name(key: dg.AssetKey) -> str:

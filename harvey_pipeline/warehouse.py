@@ -378,7 +378,7 @@ class _Batches:
             raise
 
     def _report(self, batch: pl.DataFrame) -> None:
-        if self.window is not None and not batch.is_empty():
+        if self.window is not None and self.table.day_column and batch.height:
             last = batch[self.table.day_column][-1]
             total = (self.window.last - self.window.first).days + 1
             step = self.table.name.partition(".")[2]
@@ -398,9 +398,9 @@ class _Batches:
             )
 
     def _check_days(self, batch: pl.DataFrame) -> None:
-        if self.window is None or batch.is_empty():
-            return
         day = self.table.day_column
+        if self.window is None or day is None:
+            return
         outside = batch.filter(~pl.col(day).is_between(self.window.first, self.window.last))
         if not outside.is_empty():
             raise WarehouseError(

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -60,22 +59,23 @@ def table_rows(store: RawStore, sql: str) -> Rows:
     tables = ["raw.drops", "raw.quarantine"]
     with store.warehouse.connect() as connection:
         store.warehouse.prepare(connection, tables)
-        return connection.sql(sql if " " in sql else f"from {sql}").pl().to_dicts()
+        rows: Rows = connection.sql(sql if " " in sql else f"from {sql}").pl().to_dicts()
+        return rows
 
 
-def quarantined(store: RawStore) -> list[tuple[date | None, int, str, list[str], str]]:
+def quarantined(store: RawStore) -> list[tuple[Any, ...]]:
     """`raw.quarantine`'s day, line, action, reasons and record, in order."""
     rows = table_rows(
         store,
         "select drop_date, line_number, action, reasons, record from raw.quarantine "
         "order by source, drop_date nulls first, line_number",
     )
-    return [tuple(row.values()) for row in rows]  # type: ignore[misc]
+    return [tuple(row.values()) for row in rows]
 
 
-def contents(store: RawStore, sources: Sequence[Source] = ("users", "firms", "events")) -> Any:
+def contents(store: RawStore) -> dict[str, list[str]]:
     """Ledger, quarantine and the views that exist: what a failed run leaves as it was."""
-    tables = ["raw.drops", "raw.quarantine"] + [f"raw.raw_{source}" for source in sources]
+    tables = ["raw.drops", "raw.quarantine", *[f"raw.raw_{source}" for source in HEADERS]]
     existing = {
         row["view_name"]
         for row in table_rows(store, "select view_name from duckdb_views() where not internal")

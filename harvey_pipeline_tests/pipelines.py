@@ -58,7 +58,7 @@ class Pipeline:
         self, first: date, last: date, *assets: str, checks: bool = False
     ) -> dg.ExecuteInProcessResult:
         """Materialise days of some assets (of all, if none is named), without or with checks."""
-        selection = (
+        selection: dg.AssetSelection = (
             dg.AssetSelection.assets(*(dg.AssetKey(name.split(".")) for name in assets))
             if assets
             else dg.AssetSelection.all()
@@ -119,7 +119,7 @@ def assert_same_tables(found: Mapping[str, Rows], expected: Mapping[str, Rows]) 
 
 def _is_same(column: str, found: Any, expected: Any) -> bool:
     if column == "record":
-        return _read_record(found) == _read_record(expected)
+        return bool(_read_record(found) == _read_record(expected))
     if isinstance(found, float) and isinstance(expected, int | float):
         return math.isclose(found, expected, rel_tol=1e-12, abs_tol=1e-12)
     return bool(found == expected)

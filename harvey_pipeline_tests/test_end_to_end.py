@@ -1,7 +1,6 @@
 """From landing files to KPIs: the tables are those of the reference, however they are run."""
 
 import random
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -38,10 +37,10 @@ def reference() -> dict[str, Rows]:
 
 
 @pytest.fixture(scope="module")
-def one_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline = Pipeline(SAMPLE, tmp_path_factory.mktemp("one_run"), FIRST)
     pipeline.run(FIRST, LAST)
-    yield pipeline
+    return pipeline
 
 
 def test_one_run_over_the_sample_gives_the_reference(
@@ -77,11 +76,10 @@ def test_day_by_day_as_the_schedule_runs_gives_the_same_tables(
     assert_same_tables(pipeline.tables(), reference)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_each_asset_in_random_order_and_grouping_gives_the_same_tables(
-    tmp_path: Path, reference: dict[str, Rows], seed: int
+    tmp_path: Path, reference: dict[str, Rows]
 ) -> None:
-    choose = random.Random(seed)
+    choose = random.Random(7)
     pipeline = Pipeline(SAMPLE, tmp_path, FIRST)
     for asset in DOWN_THE_GRAPH:
         groups = _random_groups(choose, days_between(FIRST, LAST))
@@ -94,7 +92,7 @@ def test_each_asset_in_random_order_and_grouping_gives_the_same_tables(
 def _random_groups(choose: random.Random, days: list[date]) -> list[list[date]]:
     groups = []
     while days:
-        size = choose.choice([1, 2, 5, 13, 31])
+        size = choose.choice([1, 3, 9, 17, 31])
         groups.append(days[:size])
         days = days[size:]
     choose.shuffle(groups)

@@ -968,7 +968,7 @@ def _comparable(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[str]
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

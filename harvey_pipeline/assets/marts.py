@@ -4,8 +4,10 @@ import dagster as dg
 import polars as pl
 
 from harvey_pipeline.assets.declare import asset_key, daily_table, days_of_run, table_input
+from harvey_pipeline.io_managers import last_row_as_markdown
 from harvey_pipeline.partitions import DAY_AND_WINDOW_BEFORE, TRAILING_WINDOW, TWO_WINDOWS
 from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import HarveyAnalyticsDashboard
 from harvey_pipeline.transforms.engagement import score_engagement
 from harvey_pipeline.transforms.firms import summarise_firms
 from harvey_pipeline.transforms.kpis import build_dashboard, summarise_events
@@ -71,6 +73,13 @@ def harvey_analytics_dashboard(
     daily_user_engagement: pl.LazyFrame,
     daily_firm_usage_summary: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    return build_dashboard(
+    dashboard = build_dashboard(
         daily_event_summary, daily_user_engagement, daily_firm_usage_summary, days_of_run(context)
+    ).collect()
+    meanings = {
+        name: column.description for name, column in HarveyAnalyticsDashboard.columns().items()
+    }
+    context.add_output_metadata(
+        {"kpis": dg.MetadataValue.md(last_row_as_markdown(dashboard, meanings))}
     )
+    return dashboard.lazy()

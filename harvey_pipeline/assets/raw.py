@@ -1,5 +1,7 @@
 """Raw assets: each takes in its source's drops and writes its slice of quarantine and ledger."""
 
+from dataclasses import asdict
+
 import dagster as dg
 import polars as pl
 
@@ -39,7 +41,7 @@ def _ingest(
         context.log.warning("%s: no usable drop for %s", source, ", ".join(missing))
     if done.strays:
         context.log.warning("%s: nothing reads %s", source, ", ".join(done.strays))
-    ledger = pl.DataFrame([one for one in done.days[-7:]]).drop("fingerprint", "data_file")
+    ledger = pl.DataFrame([asdict(one) for one in done.days[-7:]]).drop("fingerprint", "data_file")
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(one.rows_accepted for one in done.days),

@@ -71,9 +71,10 @@ def repeated_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
     )
     if late.is_empty():
         return late.lazy().select("drop_date", "line_number")
-    earlier = events.filter(
-        is_dated(late["event_date"].min(), late["event_date"].max(), "event_date")
-    ).select("event_id", "event_date", earlier_drop="drop_date")
+    dates = late["event_date"].unique().to_list()
+    earlier = events.filter(is_dated(min(dates), max(dates), "event_date")).select(
+        "event_id", "event_date", earlier_drop="drop_date"
+    )
     return (
         late.lazy()
         .join(earlier, on=["event_id", "event_date"])

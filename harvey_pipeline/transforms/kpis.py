@@ -4,7 +4,7 @@ Nothing here depends on the order in which rows arrive: counts are integers, and
 fractions add up exactly before they are rounded.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from math import fsum
 from typing import Final

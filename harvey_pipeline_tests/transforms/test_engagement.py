@@ -518,7 +518,7 @@ def _naive_row(activity: Rows, versions: Rows, day: date, user_id: str) -> dict[
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(activity=activities, versions=dimensions, days=ranges)
 def test_rows_are_what_thirty_days_add_up_to(
     activity: Rows, versions: Rows, days: list[date]
@@ -529,7 +529,7 @@ def test_rows_are_what_thirty_days_add_up_to(
     assert [{name: row[name] for name in known} for row in found] == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(activity=activities, versions=dimensions, days=ranges, data=st.data())
 def test_a_range_at_once_is_its_days_one_by_one_in_whatever_order_rows_come(
     activity: Rows, versions: Rows, days: list[date], data: st.DataObject
@@ -543,7 +543,7 @@ def test_a_range_at_once_is_its_days_one_by_one_in_whatever_order_rows_come(
         assert [row for row in at_once if row["date"] == day] == alone
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(activity=activities, versions=dimensions, others=activities, days=ranges)
 def test_an_unrelated_user_changes_nobody_elses_rows(
     activity: Rows, versions: Rows, others: Rows, days: list[date]
