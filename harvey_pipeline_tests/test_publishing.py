@@ -450,6 +450,7 @@ def test_half_a_copy_is_cleared_away(
 
 KILLED_WHILE_CATCHING_UP = """
 import os, signal, sys
+from harvey_pipeline import publishing
 from harvey_pipeline.warehouse import Warehouse
 
 stamp = publishing._stamp

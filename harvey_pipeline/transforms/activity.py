@@ -41,9 +41,7 @@ def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
             last_event_at=pl.col("created_at").max(),
         )
     )
-    return sums.sort("date", "user_id", "firm_id").select(
-        list(TABLES["core.user_daily_activity"].polars_schema)
-    )
+    return sums.sort("date").select(list(TABLES["core.user_daily_activity"].polars_schema))
 
 
 def _first_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -83,47 +83,59 @@ def trimmed(name: str) -> pl.Expr:
     return pl.when(text != "").then(text)
 
 
-def _adaptively(
-    read_common: Callable[[pl.Series], pl.Series], read_rest: Callable[[pl.Series], pl.Series]
-) -> Callable[[pl.Series], pl.Series]:
-    """Read a column in its common form, and only the values that do not fit by the full rule."""
+Reader = Callable[[pl.Series], pl.Series]
+"""Text to values, null where the text is not of the reader's form."""
+
+
+def _adaptively(*readers: Reader) -> Reader:
+    """Read a column by the first reader, and what does not fit by the next: common forms first."""
+    first, *others = readers
 
     def read(text: pl.Series) -> pl.Series:
-        values = read_common(text)
+        values = first(text)
         rest = (values.is_null() & text.is_not_null()).arg_true()
-        if rest.is_empty():
+        if rest.is_empty() or not others:
             return values
-        return values.scatter(rest, read_rest(text.gather(rest)))
+        return values.scatter(rest, _adaptively(*others)(text.gather(rest)))
 
     return read
 
 
 _DAY = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _HOUR_MINUTE = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_ISO_COMMON: Final = rf"^{_DAY} {_HOUR_MINUTE}:[0-5][0-9]$"
 _ISO: Final = (
     rf"^(?P<day>{_DAY})"
     rf"(?:[T ](?P<minute>{_HOUR_MINUTE})(?::(?P<second>[0-5][0-9])(?P<fraction>\.[0-9]{{1,6}})?)?"
     rf"(?P<offset>Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?$"
 )
+_US_DAY = r"(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12][0-9]|3[01])/[0-9]{4}"
 _US: Final = (
     r"^(?P<month>0?[1-9]|1[0-2])/(?P<dom>0?[1-9]|[12][0-9]|3[01])/(?P<year>[0-9]{4})"
     r"(?: (?P<hour>[01]?[0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?)?$"
 )
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
-_SECONDS_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 _MOMENT: Final = pl.Datetime("us")
 
 
-def _read_common_timestamps(text: pl.Series) -> pl.Series:
-    common = text.is_null() | text.str.contains(_ISO_COMMON)
-    if not common.all():
-        # `scatter` writes in place, and the caller still needs the text.
-        text = text.clone().scatter((~common).arg_true(), None)
-    values = text.str.to_datetime(_SECONDS_FORMAT, strict=False, time_unit="us")
-    year = values.dt.year()
-    outside = (year < _FIRST_YEAR) | (year > _LAST_YEAR)
-    return values.scatter(outside.arg_true(), None) if outside.any() else values
+def _timestamps_like(pattern: str, form: str) -> Reader:
+    """A reader of one form of timestamp; it alone would take some that the contract does not."""
+
+    def read(text: pl.Series) -> pl.Series:
+        fits = text.str.contains(pattern)
+        if not fits.any():
+            return pl.repeat(None, text.len(), dtype=_MOMENT, eager=True)
+        if not fits.all():
+            # `scatter` writes in place, and the next reader still needs the text.
+            text = text.clone().scatter((~fits).arg_true(), None)
+        if "%H" in form:
+            values = text.str.to_datetime(form, strict=False, time_unit="us")
+        else:
+            values = text.str.to_date(form, strict=False).cast(_MOMENT)
+        year = values.dt.year()
+        outside = (year < _FIRST_YEAR) | (year > _LAST_YEAR)
+        return values.scatter(outside.arg_true(), None) if outside.any() else values
+
+    return read
 
 
 def _read_other_timestamps(text: pl.Series) -> pl.Series:
@@ -180,7 +192,12 @@ def read_timestamp(text: pl.Expr) -> pl.Expr:
     Years from 1970 to 2199. An offset is converted to UTC; without one the text is UTC.
     """
     return text.map_batches(
-        _adaptively(_read_common_timestamps, _read_other_timestamps),
+        _adaptively(
+            _timestamps_like(rf"^{_DAY} {_HOUR_MINUTE}:[0-5][0-9]$", "%Y-%m-%d %H:%M:%S"),
+            _timestamps_like(rf"^{_DAY}$", "%Y-%m-%d"),
+            _timestamps_like(rf"^{_US_DAY}$", "%m/%d/%Y"),
+            _read_other_timestamps,
+        ),
         return_dtype=_MOMENT,
         is_elementwise=True,
     )
