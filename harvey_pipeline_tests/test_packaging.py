@@ -1,0 +1,88 @@
+"""The project's files at the top level: each has one job, and they name the same things."""
+
+import configparser
+import re
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ALLOWED_AT_TOP = {
+    "LICENSE",
+    "README.md",
+    "data",
+    "harvey_pipeline",
+    "harvey_pipeline_tests",
+    "pyproject.toml",
+    "requirements.lock",
+    "setup.cfg",
+    "workspace.yaml",
+}
+
+
+@pytest.fixture
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.fixture
+def setup_cfg() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def test_workspace_and_pyproject_name_one_code_location(pyproject: dict[str, Any]) -> None:
+    """Schedules keep their state under the location's name, so it must not depend on the door."""
+    pairs = re.findall(r"^ +(\w+): (\S+)$", (ROOT / "workspace.yaml").read_text(), re.MULTILINE)
+    module = dict(pairs)
+    project = pyproject["tool"]["dg"]["project"]
+    assert module["module_name"] == project["code_location_target_module"]
+    assert module["location_name"] == project["code_location_name"] == module["module_name"]
+
+
+def test_the_named_module_holds_definitions(pyproject: dict[str, Any]) -> None:
+    module = import_module(pyproject["tool"]["dg"]["project"]["code_location_target_module"])
+    assert isinstance(module.defs, dg.Definitions)
+
+
+def test_the_console_script_exists(pyproject: dict[str, Any]) -> None:
+    module, _, function = pyproject["project"]["scripts"]["harvey"].partition(":")
+    assert callable(getattr(import_module(module), function))
+
+
+def test_setup_cfg_packages_the_product_only(
+    pyproject: dict[str, Any], setup_cfg: configparser.ConfigParser
+) -> None:
+    name = pyproject["project"]["name"]
+    included = setup_cfg["options.packages.find"]["include"].split()
+    assert included == [name, f"{name}.*"]
+    assert "setuptools" not in pyproject["tool"], "packaging has one place"
+    assert set(setup_cfg.sections()) == {"options", "options.packages.find"}
+
+
+def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
+    pyproject: dict[str, Any],
+) -> None:
+    project = pyproject["project"]
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = {
+        line.partition("==")[0].partition("[")[0]
+        for line in lock.splitlines()
+        if "==" in line and not line.startswith(" ")
+    }
+    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        name, bound, _ = requirement.partition(">=")
+        assert bound, requirement
+        assert name in locked, requirement
+    assert "://" not in lock
+
+
+def test_nothing_else_stands_at_the_top_level() -> None:
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert {name for name in found if not name.endswith(".egg-info")} <= ALLOWED_AT_TOP
