@@ -8,9 +8,10 @@ from typing import Final
 import dagster as dg
 
 from harvey_pipeline import landing
+from harvey_pipeline.ingestion import bulk_dates
 from harvey_pipeline.landing import SourceFiles
 from harvey_pipeline.partitions import CALENDAR, range_tags
-from harvey_pipeline.raw_store import RawStore, bulk_dates
+from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import SOURCES, Source
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.warehouse import DayRange

@@ -9,8 +9,8 @@ import dagster as dg
 import polars as pl
 
 from harvey_pipeline.publishing import publish
-from harvey_pipeline.raw_store import RAW_TABLES, RawStore
-from harvey_pipeline.tables import TABLES
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import RAW_TABLES, TABLES
 from harvey_pipeline.warehouse import DayRange, Deferred, Frames, Warehouse
 
 

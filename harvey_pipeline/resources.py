@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from harvey_pipeline import landing
+from harvey_pipeline.ingestion import bulk_dates
 from harvey_pipeline.landing import LandingError, SourceFiles
-from harvey_pipeline.raw_store import RawStore, bulk_dates
+from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import Source
 from harvey_pipeline.warehouse import DayRange, Warehouse
 

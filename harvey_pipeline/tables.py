@@ -22,6 +22,12 @@ WINDOW_DAYS: Final = 30
 Source = Literal["users", "firms", "events"]
 SOURCES: Final[tuple[Source, ...]] = ("users", "firms", "events")
 
+RAW_TABLES: Final[Mapping[Source, str]] = {
+    "users": "raw.raw_users",
+    "firms": "raw.raw_firms",
+    "events": "raw.raw_events",
+}
+
 TITLES: Final = ("Associate", "Junior Associate", "Senior Associate", "Partner")
 EVENT_TYPES: Final = ("ASSISTANT", "VAULT", "WORKFLOW")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline.raw_store import RAW_TABLES
+from harvey_pipeline.tables import RAW_TABLES
 from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import (
     KEYS,

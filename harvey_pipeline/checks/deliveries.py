@@ -13,8 +13,8 @@ import polars as pl
 from harvey_pipeline.checks.blocks import add_failing_rows, blocks_of_days, within
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
-from harvey_pipeline.raw_store import RAW_TABLES, RawStore
-from harvey_pipeline.tables import TITLES, Source
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import RAW_TABLES, TITLES, Source
 from harvey_pipeline.transforms.activity import repeated_deliveries
 from harvey_pipeline.transforms.parse import LATE_DAYS, SNAPSHOT_KEYS
 from harvey_pipeline.warehouse import DayRange, Warehouse

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from harvey_pipeline import landing
-from harvey_pipeline.raw_store import RawStore, bulk_dates
+from harvey_pipeline.ingestion import bulk_dates
+from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.warehouse import Warehouse
 
 
