@@ -370,9 +370,6 @@ class _Batches:
                     self.sample = batch.tail(_SAMPLE_ROWS) if batch.height else self.sample
                     self._report(batch)
                     yield from batch.to_arrow().to_batches()
-        except GeneratorExit:
-            # DuckDB gave up on the stream: what went wrong is its own error.
-            raise
         except BaseException as error:
             self.error = error
             raise

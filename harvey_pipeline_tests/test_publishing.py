@@ -154,7 +154,7 @@ def test_after_every_commit_the_published_tables_are_the_warehouses(warehouse: W
 
 def test_commits_between_two_publications_all_arrive(warehouse: Warehouse, published: Path) -> None:
     """Guards against merging days that overlap, lie apart or within one another wrongly."""
-    for first, last in [(2, 4), (3, 3), (4, 6), (8, 8), (0, 0), (6, 7), (8, 8)]:
+    for first, last in [(2, 5), (3, 3), (7, 8), (0, 0), (8, 9), (3, 3)]:
         events = {offset: 1000 + first + offset for offset in range(first, last + 1)}
         warehouse.write({DAILY: totals(events)}, days(first, last))
     warehouse.write({DIMENSION: users("u3")}, days(0, 0))
@@ -162,7 +162,7 @@ def test_commits_between_two_publications_all_arrive(warehouse: Warehouse, publi
     publication = publish(warehouse)
     assert publication.form == "incremental"
     assert_in_step(warehouse, publication)
-    assert totals_in(published)[9] == 1
+    assert totals_in(published)[6] == 1
 
 
 def test_a_table_that_is_new_is_published(warehouse: Warehouse, published: Path) -> None:
@@ -424,24 +424,22 @@ def test_a_kill_while_files_change_places_is_recovered_from(
     }
 
 
-@pytest.mark.parametrize(
-    "leftovers",
-    [
-        pytest.param(["next"], id="half-a-copy"),
-        pytest.param(["next", "next.wal"], id="half-a-copy-with-its-log"),
-    ],
-)
 @pytest.mark.parametrize("was_published", [True, False])
+@pytest.mark.parametrize("has_log", [True, False])
 def test_half_a_copy_is_cleared_away(
-    warehouse: Warehouse, leftovers: list[str], was_published: bool
+    warehouse: Warehouse, was_published: bool, has_log: bool
 ) -> None:
+    """Guards against a log that is left behind and taken for that of the next copy."""
     if was_published:
         publish(warehouse)
         warehouse.write({DAILY: totals({1: 1000})}, days(1, 1))
-    for leftover in leftovers:
-        role, _, log = leftover.partition(".")
-        path = beside(warehouse, role)
-        path.with_name(f"{path.name}.wal" if log else path.name).write_text("half a copy")
+    half = beside(warehouse, "next")
+    shutil.copyfile(warehouse.path, half)
+    if has_log:
+        with duckdb.connect(str(half)) as connection:
+            connection.execute("pragma disable_checkpoint_on_shutdown")
+            connection.execute(f"delete from {DAILY}")
+        assert half.with_name(f"{half.name}.wal").stat().st_size > 0
     publication = publish(warehouse)
     assert publication.form == "fresh"
     assert_in_step(warehouse, publication)
