@@ -227,7 +227,7 @@ def _choose_days(
     from harvey_pipeline.resources import last_whole_day
     from harvey_pipeline.warehouse import DayRange
 
-    end = calendar.last or last_whole_day()
+    end = min(calendar.last or last_whole_day(), last_whole_day())
     known = f"The calendar goes from {calendar.first} to {end}"
 
     def read(option: str, text: str | None, default: date) -> date:
