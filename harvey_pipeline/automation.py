@@ -21,7 +21,6 @@ DAILY_JOB: Final = dg.define_asset_job(
     selection=dg.AssetSelection.groups("raw", "core", "marts"),
     description="Everything daily, with its checks, for a day or a range of days in one run.",
 )
-"""Calendar months stay out: the assets of a job share one partitions definition."""
 
 
 @dg.schedule(

@@ -58,6 +58,22 @@ class Pipeline:
         self, first: date, last: date, *assets: str, checks: bool = False
     ) -> dg.ExecuteInProcessResult:
         """Materialise days of some assets (of all, if none is named), without or with checks."""
+        job = self._jobs.get((assets, checks)) or self._resolve(assets, checks)
+        return job.execute_in_process(
+            instance=self._instance,
+            tags=range_tags(DayRange(first, last)),
+            raise_on_error=not checks,
+        )
+
+    @cached_property
+    def _instance(self) -> dg.DagsterInstance:
+        return dg.DagsterInstance.ephemeral()
+
+    @cached_property
+    def _jobs(self) -> dict[tuple[tuple[str, ...], bool], dg.JobDefinition]:
+        return {}
+
+    def _resolve(self, assets: tuple[str, ...], checks: bool) -> dg.JobDefinition:
         selection: dg.AssetSelection = (
             dg.AssetSelection.assets(*(dg.AssetKey(name.split(".")) for name in assets))
             if assets
@@ -65,16 +81,10 @@ class Pipeline:
         )
         if not checks:
             selection = selection.without_checks()
-        job = dg.define_asset_job("under_test", selection)
-        resolved = dg.Definitions.merge(
-            self.definitions, dg.Definitions(jobs=[job])
-        ).resolve_job_def("under_test")
-        with dg.DagsterInstance.ephemeral() as instance:
-            return resolved.execute_in_process(
-                instance=instance,
-                tags=range_tags(DayRange(first, last)),
-                raise_on_error=not checks,
-            )
+        jobs = dg.Definitions(jobs=[dg.define_asset_job("under_test", selection)])
+        job = dg.Definitions.merge(self.definitions, jobs).resolve_job_def("under_test")
+        self._jobs[assets, checks] = job
+        return job
 
     def tables(self) -> dict[str, Rows]:
         return {name: self.rows(name) for name in KEYS}

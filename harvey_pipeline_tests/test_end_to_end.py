@@ -36,12 +36,12 @@ one_worker = pytest.mark.xdist_group("one_run")
 """Tests that look at the same run, which so takes place once."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def reference() -> dict[str, Rows]:
     return expected_tables(SAMPLE, days_between(FIRST, LAST), FIRST)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def one_run(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline = Pipeline(SAMPLE, tmp_path_factory.mktemp("one_run"), FIRST)
     pipeline.run(FIRST, LAST)

@@ -57,7 +57,7 @@ def test_kill_at_several_moments_then_run_again(landing: Path, tmp_path: Path) -
     seconds = finish(landing, undisturbed.folder)
     disturbed = Pipeline(landing, tmp_path / "disturbed", FIRST)
     # The first third is imports; the moments lie in the work, most of it cut short once.
-    for share in (0.4, 0.55, 0.7, 0.85):
+    for share in (0.45, 0.65, 0.85):
         process = start(landing, disturbed.folder)
         time.sleep(share * seconds)
         process.kill()
