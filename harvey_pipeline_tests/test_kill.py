@@ -52,6 +52,7 @@ def finish(landing: Path, folder: Path) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.long
 def test_kill_at_several_moments_then_run_again(landing: Path, tmp_path: Path) -> None:
     undisturbed = Pipeline(landing, tmp_path / "undisturbed", FIRST)
     seconds = finish(landing, undisturbed.folder)
