@@ -170,7 +170,7 @@ def _complain(message: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     with _no_garbage_collection():
         settings, found = _look_into_landing()
-        _prepare_dagster_home(settings)
+        prepare_dagster_home(settings)
 
         from harvey_pipeline.partitions import CALENDAR
 
@@ -251,14 +251,14 @@ def _choose_days(
     return DayRange(begin, until)
 
 
-def _prepare_dagster_home(settings: "Settings") -> None:
-    """Make sure that Dagster's folder is there; only our default one gets settings of ours."""
+def prepare_dagster_home(settings: "Settings") -> None:
+    """Make sure that Dagster's folder is there; one that is new or empty gets settings of ours."""
     given = os.environ.get("DAGSTER_HOME")
     home = Path(given).expanduser() if given else settings.warehouse.with_name("dagster_home")
     home = home.absolute()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not given and not (home / "dagster.yaml").exists():
+        if not any(home.iterdir()):
             # A JSON string is a YAML string whatever the path holds.
             events = json.dumps(str(home / "history" / "runs"))
             (home / "dagster.yaml").write_text(_DAGSTER_YAML.format(events=events))
@@ -439,7 +439,7 @@ def _ui(options: argparse.Namespace) -> int:
         settings = read_settings()
     except SettingsError as error:
         raise _UnusableError(str(error)) from error
-    _prepare_dagster_home(settings)
+    prepare_dagster_home(settings)
     dagster = Path(sys.executable).with_name("dagster")
     if not dagster.exists():
         raise _UnusableError(

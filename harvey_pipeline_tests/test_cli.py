@@ -119,6 +119,8 @@ def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> 
     one_day(tmp_path)
     landing_file(tmp_path, "events/2024-04-01.csv", "created,firm_id\n")
     home = tmp_path / "home"
+    home.mkdir()
+    (home / "notes.txt").write_text("somebody's own folder")
     finished = harvey(
         "run", "--landing-dir", "landing", "--dagster-home", "home", DAGSTER_HOME="/nowhere"
     )

@@ -75,14 +75,12 @@ def _read_options() -> argparse.Namespace:
 
 
 def _environment(folder: Path, name: str, last: date) -> dict[str, str]:
-    home = folder / name / "dagster_home"
-    home.mkdir(parents=True, exist_ok=True)
     return os.environ | {
         "HARVEY_LANDING_DIR": str(folder / "landing"),
         "HARVEY_WAREHOUSE": str(folder / name / "warehouse.duckdb"),
         "HARVEY_START_DATE": str(FIRST),
         "HARVEY_END_DATE": str(last),
-        "DAGSTER_HOME": str(home),
+        "DAGSTER_HOME": str(folder / name / "dagster_home"),
     }
 
 
@@ -113,11 +111,15 @@ def _run_range(last: date, days: int) -> dict[str, Any]:
     """Run the range in this process; the event log is on disk if DAGSTER_HOME is set."""
     import dagster as dg
 
+    from harvey_pipeline.cli import prepare_dagster_home
     from harvey_pipeline.definitions import defs
     from harvey_pipeline.partitions import range_tags
+    from harvey_pipeline.resources import read_settings
     from harvey_pipeline.warehouse import DayRange
 
     on_disk = "DAGSTER_HOME" in os.environ
+    if on_disk:
+        prepare_dagster_home(read_settings())
     instance = dg.DagsterInstance.get() if on_disk else dg.DagsterInstance.ephemeral()
     started = time.perf_counter()
     result = defs.resolve_job_def("daily").execute_in_process(
