@@ -90,6 +90,8 @@ def as_markdown(rows: pl.DataFrame) -> str:
 
 def last_row_as_markdown(rows: pl.DataFrame, descriptions: Mapping[str, str | None]) -> str:
     """The last row as a table of its own: a line per column, with what the column means."""
+    if rows.is_empty():
+        return as_markdown(rows)
     last = rows.row(-1, named=True)
     return as_markdown(
         pl.DataFrame(

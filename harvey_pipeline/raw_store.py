@@ -7,7 +7,7 @@ together with the quarantine slice, is what makes a drop loaded.
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -58,7 +58,7 @@ class RawStore(dg.ConfigurableResource[None]):
         """
         files = landing.find_files(Path(self.landing_dir), source)
         job = Ingester(files, Path(self.root), date.fromisoformat(self.start_date))
-        parsed = job.parse(_each_day(days))
+        parsed = job.parse(days.days)
         undated = job.undated_quarantine()
         reloaded = self._commit(source, days, parsed, undated)
         job.remove_unused(days, parsed)
@@ -209,12 +209,6 @@ class RawStore(dg.ConfigurableResource[None]):
         )
         schema = TABLES["history.user_snapshots"].polars_schema
         return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _each_day(days: DayRange) -> list[date]:
-    return [
-        days.first + timedelta(days=offset) for offset in range((days.last - days.first).days + 1)
-    ]
 
 
 def _changed_days(before: pl.DataFrame, after: pl.DataFrame) -> list[date]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,6 +86,12 @@ class DayRange:
     def __post_init__(self) -> None:
         if self.last < self.first:
             raise ValueError(f"a range of days cannot end ({self.last}) before {self.first}")
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the range, ascending."""
+        length = (self.last - self.first).days + 1
+        return [self.first + timedelta(days=offset) for offset in range(length)]
 
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"

@@ -1,7 +1,6 @@
 """Evaluations as Dagster's asset checks: one step for all checks of a table."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -47,13 +46,7 @@ def evaluate_days(
     # Opening the file costs more than most queries: whatever connects meanwhile shares this one.
     with warehouse.connect():
         written = warehouse.days_written(checks.table)
-        asked = sorted(written) if days is None else _each_day(days)
+        asked = sorted(written) if days is None else days.days
         unwritten = [day for day in asked if day not in written]
         results = list(checks.evaluate(warehouse, raw_store, asked))
     return [without_unwritten_days(one, unwritten, is_empty=not asked) for one in results]
-
-
-def _each_day(days: DayRange) -> Sequence[date]:
-    return [
-        days.first + timedelta(days=offset) for offset in range((days.last - days.first).days + 1)
-    ]

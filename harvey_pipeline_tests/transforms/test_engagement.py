@@ -12,47 +12,13 @@ from hypothesis import strategies as st
 
 from harvey_pipeline.tables import OPEN_END, TABLES, DailyUserEngagement
 from harvey_pipeline.transforms.engagement import score_engagement
-
-DAY = date(2024, 3, 31)
-"""The window of this day is 2 to 31 March."""
+from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
 
 Rows = list[dict[str, Any]]
 
 
-def days_before(days: int, day: date = DAY) -> date:
-    return day - timedelta(days=days)
-
-
 def days_from(first: date, length: int) -> list[date]:
     return [first + timedelta(days=offset) for offset in range(length)]
-
-
-def usage(
-    user_id: str = "u1",
-    firm_id: str = "a",
-    on: date = DAY,
-    *,
-    assistant: int = 1,
-    vault: int = 0,
-    workflow: int = 0,
-    documents: int = 0,
-    scores: Sequence[float] = (),
-) -> dict[str, Any]:
-    """One row of `core.user_daily_activity`."""
-    return {
-        "date": on,
-        "user_id": user_id,
-        "firm_id": firm_id,
-        "queries": assistant + vault + workflow,
-        "assistant_queries": assistant,
-        "vault_queries": vault,
-        "workflow_queries": workflow,
-        "documents": documents,
-        "feedback_sum": float(sum(scores)),
-        "feedback_count": len(scores),
-        "high_feedback": sum(score >= 4 for score in scores),
-        "low_feedback": sum(score <= 2 for score in scores),
-    }
 
 
 def version(

@@ -1,7 +1,7 @@
 """Firms per day: hand-worked figures, every band's edges, and who gets a row."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -18,44 +18,10 @@ from harvey_pipeline.transforms.firms import (
     firm_size_category,
     summarise_firms,
 )
-
-DAY = date(2024, 3, 31)
-"""The window of this day is 2 to 31 March."""
+from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
 
 ATTRIBUTE_COLUMNS = ("firm_size", "arr_usd", "firm_created_date", "days_since_firm_creation")
 ATTRIBUTE_LABELS = ("firm_maturity_stage", "firm_size_category", "arr_tier")
-
-
-def days_before(days: int, day: date = DAY) -> date:
-    return day - timedelta(days=days)
-
-
-def usage(
-    user_id: str = "u1",
-    firm_id: str = "a",
-    on: date = DAY,
-    *,
-    assistant: int = 1,
-    vault: int = 0,
-    workflow: int = 0,
-    documents: int = 0,
-    scores: Sequence[float] = (),
-) -> dict[str, Any]:
-    """One row of `core.user_daily_activity`."""
-    return {
-        "date": on,
-        "user_id": user_id,
-        "firm_id": firm_id,
-        "queries": assistant + vault + workflow,
-        "assistant_queries": assistant,
-        "vault_queries": vault,
-        "workflow_queries": workflow,
-        "documents": documents,
-        "feedback_sum": float(sum(scores)),
-        "feedback_count": len(scores),
-        "high_feedback": sum(score >= 4 for score in scores),
-        "low_feedback": sum(score <= 2 for score in scores),
-    }
 
 
 def version(

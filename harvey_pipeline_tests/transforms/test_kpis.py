@@ -1,7 +1,7 @@
 """Event totals and dashboard: hand-worked figures, every edge, and what is read for them."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from math import fsum
 from random import Random
 from typing import Any
@@ -24,15 +24,9 @@ from harvey_pipeline.transforms.kpis import (
     summarise_events,
     usage_volume_category,
 )
-
-DAY = date(2024, 3, 31)
-"""The window of this day is 2 to 31 March; it is compared with 1 March."""
+from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
 
 POWER, HIGH, MEDIUM, LOW, INACTIVE = POWER_USER_TIERS
-
-
-def days_before(days: int, day: date = DAY) -> date:
-    return day - timedelta(days=days)
 
 
 COMPARED = days_before(30)
@@ -43,34 +37,6 @@ def value_of(expression: pl.Expr) -> Any:
 
 
 # --- the day's events -----------------------------------------------------------------------------
-
-
-def usage(
-    user_id: str = "u1",
-    firm_id: str = "a",
-    on: date = DAY,
-    *,
-    assistant: int = 1,
-    vault: int = 0,
-    workflow: int = 0,
-    documents: int = 0,
-    scores: Sequence[float] = (),
-) -> dict[str, Any]:
-    """One row of `core.user_daily_activity`."""
-    return {
-        "date": on,
-        "user_id": user_id,
-        "firm_id": firm_id,
-        "queries": assistant + vault + workflow,
-        "assistant_queries": assistant,
-        "vault_queries": vault,
-        "workflow_queries": workflow,
-        "documents": documents,
-        "feedback_sum": float(sum(scores)),
-        "feedback_count": len(scores),
-        "high_feedback": sum(score >= 4 for score in scores),
-        "low_feedback": sum(score <= 2 for score in scores),
-    }
 
 
 def event_totals(
