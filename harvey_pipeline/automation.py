@@ -22,6 +22,19 @@ DAILY_JOB: Final = dg.define_asset_job(
     description="Everything daily, with its checks, for a day or a range of days in one run.",
 )
 
+MONTHLY_JOB: Final = dg.define_asset_job(
+    "monthly",
+    selection=dg.AssetSelection.groups("months"),
+    description="Calendar months, with their checks, for a month or a range of months in one run.",
+)
+
+monthly_sensor: Final = dg.AutomationConditionSensorDefinition(
+    "monthly_sensor",
+    target=dg.AssetSelection.groups("months"),
+    minimum_interval_seconds=60,
+    description="Months whose days were materialised, by whichever run, once that run is over.",
+)
+
 
 @dg.schedule(
     job=DAILY_JOB,

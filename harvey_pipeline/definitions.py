@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from harvey_pipeline.assets import core, marts, raw
-from harvey_pipeline.automation import DAILY_JOB, daily_schedule
+from harvey_pipeline.assets import core, marts, months, raw
+from harvey_pipeline.automation import DAILY_JOB, MONTHLY_JOB, daily_schedule, monthly_sensor
 from harvey_pipeline.checks import build_checks
 from harvey_pipeline.io_managers import RawStoreIOManager, WarehouseIOManager
 from harvey_pipeline.partitions import CALENDAR
@@ -15,10 +15,11 @@ from harvey_pipeline.warehouse import Warehouse
 def build_definitions(warehouse: Warehouse, raw_store: RawStore) -> dg.Definitions:
     """The graph over a warehouse and a raw store; a test gives its own."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([raw, core, marts]),
+        assets=dg.load_assets_from_modules([raw, core, marts, months]),
         asset_checks=build_checks(),
-        jobs=[DAILY_JOB],
+        jobs=[DAILY_JOB, MONTHLY_JOB],
         schedules=[daily_schedule],
+        sensors=[monthly_sensor],
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,

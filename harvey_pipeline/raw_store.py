@@ -199,6 +199,15 @@ class RawStore(dg.ConfigurableResource[None]):
             return empty_file(source).lazy()
         return pl.scan_parquet([folder / name for _, name in named], glob=False)
 
+    def last_covered_day(self) -> date | None:
+        """The last day run whose events the landing folder covers; None if there is none."""
+        rows = self.warehouse.query(
+            "select max(drop_date) from raw.drops where source = 'events' and is_observed",
+            tables=["raw.drops"],
+        )
+        last: date | None = rows[0][0]
+        return last
+
     def observed_days(self, source: Source, days: DayRange) -> pl.DataFrame:
         """`day` and `form` of the days of a range that count as seen."""
         rows = self.warehouse.query(

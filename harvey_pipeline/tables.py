@@ -19,6 +19,9 @@ OPEN_END: Final = date(9999, 12, 31)
 WINDOW_DAYS: Final = 30
 """Length of the trailing window of every mart, in days, its own day included."""
 
+GROWTH_DAYS: Final = 28
+"""Length of the windows of growth accounting and of the power curve, in days: four whole weeks."""
+
 Source = Literal["users", "firms", "events"]
 SOURCES: Final[tuple[Source, ...]] = ("users", "firms", "events")
 
@@ -80,14 +83,19 @@ GROWTH_TRENDS: Final = (
     "Insufficient Data",
 )
 USAGE_VOLUME_CATEGORIES: Final = ("High Volume", "Medium Volume", "Low Volume", "Minimal Usage")
+MONTHLY_ENGAGEMENT_LEVELS: Final = ("high", "medium", "low")
+GRAINS: Final = ("user", "firm")
+SEGMENTS: Final = ("user_role", "firm_size_category", "arr_tier")
 
 
 def _text(description: str, *, nullable: bool = False, key: bool = False) -> dy.String:
     return dy.String(nullable=nullable, primary_key=key, description=description)
 
 
-def _label(description: str, values: tuple[str, ...], *, nullable: bool = False) -> dy.Enum:
-    return dy.Enum(values, nullable=nullable, description=description)
+def _label(
+    description: str, values: tuple[str, ...], *, nullable: bool = False, key: bool = False
+) -> dy.Enum:
+    return dy.Enum(values, nullable=nullable, primary_key=key, description=description)
 
 
 def _day(description: str, *, nullable: bool = False, key: bool = False) -> dy.Date:
@@ -118,6 +126,39 @@ def _flag(description: str) -> dy.Bool:
 
 def _weight(description: str, values: tuple[int, ...]) -> dy.Int16:
     return dy.Int16(is_in=values, nullable=False, description=description)
+
+
+def _percent_rank(description: str) -> dy.Float64:
+    return dy.Float64(min=0.0, max=1.0, nullable=False, description=description)
+
+
+# --- rules that several schemas share -------------------------------------------------------------
+
+
+def _score_equals_components() -> pl.Expr:
+    return pl.col("power_user_score").cast(pl.Int32) * 10 == (
+        pl.col("active_days_weight").cast(pl.Int32) * 4
+        + pl.col("document_volume_weight").cast(pl.Int32) * 3
+        + pl.col("feature_breadth_weight").cast(pl.Int32) * 3
+    )
+
+
+def _tier_agrees_with_score() -> pl.Expr:
+    score = pl.col("power_user_score")
+    lower = {"Power User": 80, "High Value User": 60, "Medium Value User": 40}
+    lower |= {"Low Value User": 20, "Inactive User": 0}
+    tier = pl.col("power_user_tier").cast(pl.String)
+    floor = tier.replace_strict(lower, return_dtype=pl.Int16)
+    width = pl.when(tier == "Power User").then(21).otherwise(20)
+    return (score >= floor) & (score < floor + width)
+
+
+def _actives_nest() -> pl.Expr:
+    return (pl.col("dau") <= pl.col("wau")) & (pl.col("wau") <= pl.col("mau"))
+
+
+def _starts_a_month(column: str) -> pl.Expr:
+    return pl.col(column).dt.day() == 1
 
 
 # --- raw -----------------------------------------------------------------------------------------
@@ -319,6 +360,14 @@ class UserDailyActivity(dy.Schema):
         )
 
 
+class FirstActivity(dy.Schema):
+    """One row per (`grain`, `entity_id`): the first day on which a user, or a firm, was active."""
+
+    grain = _label("What the row is about: user or firm.", GRAINS, key=True)
+    entity_id = _text("`user_id` or `firm_id`.", key=True)
+    first_activity_date = _day("First date with a query, of all days that were run.")
+
+
 # --- marts ---------------------------------------------------------------------------------------
 
 
@@ -369,21 +418,11 @@ class DailyUserEngagement(dy.Schema):
 
     @dy.rule()
     def score_equals_components(cls) -> pl.Expr:
-        return pl.col("power_user_score").cast(pl.Int32) * 10 == (
-            pl.col("active_days_weight").cast(pl.Int32) * 4
-            + pl.col("document_volume_weight").cast(pl.Int32) * 3
-            + pl.col("feature_breadth_weight").cast(pl.Int32) * 3
-        )
+        return _score_equals_components()
 
     @dy.rule()
     def tier_agrees_with_score(cls) -> pl.Expr:
-        score = pl.col("power_user_score")
-        lower = {"Power User": 80, "High Value User": 60, "Medium Value User": 40}
-        lower |= {"Low Value User": 20, "Inactive User": 0}
-        tier = pl.col("power_user_tier").cast(pl.String)
-        floor = tier.replace_strict(lower, return_dtype=pl.Int16)
-        width = pl.when(tier == "Power User").then(21).otherwise(20)
-        return (score >= floor) & (score < floor + width)
+        return _tier_agrees_with_score()
 
     @dy.rule()
     def level_agrees_with_thresholds(cls) -> pl.Expr:
@@ -577,7 +616,7 @@ class HarveyAnalyticsDashboard(DailyEventSummary):
 
     @dy.rule()
     def users_nest(cls) -> pl.Expr:
-        return (pl.col("dau") <= pl.col("wau")) & (pl.col("wau") <= pl.col("mau"))
+        return _actives_nest()
 
     @dy.rule()
     def users_split_into_new_and_returning(cls) -> pl.Expr:
@@ -588,17 +627,295 @@ class HarveyAnalyticsDashboard(DailyEventSummary):
         return pl.col("dau") == pl.col("active_users")
 
 
+class _ActiveCounts(dy.Schema):
+    """Columns of entities counted by when they were last active."""
+
+    dau = _count("Active on `date`.")
+    wau = _count("Active in the 7 days that end on `date`.")
+    mau = _count("Active in the 30 days that end on `date`.")
+    stickiness = _percent("`dau` of `mau`")
+
+    @dy.rule()
+    def actives_nest(cls) -> pl.Expr:
+        return _actives_nest()
+
+
+class _GrowthCounts(dy.Schema):
+    """Columns of entities counted by where the active ones of 28 days came from."""
+
+    active = _count("Active in the 28 days that end on `date`.")
+    previous_active = _count("Active in the 28 days before those.")
+    new = _count("Of `active`: never active before these 28 days.")
+    retained = _count("Of `active`: active in the previous 28 days too.")
+    resurrected = _count("Of `active`: active before, but not in the previous 28 days.")
+    churned = _count("Of `previous_active`: not `active`.")
+    quick_ratio = _number("(`new` + `resurrected`) / `churned`; null where none churned.")
+    growth_rate = _number(
+        "100 x (`active` - `previous_active`) / `previous_active`; null where none was active.",
+        minimum=-100.0,
+    )
+
+    @dy.rule()
+    def active_is_new_retained_or_resurrected(cls) -> pl.Expr:
+        return pl.col("active") == pl.sum_horizontal("new", "retained", "resurrected")
+
+    @dy.rule()
+    def change_is_gains_less_losses(cls) -> pl.Expr:
+        change = pl.col("active") - pl.col("previous_active")
+        return change == pl.col("new") + pl.col("resurrected") - pl.col("churned")
+
+
+class _DayAndGrain(dy.Schema):
+    """Key of what is counted on a day, for users and for firms."""
+
+    date = _day("The day, and last day of every window.", key=True)
+    grain = _label("What is counted: users or firms.", GRAINS, key=True)
+
+
+class _DayAndSegment(dy.Schema):
+    """Key of what is counted on a day, by a value of an attribute."""
+
+    date = _day("The day, and last day of every window.")
+    grain = _label("What is counted: users or firms.", GRAINS)
+    segment = _label("Attribute by which they are split, as of `date`.", SEGMENTS)
+    segment_value = _text("Value of the attribute; null where it is unknown.", nullable=True)
+
+    @dy.rule()
+    def segment_belongs_to_grain(cls) -> pl.Expr:
+        is_user = pl.col("grain").cast(pl.String) == "user"
+        return is_user == (pl.col("segment").cast(pl.String) == "user_role")
+
+
+class UsageBySegment(_DayAndSegment, _ActiveCounts, _GrowthCounts):
+    """One row per (`date`, `grain`, `segment`, `segment_value`) active in the trailing 56 days."""
+
+
+class GrowthAccounting(_DayAndGrain, _GrowthCounts):
+    """One row per (`date`, `grain`): where the active users, or firms, of 28 days came from."""
+
+
+class ActiveUsage(_DayAndGrain, _ActiveCounts):
+    """One row per (`date`, `grain`): daily, weekly and monthly active users, or firms."""
+
+
+class PowerCurve(dy.Schema):
+    """One row per (`date`, `window_days`, `active_days`): users active on just so many days."""
+
+    date = _day("Last day of the window.", key=True)
+    window_days = dy.Int16(
+        primary_key=True, is_in=(7, GROWTH_DAYS), description="Length of the window: 7 or 28 days."
+    )
+    active_days = dy.Int16(
+        primary_key=True,
+        min=1,
+        max=GROWTH_DAYS,
+        description="Days of the window with a query, from 1 to `window_days`.",
+    )
+    users = _count("Users active on exactly `active_days` days of the window.")
+    users_percent = _percent("Share of `users` in all users active in the window")
+
+    @dy.rule()
+    def active_days_within_window(cls) -> pl.Expr:
+        return pl.col("active_days") <= pl.col("window_days")
+
+
+# --- months --------------------------------------------------------------------------------------
+
+
+class UserEngagement(dy.Schema):
+    """One row per (`activity_month`, `user_id`) with activity in that calendar month."""
+
+    activity_month = _day("First day of the month.", key=True)
+    user_id = _text("User.", key=True)
+    firm_id = _text("Firm with most queries in the month.")
+    num_active_days = dy.Int16(
+        min=1, max=31, nullable=False, description="Distinct dates with a query."
+    )
+    num_queries = _count("Queries in the month.", minimum=1)
+    num_workflow_queries = _count("Queries of type WORKFLOW in the month.")
+    num_vault_queries = _count("Queries of type VAULT in the month.")
+    num_assistant_queries = _count("Queries of type ASSISTANT in the month.")
+    avg_queries_per_active_day = _number("Queries per active day.")
+    num_docs = _count("Documents processed in the month.")
+    avg_docs_per_query = _number("Documents per query.")
+    avg_feedback_score = _number(
+        "Mean score over scored events in the month; null if none.", minimum=1.0, maximum=5.0
+    )
+    last_active_date = _day("Last active date in the month.")
+    unique_event_types = dy.Int16(
+        min=1, max=3, nullable=False, description="Distinct event types in the month."
+    )
+    active_days_weight = _weight("Score component of active days.", (0, 20, 40, 60, 80, 100))
+    document_volume_weight = _weight("Score component of documents.", (0, 20, 40, 60, 80, 100))
+    feature_breadth_weight = _weight("Score component of event types.", (40, 70, 100))
+    power_user_score = dy.Int16(
+        min=0,
+        max=100,
+        nullable=False,
+        description="0.4 active days + 0.3 documents + 0.3 breadth weight.",
+    )
+    power_user_tier = _label("Tier of `power_user_score`: absolute.", POWER_USER_TIERS)
+    pr_num_queries = _percent_rank("Percent rank of `num_queries` in the month, 0 to 1.")
+    pr_num_docs = _percent_rank("Percent rank of `num_docs` in the month, 0 to 1.")
+    pr_avg_feedback_score = _percent_rank(
+        "Percent rank of `avg_feedback_score` among the month's scored users; 0 without a score."
+    )
+    engagement_score = _percent_rank(
+        "0.6 `pr_num_queries` + 0.3 `pr_num_docs` + 0.1 `pr_avg_feedback_score`."
+    )
+    pr_engagement_score = _percent_rank("Percent rank of `engagement_score` in the month, 0 to 1.")
+    engagement_level = _label(
+        "high from `pr_engagement_score` 0.8, medium from 0.3, else low.",
+        MONTHLY_ENGAGEMENT_LEVELS,
+    )
+    is_power_user = _flag(
+        "Level high, active in the previous month too, 2 or more event types: relative."
+    )
+
+    @dy.rule()
+    def month_starts_on_its_first(cls) -> pl.Expr:
+        return _starts_a_month("activity_month")
+
+    @dy.rule()
+    def queries_add_up_by_type(cls) -> pl.Expr:
+        return pl.col("num_queries") == pl.sum_horizontal(
+            "num_assistant_queries", "num_vault_queries", "num_workflow_queries"
+        )
+
+    @dy.rule()
+    def last_active_date_in_month(cls) -> pl.Expr:
+        return pl.col("last_active_date").dt.truncate("1mo") == pl.col("activity_month")
+
+    @dy.rule()
+    def score_equals_components(cls) -> pl.Expr:
+        return _score_equals_components()
+
+    @dy.rule()
+    def tier_agrees_with_score(cls) -> pl.Expr:
+        return _tier_agrees_with_score()
+
+    @dy.rule()
+    def engagement_score_equals_ranks(cls) -> pl.Expr:
+        weighted = (
+            pl.col("pr_num_queries") * 0.6
+            + pl.col("pr_num_docs") * 0.3
+            + pl.col("pr_avg_feedback_score") * 0.1
+        )
+        return (pl.col("engagement_score") - weighted).abs() < 1e-9
+
+    @dy.rule()
+    def level_agrees_with_rank(cls) -> pl.Expr:
+        rank = pl.col("pr_engagement_score")
+        reached = (rank >= 0.8).cast(pl.Int8) + (rank >= 0.3).cast(pl.Int8)
+        place = pl.col("engagement_level").cast(pl.String)
+        levels = dict(zip(MONTHLY_ENGAGEMENT_LEVELS, (2, 1, 0), strict=True))
+        return place.replace_strict(levels, return_dtype=pl.Int8) == reached
+
+    @dy.rule()
+    def power_users_are_high_and_broad(cls) -> pl.Expr:
+        is_high = pl.col("engagement_level").cast(pl.String) == "high"
+        return ~pl.col("is_power_user") | (is_high & (pl.col("unique_event_types") >= 2))
+
+
+class FirmUsageSummary(dy.Schema):
+    """One row per (`activity_month`, `firm_id`) with activity in that calendar month."""
+
+    activity_month = _day("First day of the month.", key=True)
+    firm_id = _text("Firm.", key=True)
+    num_active_days = dy.Int16(
+        min=1, max=31, nullable=False, description="Distinct dates with a query."
+    )
+    num_active_users = _count("Users with a query for the firm.", minimum=1)
+    num_queries = _count("Queries in the month.", minimum=1)
+    num_assistant_queries = _count("Queries of type ASSISTANT in the month.")
+    num_vault_queries = _count("Queries of type VAULT in the month.")
+    num_workflow_queries = _count("Queries of type WORKFLOW in the month.")
+    num_docs = _count("Documents processed in the month.")
+    avg_feedback_score = _number(
+        "Mean score over scored events in the month; null if none.", minimum=1.0, maximum=5.0
+    )
+    queries_per_active_day = _number("Queries per active day.")
+    queries_per_active_user = _number("Queries per active user.")
+    docs_per_query = _number("Documents per query.")
+    firm_size = dy.Int32(
+        min=0,
+        nullable=True,
+        description="Provisioned seats as of the month's last day, or the last covered one in it.",
+    )
+    arr_usd = _number("Annual contract value as of the same day, USD.")
+    arr_per_user = _number("`arr_usd` per active user, USD.")
+    seat_utilization = _number("100 x `num_active_users` / `firm_size`; may exceed 100.")
+
+    @dy.rule()
+    def month_starts_on_its_first(cls) -> pl.Expr:
+        return _starts_a_month("activity_month")
+
+    @dy.rule()
+    def queries_add_up_by_type(cls) -> pl.Expr:
+        return pl.col("num_queries") == pl.sum_horizontal(
+            "num_assistant_queries", "num_vault_queries", "num_workflow_queries"
+        )
+
+
+class RetentionCohorts(dy.Schema):
+    """One row per (`grain`, `cohort_month`, `months_since`): who of a cohort came back."""
+
+    grain = _label("What is counted: users or firms.", GRAINS, key=True)
+    cohort_month = _day("First day of the calendar month of first activity.", key=True)
+    months_since = dy.Int32(
+        min=0, primary_key=True, description="Calendar months from `cohort_month`."
+    )
+    activity_month = _day("First day of the month in which activity counts.")
+    cohort_size = _count("Users, or firms, whose first activity fell in `cohort_month`.")
+    retained = _count(
+        "Of the cohort: active in `activity_month`; null while that is not over.", nullable=True
+    )
+    retention_rate = _percent("`retained` of `cohort_size`")
+    is_complete = _flag("Whether `activity_month` is over: events are covered up to its end.")
+
+    @dy.rule()
+    def months_start_on_their_first(cls) -> pl.Expr:
+        return _starts_a_month("activity_month") & _starts_a_month("cohort_month")
+
+    @dy.rule()
+    def activity_month_follows_cohort(cls) -> pl.Expr:
+        later, cohort = pl.col("activity_month"), pl.col("cohort_month")
+        months = (later.dt.year() - cohort.dt.year()) * 12 + (
+            later.dt.month().cast(pl.Int32) - cohort.dt.month().cast(pl.Int32)
+        )
+        return pl.col("months_since") == months
+
+    @dy.rule()
+    def incomplete_cells_are_null(cls) -> pl.Expr:
+        is_complete = pl.col("is_complete")
+        return (pl.col("retained").is_not_null() == is_complete) & (
+            pl.col("retention_rate").is_null() | is_complete
+        )
+
+    @dy.rule()
+    def retained_within_cohort(cls) -> pl.Expr:
+        retained = pl.col("retained")
+        return retained.is_null() | (retained <= pl.col("cohort_size"))
+
+    @dy.rule()
+    def cohort_is_active_in_its_month(cls) -> pl.Expr:
+        is_first = (pl.col("months_since") == 0) & pl.col("is_complete")
+        return ~is_first | (pl.col("retained") == pl.col("cohort_size"))
+
+
 @dataclass(frozen=True)
 class Table:
     """Where a schema is stored.
 
-    `day_column` names the column by which a table is cut into daily slices; a table without one
-    is replaced whole.
+    `day_column` names the column by which a table is cut into slices, a day each (or a month each,
+    by its first day); a table without one is replaced whole. `key_columns` is the key where a
+    column of it may be null, which a schema cannot say of a primary key.
     """
 
     name: str
     schema: type[dy.Schema]
     day_column: str | None
+    key_columns: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -610,7 +927,12 @@ class Table:
 
     @property
     def key(self) -> list[str]:
-        return self.schema.primary_key()
+        return list(self.key_columns) or self.schema.primary_key()
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether a partition of the table is a calendar month, named by its first day."""
+        return self.name.startswith("months.")
 
     def empty(self) -> pl.LazyFrame:
         return pl.LazyFrame(schema=self.polars_schema)
@@ -631,9 +953,22 @@ TABLES: Final[Mapping[str, Table]] = {
         Table("core.dim_user", DimUser, None),
         Table("core.dim_firms", DimFirms, None),
         Table("core.user_daily_activity", UserDailyActivity, "date"),
+        Table("core.first_activity", FirstActivity, None),
         Table("marts.daily_user_engagement", DailyUserEngagement, "date"),
         Table("marts.daily_firm_usage_summary", DailyFirmUsageSummary, "date"),
         Table("marts.daily_event_summary", DailyEventSummary, "date"),
         Table("marts.harvey_analytics_dashboard", HarveyAnalyticsDashboard, "date"),
+        Table(
+            "marts.usage_by_segment",
+            UsageBySegment,
+            "date",
+            key_columns=("date", "grain", "segment", "segment_value"),
+        ),
+        Table("marts.growth_accounting", GrowthAccounting, "date"),
+        Table("marts.active_usage", ActiveUsage, "date"),
+        Table("marts.power_curve", PowerCurve, "date"),
+        Table("months.user_engagement", UserEngagement, "activity_month"),
+        Table("months.firm_usage_summary", FirmUsageSummary, "activity_month"),
+        Table("months.retention_cohorts", RetentionCohorts, None),
     )
 }

@@ -1269,6 +1269,291 @@ def dashboard_table(
     return table
 
 
+# --- core and marts: growth -----------------------------------------------------------------
+
+
+GROWTH_DAYS = 28
+ENTITIES: dict[str, Callable[[Activity], str]] = {
+    "user": lambda row: row.user_id,
+    "firm": lambda row: row.firm_id,
+}
+
+ActiveDates: TypeAlias = dict[str, dict[str, set[date]]]
+"""By grain and entity, the dates on which it was active."""
+
+
+def active_dates_of(activities: Iterable[Activity]) -> ActiveDates:
+    """When each user, and each firm, was active."""
+    found: ActiveDates = {grain: defaultdict(set) for grain in ENTITIES}
+    for activity in activities:
+        for grain, name in ENTITIES.items():
+            found[grain][name(activity)].add(activity.day)
+    return found
+
+
+def first_activity_table(active: ActiveDates) -> list[TableRow]:
+    """One row per user and firm that was ever active."""
+    return [
+        {"grain": grain, "entity_id": entity, "first_activity_date": min(dates)}
+        for grain, entities in active.items()
+        for entity, dates in entities.items()
+    ]
+
+
+def active_days_within(dates: set[date], last: date, length: int) -> int:
+    """On how many of the days up to and with the last one it was active."""
+    return sum(last - timedelta(days=back) in dates for back in range(length))
+
+
+def usage_counts(members: Iterable[set[date]], day: date) -> TableRow:
+    """Actives and growth accounting of some users or firms, each given by its dates."""
+    counts = dict.fromkeys(
+        ("dau", "wau", "mau", "active", "previous_active")
+        + ("new", "retained", "resurrected", "churned"),
+        0,
+    )
+    eve = day - timedelta(days=GROWTH_DAYS)
+    for dates in members:
+        counts["dau"] += active_days_within(dates, day, 1) > 0
+        counts["wau"] += active_days_within(dates, day, 7) > 0
+        counts["mau"] += active_days_within(dates, day, WINDOW_DAYS) > 0
+        now = active_days_within(dates, day, GROWTH_DAYS) > 0
+        before = active_days_within(dates, eve, GROWTH_DAYS) > 0
+        counts["active"] += now
+        counts["previous_active"] += before
+        counts["churned"] += before and not now
+        if now and min(dates) > eve:
+            counts["new"] += 1
+        elif now and before:
+            counts["retained"] += 1
+        elif now:
+            counts["resurrected"] += 1
+    change = counts["active"] - counts["previous_active"]
+    return {
+        **counts,
+        "stickiness": percent(counts["dau"], counts["mau"]),
+        "quick_ratio": ratio(counts["new"] + counts["resurrected"], counts["churned"]),
+        "growth_rate": percent(change, counts["previous_active"]),
+    }
+
+
+def segments_of(grain: str, known: TableRow) -> dict[str, str | None]:
+    """The values of the attributes by which a grain is split."""
+    if grain == "user":
+        return {"user_role": known.get("user_role")}
+    sizes = [(500, "Large Firm"), (100, "Medium Firm"), (25, "Small Firm")]
+    tiers = [(1e6, "High Value"), (5e5, "Medium Value"), (1e5, "Standard Value")]
+    return {
+        "firm_size_category": band(known.get("firm_size"), sizes, "Boutique Firm"),
+        "arr_tier": band(known.get("arr_usd"), tiers, "Entry Level"),
+    }
+
+
+def segment_table(
+    active: ActiveDates, histories: dict[str, History], days: Sequence[date]
+) -> list[TableRow]:
+    """One row per day, attribute and value that someone active in the last 56 days has."""
+    table = []
+    for day in days:
+        members: dict[tuple[str, str, str | None], list[set[date]]] = defaultdict(list)
+        for grain, entities in active.items():
+            for entity, dates in entities.items():
+                if active_days_within(dates, day, 2 * GROWTH_DAYS):
+                    known = known_on(histories[grain], entity, day)
+                    for segment, value in segments_of(grain, known).items():
+                        members[grain, segment, value].append(dates)
+        for (grain, segment, value), group in members.items():
+            place = {"date": day, "grain": grain, "segment": segment, "segment_value": value}
+            table.append({**place, **usage_counts(group, day)})
+    return table
+
+
+def whole_table(active: ActiveDates, days: Sequence[date], columns: Sequence[str]) -> list[TableRow]:
+    """One row per day and grain: these counts over all users, or firms, that were ever active."""
+    table = []
+    for day in days:
+        for grain, entities in active.items():
+            counts = usage_counts(entities.values(), day)
+            row: TableRow = {"date": day, "grain": grain}
+            table.append({**row, **{column: counts[column] for column in columns}})
+    return table
+
+
+ACTIVE_COLUMNS = ("dau", "wau", "mau", "stickiness")
+GROWTH_COLUMNS = ("active", "previous_active", "new", "retained", "resurrected", "churned") + (
+    "quick_ratio",
+    "growth_rate",
+)
+
+
+def power_curve_table(active: ActiveDates, days: Sequence[date]) -> list[TableRow]:
+    """One row per day, window and number of active days from 1 to the window's length."""
+    table = []
+    for day in days:
+        for length in (7, GROWTH_DAYS):
+            found = [active_days_within(dates, day, length) for dates in active["user"].values()]
+            everyone = sum(number > 0 for number in found)
+            for number in range(1, length + 1):
+                users = found.count(number)
+                table.append(
+                    {
+                        "date": day,
+                        "window_days": length,
+                        "active_days": number,
+                        "users": users,
+                        "users_percent": percent(users, everyone),
+                    }
+                )
+    return table
+
+
+# --- months ---------------------------------------------------------------------------------
+
+
+def month_of(day: date) -> date:
+    """The first day of a day's calendar month."""
+    return day.replace(day=1)
+
+
+def month_end(month: date) -> date:
+    """The last day of a calendar month."""
+    return add_months(month, 1) - ONE_DAY
+
+
+def by_month(activities: Iterable[Activity]) -> dict[date, list[Activity]]:
+    """The activities of each calendar month."""
+    months: dict[date, list[Activity]] = defaultdict(list)
+    for activity in activities:
+        months[month_of(activity.day)].append(activity)
+    return dict(months)
+
+
+def percent_ranks(values: dict[str, Any]) -> dict[str, Fraction]:
+    """SQL's `percent_rank()`: how many are smaller, of all others; 0 for a single row."""
+    others = max(len(values) - 1, 1)
+    ordered = sorted(values.values())
+    return {name: Fraction(ordered.index(value), others) for name, value in values.items()}
+
+
+def monthly_user_table(months: dict[date, list[Activity]]) -> list[TableRow]:
+    """One row per month and user with activity in it."""
+    table = []
+    for month, activities in months.items():
+        by_user = group_by(activities, lambda row: row.user_id)
+        usages = {user: Usage(rows) for user, rows in by_user.items()}
+        before = {row.user_id for row in months.get(add_months(month, -1), [])}
+        queries = percent_ranks({user: each.queries for user, each in usages.items()})
+        documents = percent_ranks({user: each.documents for user, each in usages.items()})
+        feedback = percent_ranks(
+            {
+                user: Fraction(each.feedback_hundredths, each.feedback_count)
+                for user, each in usages.items()
+                if each.feedback_count
+            }
+        )
+        scores = {
+            user: Fraction(6, 10) * queries[user]
+            + Fraction(3, 10) * documents[user]
+            + Fraction(1, 10) * feedback.get(user, Fraction(0))
+            for user in usages
+        }
+        ranks = percent_ranks(scores)
+        for user, usage in usages.items():
+            row = user_row(month_end(month), user, {}, by_user[user])
+            levels = [(Fraction(8, 10), "high"), (Fraction(3, 10), "medium")]
+            level = next((name for bound, name in levels if ranks[user] >= bound), "low")
+            is_power_user = level == "high" and user in before and usage.event_types >= 2
+            same = ("active_days_weight", "document_volume_weight", "feature_breadth_weight")
+            same += ("power_user_score", "power_user_tier", "firm_id", "unique_event_types")
+            table.append(
+                {
+                    **{name: row[name] for name in same},
+                    "activity_month": month,
+                    "user_id": user,
+                    "num_active_days": len(usage.days),
+                    "num_queries": usage.queries,
+                    "num_workflow_queries": usage.workflow,
+                    "num_vault_queries": usage.vault,
+                    "num_assistant_queries": usage.assistant,
+                    "avg_queries_per_active_day": usage.queries / len(usage.days),
+                    "num_docs": usage.documents,
+                    "avg_docs_per_query": usage.documents / usage.queries,
+                    "avg_feedback_score": usage.avg_feedback,
+                    "last_active_date": usage.days[-1],
+                    "pr_num_queries": float(queries[user]),
+                    "pr_num_docs": float(documents[user]),
+                    "pr_avg_feedback_score": float(feedback.get(user, 0)),
+                    "engagement_score": float(scores[user]),
+                    "pr_engagement_score": float(ranks[user]),
+                    "engagement_level": level,
+                    "is_power_user": is_power_user,
+                }
+            )
+    return table
+
+
+def monthly_firm_table(
+    months: dict[date, list[Activity]], history: History, last_covered: date
+) -> list[TableRow]:
+    """One row per month and firm with activity in it."""
+    table = []
+    for month, activities in months.items():
+        for firm, rows in group_by(activities, lambda row: row.firm_id).items():
+            usage = Usage(rows)
+            known = known_on(history, firm, min(month_end(month), last_covered))
+            users = len(usage.users)
+            table.append(
+                {
+                    "activity_month": month,
+                    "firm_id": firm,
+                    "num_active_days": len(usage.days),
+                    "num_active_users": users,
+                    "num_queries": usage.queries,
+                    "num_assistant_queries": usage.assistant,
+                    "num_vault_queries": usage.vault,
+                    "num_workflow_queries": usage.workflow,
+                    "num_docs": usage.documents,
+                    "avg_feedback_score": usage.avg_feedback,
+                    "queries_per_active_day": usage.queries / len(usage.days),
+                    "queries_per_active_user": usage.queries / users,
+                    "docs_per_query": usage.documents / usage.queries,
+                    "firm_size": known.get("firm_size"),
+                    "arr_usd": known.get("arr_usd"),
+                    "arr_per_user": ratio(known.get("arr_usd"), users),
+                    "seat_utilization": percent(users, known.get("firm_size")),
+                }
+            )
+    return table
+
+
+def retention_table(active: ActiveDates, last_covered: date) -> list[TableRow]:
+    """One row per grain, cohort and month from the cohort's to that of the last covered day."""
+    table = []
+    for grain, entities in active.items():
+        months = {name: {month_of(day) for day in dates} for name, dates in entities.items()}
+        for cohort in sorted({min(each) for each in months.values()}):
+            members = [each for each in months.values() if min(each) == cohort]
+            month, number = cohort, 0
+            while month <= last_covered:
+                is_complete = month_end(month) <= last_covered
+                retained = sum(month in each for each in members) if is_complete else None
+                rate = None if retained is None else percent(retained, len(members))
+                table.append(
+                    {
+                        "grain": grain,
+                        "cohort_month": cohort,
+                        "months_since": number,
+                        "activity_month": month,
+                        "cohort_size": len(members),
+                        "retained": retained,
+                        "retention_rate": rate,
+                        "is_complete": is_complete,
+                    }
+                )
+                month, number = add_months(month, 1), number + 1
+    return table
+
+
 # --- All tables -----------------------------------------------------------------------------
 
 
@@ -1289,6 +1574,9 @@ def expected_tables(
     engagement = engagement_table(by_day, users, days)
     firm_usage = firm_table(by_day, firms, days)
     summaries = event_summary_table(by_day, covered, days)
+    active = active_dates_of(activities)
+    months = by_month(activities)
+    last_covered = max(covered, default=date.min)
     return {
         "raw.drops": drops_table(all_loads),
         "raw.quarantine": quarantine_table(folder, all_loads),
@@ -1304,4 +1592,12 @@ def expected_tables(
         "marts.harvey_analytics_dashboard": dashboard_table(
             by_day, covered, summaries, engagement, firm_usage
         ),
+        "core.first_activity": first_activity_table(active),
+        "marts.usage_by_segment": segment_table(active, {"user": users, "firm": firms}, days),
+        "marts.growth_accounting": whole_table(active, days, GROWTH_COLUMNS),
+        "marts.active_usage": whole_table(active, days, ACTIVE_COLUMNS),
+        "marts.power_curve": power_curve_table(active, days),
+        "months.user_engagement": monthly_user_table(months),
+        "months.firm_usage_summary": monthly_firm_table(months, firms, last_covered),
+        "months.retention_cohorts": retention_table(active, last_covered),
     }

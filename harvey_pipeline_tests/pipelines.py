@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from harvey_pipeline.definitions import build_definitions
-from harvey_pipeline.partitions import range_tags
+from harvey_pipeline.partitions import months_touched, range_tags
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.warehouse import DayRange, Warehouse
@@ -28,6 +28,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     if not name.startswith("history.") and table.key and name != "raw.drops"
 }
 """The tables that users see, and what tells their rows apart."""
+
+_ASSETS = tuple(
+    name
+    for name in TABLES
+    if not name.startswith("history.") and name not in ("raw.drops", "raw.quarantine")
+)
+MONTHLY_ASSETS = tuple(name for name in _ASSETS if TABLES[name].is_monthly)
+DAILY_ASSETS = tuple(name for name in _ASSETS if name not in MONTHLY_ASSETS)
+"""The tables that are assets, in the order in which they are made."""
 
 _OWN_TO_A_RUN = ("loaded_at", "bytes", "fingerprint", "data_file")
 
@@ -57,12 +66,27 @@ class Pipeline:
     def run(
         self, first: date, last: date, *assets: str, checks: bool = False
     ) -> dg.ExecuteInProcessResult:
-        """Materialise days of some assets (of all, if none is named), without or with checks."""
+        """Materialise days of some daily assets (of all, if none is named), perhaps with checks."""
+        return self._execute(DayRange(first, last), assets or DAILY_ASSETS, checks)
+
+    def run_months(
+        self, first: date, last: date, *assets: str, checks: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        """Materialise the months that days touch, of some assets by month or of all of them."""
+        months = months_touched(DayRange(first, last))
+        return self._execute(months, assets or MONTHLY_ASSETS, checks)
+
+    def run_all(self, first: date, last: date) -> None:
+        """Materialise days of all assets, and the months that they touch."""
+        self.run(first, last)
+        self.run_months(first, last)
+
+    def _execute(
+        self, days: DayRange, assets: tuple[str, ...], checks: bool
+    ) -> dg.ExecuteInProcessResult:
         job = self._jobs.get((assets, checks)) or self._resolve(assets, checks)
         return job.execute_in_process(
-            instance=self._instance,
-            tags=range_tags(DayRange(first, last)),
-            raise_on_error=not checks,
+            instance=self._instance, tags=range_tags(days), raise_on_error=not checks
         )
 
     @cached_property
@@ -74,10 +98,8 @@ class Pipeline:
         return {}
 
     def _resolve(self, assets: tuple[str, ...], checks: bool) -> dg.JobDefinition:
-        selection: dg.AssetSelection = (
-            dg.AssetSelection.assets(*(dg.AssetKey(name.split(".")) for name in assets))
-            if assets
-            else dg.AssetSelection.all()
+        selection: dg.AssetSelection = dg.AssetSelection.assets(
+            *(dg.AssetKey(name.split(".")) for name in assets)
         )
         if not checks:
             selection = selection.without_checks()

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.assets.declare import daily_table, days_of_run, table_input
+from harvey_pipeline.assets.declare import table_asset, days_of_run, table_input
 from harvey_pipeline.partitions import DROPS_OF_DAY
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import Source
 from harvey_pipeline.transforms.activity import sum_activity_by_week
+from harvey_pipeline.transforms.first_activity import take_in_activity
 from harvey_pipeline.transforms.history import (
     FIRMS,
     USERS,
@@ -23,7 +24,7 @@ from harvey_pipeline.warehouse import DayRange, Deferred, Pieces, Warehouse
 _KINDS = {"polars", "duckdb"}
 
 
-@daily_table("core.dim_user", kinds=_KINDS, ins={"raw_users": table_input("raw.raw_users")})
+@table_asset("core.dim_user", kinds=_KINDS, ins={"raw_users": table_input("raw.raw_users")})
 def dim_user(
     context: dg.AssetExecutionContext,
     raw_users: pl.LazyFrame,
@@ -33,7 +34,7 @@ def dim_user(
     return _take_in(context, USERS, "users", show_users(raw_users), raw_store, warehouse)
 
 
-@daily_table("core.dim_firms", kinds=_KINDS, ins={"raw_firms": table_input("raw.raw_firms")})
+@table_asset("core.dim_firms", kinds=_KINDS, ins={"raw_firms": table_input("raw.raw_firms")})
 def dim_firms(
     context: dg.AssetExecutionContext,
     raw_firms: pl.LazyFrame,
@@ -75,10 +76,37 @@ def _take_in(
     return Deferred(plan)
 
 
-@daily_table(
+@table_asset(
     "core.user_daily_activity",
     kinds=_KINDS,
     ins={"raw_events": table_input("raw.raw_events", DROPS_OF_DAY)},
 )
 def user_daily_activity(context: dg.AssetExecutionContext, raw_events: pl.LazyFrame) -> Pieces:
     return Pieces(sum_activity_by_week(raw_events, days_of_run(context)))
+
+
+@table_asset(
+    "core.first_activity",
+    kinds=_KINDS,
+    ins={"user_daily_activity": table_input("core.user_daily_activity")},
+)
+def first_activity(
+    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, warehouse: Warehouse
+) -> Deferred:
+    days = days_of_run(context)
+    name = "core.first_activity"
+
+    def plan() -> Mapping[str, pl.LazyFrame]:
+        taken_in = [day for day in warehouse.days_written(name) if day > days[-1]]
+        later = warehouse.read("core.user_daily_activity").filter(pl.col("date") > days[-1])
+        return {
+            name: take_in_activity(
+                warehouse.read(name).collect(),
+                user_daily_activity,
+                later.filter(pl.col("date").is_in(taken_in)),
+                days[0],
+                days[-1],
+            )
+        }
+
+    return Deferred(plan)

@@ -6,21 +6,22 @@ from typing import Any, Final
 
 import dagster as dg
 
-from harvey_pipeline.partitions import DAILY
+from harvey_pipeline.partitions import DAILY, MONTHLY
 from harvey_pipeline.tables import TABLES, Table
 
 OWNERS: Final = ("team:product-analytics",)
 
 
-def daily_table(
+def table_asset(
     name: str,
     *,
     kinds: set[str],
     ins: Mapping[str, dg.AssetIn] | None = None,
     deps: list[dg.AssetDep] | None = None,
     io_manager_key: str = "warehouse_io",
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset for a table of `tables.py`, computed by days: a range of days is one run."""
+    """An asset for a table of `tables.py`, by days or by months: a range of them is one run."""
     schema, _, table_name = name.partition(".")
     table = TABLES[name]
     return dg.asset(
@@ -33,9 +34,10 @@ def daily_table(
         metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": name},
         kinds=kinds,
         owners=list(OWNERS),
-        partitions_def=DAILY,
+        partitions_def=MONTHLY if table.is_monthly else DAILY,
         backfill_policy=dg.BackfillPolicy.single_run(),
         io_manager_key=io_manager_key,
+        automation_condition=automation_condition,
     )
 
 
@@ -68,5 +70,5 @@ def _is_label(dtype: Any) -> bool:
 
 
 def days_of_run(context: dg.AssetExecutionContext) -> list[date]:
-    """The days that an asset materialises in this run, ascending."""
+    """The days (or months, by their first days) that an asset materialises, ascending."""
     return [date.fromisoformat(key) for key in context.partition_keys]

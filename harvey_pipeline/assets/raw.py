@@ -5,7 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.assets.declare import daily_table, days_of_run
+from harvey_pipeline.assets.declare import table_asset, days_of_run
 from harvey_pipeline.io_managers import as_markdown
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import Source
@@ -14,17 +14,17 @@ from harvey_pipeline.warehouse import DayRange
 _KINDS = {"csv", "polars", "parquet"}
 
 
-@daily_table("raw.raw_users", kinds=_KINDS, io_manager_key="raw_io")
+@table_asset("raw.raw_users", kinds=_KINDS, io_manager_key="raw_io")
 def raw_users(context: dg.AssetExecutionContext, raw_store: RawStore) -> dg.MaterializeResult[None]:
     return _ingest(context, raw_store, "users")
 
 
-@daily_table("raw.raw_firms", kinds=_KINDS, io_manager_key="raw_io")
+@table_asset("raw.raw_firms", kinds=_KINDS, io_manager_key="raw_io")
 def raw_firms(context: dg.AssetExecutionContext, raw_store: RawStore) -> dg.MaterializeResult[None]:
     return _ingest(context, raw_store, "firms")
 
 
-@daily_table("raw.raw_events", kinds=_KINDS, io_manager_key="raw_io")
+@table_asset("raw.raw_events", kinds=_KINDS, io_manager_key="raw_io")
 def raw_events(
     context: dg.AssetExecutionContext, raw_store: RawStore
 ) -> dg.MaterializeResult[None]:

@@ -28,10 +28,10 @@ def score_engagement(
     versions = dim_user.collect()
     for window in trailing_windows(activity, days):
         attributes = attributes_as_of(USERS, versions, window.day)
-        yield _score_day(window.day, _by_user(window.pairs), attributes)
+        yield _score_day(window.day, sum_by_user(window.pairs), attributes)
 
 
-def _by_user(pairs: pl.DataFrame) -> pl.LazyFrame:
+def sum_by_user(pairs: pl.DataFrame) -> pl.LazyFrame:
     """One row per user: sums, active dates, and the firm that the user worked for most."""
     columns = ["user_id", *SUMS, "active_dates"]
     shares = pl.col("user_id").is_duplicated()

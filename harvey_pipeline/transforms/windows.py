@@ -4,6 +4,9 @@ The window of one day differs from that of the day before only by the day that e
 that leaves. So the sums are held as one dense row per (user, firm) and carried from day to day;
 the dates on which a pair was active are held as one bit a day. Memory depends on the number of
 pairs and the length of the window, never on the number of days asked for.
+
+Where only the dates count, users and firms are followed each for themselves (`trailing_dates`). A
+single window, such as a calendar month, is summed at once (`sum_window`).
 """
 
 from collections import deque
@@ -63,11 +66,11 @@ def trailing_windows(
         return
     yesterday = days[0] - timedelta(days=1)
     rows = _read(activity, days[0] - timedelta(days=WINDOW_DAYS - 1), yesterday)
-    pairs, rows = _code_pairs(None, rows)
+    pairs, rows = _number(_none_known(_KEY), rows, _KEY)
     state = _sum_up(rows, pairs.height, sums, yesterday)
     held = deque(_by_day(rows, _days_until(yesterday, WINDOW_DAYS - 1)))
     for block in blocks_of_days(days, _READ_DAYS):
-        pairs, rows = _code_pairs(pairs, _read(activity, block[0], block[-1]))
+        pairs, rows = _number(pairs, _read(activity, block[0], block[-1]), _KEY)
         state = state.select(pl.all().extend_constant(0, pairs.height - state.height))
         for day, entering in zip(block, _by_day(rows, block), strict=True):
             held.append(entering)
@@ -75,6 +78,70 @@ def trailing_windows(
             state = _advance(state, sums, entering, leaving)
             window = pl.concat([pairs, state], how="horizontal")
             yield Window(day, window.filter(pl.col("active_dates") != 0), entering)
+
+
+def trailing_dates(
+    activity: pl.LazyFrame, days: Sequence[date], keys: Sequence[str], length: int
+) -> Iterator[tuple[date, dict[str, pl.DataFrame]]]:
+    """On which of the `length` days that end on a day each user, or firm, was active; day by day.
+
+    Args:
+        activity: `core.user_daily_activity`, at least for the windows of the days asked for.
+        days: Consecutive days, ascending.
+        keys: Whose dates: `user_id`, `firm_id`.
+        length: Days in a window, at most 62: one bit each.
+
+    Yields:
+        Each day with one frame per key, of one row per user (or firm) that was active by then: the
+        key and `active_dates` (bit k is set if it was active k days before the day, 0 if it was
+        not active in the window). A row keeps its place from day to day; new ones go to the end.
+    """
+    if not days:
+        return
+    bits = pl.lit(2**length - 1, dtype=pl.Int64)
+    known = {key: _none_known([key]) for key in keys}
+    dates = {key: pl.Series(dtype=pl.Int64) for key in keys}
+    first = days[0] - timedelta(days=length - 1)
+    warming_up = [first + timedelta(days=offset) for offset in range(length - 1)]
+    for block in blocks_of_days([*warming_up, *days], _READ_DAYS):
+        rows = (
+            activity.filter(is_dated(block[0], block[-1]))
+            .select("date", *keys)
+            .collect(engine="streaming")
+        )
+        entering = {}
+        for key in keys:
+            known[key], numbered = _number(known[key], rows.select("date", key), [key])
+            dates[key] = dates[key].extend_constant(0, known[key].height - len(dates[key]))
+            entering[key] = _by_day(numbered.select("date", "number"), block)
+        for place, day in enumerate(block):
+            for key in keys:
+                shifted = pl.select((dates[key] * 2) & bits).to_series()
+                active = entering[key][place]["number"]
+                dates[key] = shifted.scatter(active, shifted.gather(active) | 1)
+            if day >= days[0]:
+                yield day, {key: known[key].with_columns(active_dates=dates[key]) for key in keys}
+
+
+def sum_window(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
+    """One row per (`user_id`, `firm_id`) active from first to last: the `pairs` of a `Window`.
+
+    Args:
+        activity: `core.user_daily_activity`, at least for those days.
+        first: First day.
+        last: Last day, at most 61 days later.
+    """
+    return _read_lazily(activity, first, last).group_by(_KEY).agg(
+        pl.col(SUMS).sum(), _active_dates(last)
+    ).collect(engine="streaming")
+
+
+def _active_dates(last: date) -> pl.Expr:
+    """The dates of a group's rows as bits; rows of a pair never share a date."""
+    days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
+    return (
+        (pl.lit(1, dtype=pl.Int64) * 2**days_before).cast(pl.Int64).sum().alias("active_dates")
+    )
 
 
 def _days_until(last: date, length: int) -> list[date]:
@@ -88,25 +155,24 @@ def _by_day(rows: pl.DataFrame, days: Sequence[date]) -> list[pl.DataFrame]:
 
 def _sum_up(rows: pl.DataFrame, height: int, sums: Sequence[str], last: date) -> pl.DataFrame:
     """The state after `last`, from all rows of the days before at once."""
-    days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
-    summed = rows.group_by("pair").agg(
-        pl.col(sums).sum(),
-        active_dates=(pl.lit(1, dtype=pl.Int64) * 2**days_before).cast(pl.Int64).sum(),
-    )
+    summed = rows.group_by("number").agg(pl.col(sums).sum(), _active_dates(last))
     return pl.DataFrame(
         pl.zeros(height, dtype=pl.Int64, eager=True)
-        .scatter(summed["pair"], summed[name])
+        .scatter(summed["number"], summed[name])
         .alias(name)
         for name in (*sums, "active_dates")
     )
 
 
 def _read(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
+    return _read_lazily(activity, first, last).collect(engine="streaming")
+
+
+def _read_lazily(activity: pl.LazyFrame, first: date, last: date) -> pl.LazyFrame:
     return (
         activity.filter(is_dated(first, last))
         .with_columns(feedback_hundredths=to_hundredths(pl.col("feedback_sum")))
         .select("date", *_KEY, *SUMS)
-        .collect(engine="streaming")
     )
 
 
@@ -124,18 +190,20 @@ def from_hundredths(hundredths: pl.Expr) -> pl.Expr:
     return (hundredths / 100).round(2)
 
 
-def _code_pairs(
-    pairs: pl.DataFrame | None, rows: pl.DataFrame
+def _none_known(key: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict.fromkeys(key, pl.String))
+
+
+def _number(
+    known: pl.DataFrame, rows: pl.DataFrame, key: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give each (user, firm) a row number that it keeps; new pairs go to the end."""
-    if pairs is None:
-        pairs = rows.select(_KEY).unique(maintain_order=True)
-    coded = rows.join(pairs.with_row_index("pair"), on=_KEY, how="left")
-    new = coded.filter(pl.col("pair").is_null()).select(_KEY).unique(maintain_order=True)
+    """Give each key a `number`, its row in `known`, that it keeps; new keys go to the end."""
+    numbered = rows.join(known.with_row_index("number"), on=key, how="left")
+    new = numbered.filter(pl.col("number").is_null()).select(key).unique(maintain_order=True)
     if new.is_empty():
-        return pairs, coded
-    pairs = pl.concat([pairs, new])
-    return pairs, rows.join(pairs.with_row_index("pair"), on=_KEY, how="left")
+        return known, numbered
+    known = pl.concat([known, new])
+    return known, rows.join(known.with_row_index("number"), on=key, how="left")
 
 
 def _advance(
@@ -151,10 +219,10 @@ def _advance(
         column = state[name].clone()
         for rows, sign in ((entering, 1), (leaving, -1)):
             if rows is not None and not rows.is_empty():
-                at = rows["pair"]
+                at = rows["number"]
                 column = column.scatter(at, column.gather(at) + rows[name] * sign)
         columns.append(column)
     dates = state["active_dates"] * 2
-    dates = dates.scatter(entering["pair"], dates.gather(entering["pair"]) + 1)
+    dates = dates.scatter(entering["number"], dates.gather(entering["number"]) + 1)
     columns.append(pl.select(dates & pl.lit(_DAY_BITS, dtype=pl.Int64)).to_series())
     return pl.DataFrame(columns)
