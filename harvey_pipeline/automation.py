@@ -1,6 +1,6 @@
 """Jobs and schedules, with the reason for each. What they compute is said by the assets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -10,11 +10,12 @@ import dagster as dg
 from harvey_pipeline import landing
 from harvey_pipeline.ingestion import bulk_dates
 from harvey_pipeline.landing import SourceFiles
-from harvey_pipeline.partitions import CALENDAR, range_tags
+from harvey_pipeline.partitions import CALENDAR, months_touched, range_tags
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import SOURCES, Source
+from harvey_pipeline.tables import SOURCES, TABLES, Source
+from harvey_pipeline.transforms.months import next_month
 from harvey_pipeline.transforms.parse import LATE_DAYS
-from harvey_pipeline.warehouse import DayRange
+from harvey_pipeline.warehouse import DayRange, Warehouse, WarehouseError
 
 DAILY_JOB: Final = dg.define_asset_job(
     "daily",
@@ -26,13 +27,6 @@ MONTHLY_JOB: Final = dg.define_asset_job(
     "monthly",
     selection=dg.AssetSelection.groups("months"),
     description="Calendar months, with their checks, for a month or a range of months in one run.",
-)
-
-monthly_sensor: Final = dg.AutomationConditionSensorDefinition(
-    "monthly_sensor",
-    target=dg.AssetSelection.groups("months"),
-    minimum_interval_seconds=60,
-    description="Months whose days were materialised, by whichever run, once that run is over.",
 )
 
 
@@ -85,3 +79,89 @@ def _is_there(files: SourceFiles, raw_dir: Path, day: date) -> bool:
 
 def _day_before(moment: datetime) -> date:
     return moment.astimezone(UTC).date() - timedelta(days=1)
+
+
+@dg.schedule(
+    job=MONTHLY_JOB,
+    name="monthly_schedule",
+    cron_schedule="*/10 * * * *",
+    execution_timezone="UTC",
+    description="Calendar months of which a day was computed after the month was.",
+)
+def monthly_schedule(
+    context: dg.ScheduleEvaluationContext,  # noqa: ARG001  (Dagster gives it by name)
+    warehouse: Warehouse,
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Run the months that are due by the warehouse's own record of what was committed when.
+
+    So the current month is refreshed as its days arrive, and a closed month stays as it is until
+    one of its days is materialised again, be it by the daily schedule, a backfill, the UI or the
+    command line. A schedule by the calendar would not know of corrections. An automation condition
+    forgets a day that changes between two of its ticks if the month was requested at the first,
+    and knows only of runs that this Dagster instance has recorded.
+    """
+    if not warehouse.path.exists():
+        return dg.SkipReason(f"nothing was run yet: {warehouse.path} does not exist")
+    impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0)
+    try:
+        due = months_due(impatient)
+    except WarehouseError as error:
+        return dg.SkipReason(f"looking again later: {error}")
+    if not due:
+        return dg.SkipReason("no day was computed after its month")
+    return [
+        dg.RunRequest(
+            run_key=f"{months[0]}..{months[-1]} as of commit {max(due[one] for one in months)}",
+            tags=range_tags(DayRange(months[0], months[-1])),
+        )
+        for months in _consecutive(sorted(due))
+    ]
+
+
+_MONTHLY_TABLES: Final = tuple(name for name, table in TABLES.items() if table.is_monthly)
+_READ_BY_MONTHS: Final = ("core.user_daily_activity", "core.dim_firms", "core.first_activity")
+
+
+def months_due(warehouse: Warehouse) -> dict[date, int]:
+    """The months whose tables are older than the days that they read, each with its last commit.
+
+    A month reads its own days and, for who was active before, those of the month before it. One
+    of which no day was run is never due.
+    """
+    own = [warehouse.last_commits(name) for name in _MONTHLY_TABLES]
+    read = [warehouse.last_commits(name) for name in _READ_BY_MONTHS]
+    newest: dict[date, int] = {}
+    for commits in read:
+        for day, generation in commits.items():
+            month = day.replace(day=1)
+            newest[month] = max(newest.get(month, 0), generation)
+    due = {}
+    for month in {day.replace(day=1) for day in read[0]}:
+        before = (month - timedelta(days=1)).replace(day=1)
+        changed = max(newest[month], newest.get(before, 0))
+        if changed > min(commits.get(month, 0) for commits in own):
+            due[month] = changed
+    return due
+
+
+def months_after(warehouse: Warehouse, days: DayRange) -> DayRange:
+    """The months to compute once some days were, as the range of their keys.
+
+    Those that the days touch and, if it was computed before, the one after them: who was active in
+    the last of them decides who is a power user in the next.
+    """
+    touched = months_touched(days)
+    after = next_month(touched.last)
+    is_known = after in warehouse.last_commits("months.user_engagement")
+    return DayRange(touched.first, after if is_known else touched.last)
+
+
+def _consecutive(months: Sequence[date]) -> list[list[date]]:
+    """The months, ascending, in groups without a gap."""
+    groups: list[list[date]] = []
+    for month in months:
+        if groups and next_month(groups[-1][-1]) == month:
+            groups[-1].append(month)
+        else:
+            groups.append([month])
+    return groups

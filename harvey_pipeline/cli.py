@@ -178,9 +178,9 @@ def _run(options: argparse.Namespace) -> int:
 
         from harvey_pipeline.definitions import defs
 
-        job = defs.resolve_job_def("daily")
+        jobs = [defs.resolve_job_def(name) for name in ("daily", "monthly")]
     with _own_stdout() as console:
-        return _run_days(console, settings, job, days, is_debugging=options.debug)
+        return _run_days(console, settings, jobs, days, is_debugging=options.debug)
 
 
 @contextmanager
@@ -288,43 +288,68 @@ def _own_stdout() -> Iterator[Console]:
 def _run_days(
     console: Console,
     settings: "Settings",
-    job: "dg.JobDefinition",
+    jobs: Sequence["dg.JobDefinition"],
     days: "DayRange",
     *,
     is_debugging: bool,
 ) -> int:
+    """Run the daily job for the days and, if it succeeds, the monthly one for their months."""
     import dagster as dg
 
-    from harvey_pipeline.partitions import range_tags
+    from harvey_pipeline.automation import months_after
+    from harvey_pipeline.partitions import CALENDAR, months_touched
+    from harvey_pipeline.resources import build_resources
     from harvey_pipeline.terminal import RunProgress, live_or_plain
 
-    count = (days.last - days.first).days + 1
-    _say(console, f"Running {days} ({_plural(count, 'day')}) of {settings.landing_dir}")
+    daily, monthly = jobs
+    warehouse, _ = build_resources(settings, CALENDAR)
+    counts = (len(days.days), len(months_touched(days).months))
+    told = " in ".join((_plural(counts[0], "day"), _plural(counts[1], "month")))
+    _say(console, f"Running {days} ({told}) of {settings.landing_dir}")
     started = time.monotonic()
-    run_id = str(uuid.uuid4())
-    steps = [node.name for node in job.nodes_in_topological_order]
+    steps = {
+        node.name: count
+        for job, count in zip(jobs, counts, strict=True)
+        for node in job.nodes_in_topological_order
+    }
     is_live = console.is_terminal and not is_debugging
     try:
         with (
             dg.DagsterInstance.get() as instance,
             live_or_plain(console, is_live=is_live) as view,
         ):
-            progress = RunProgress(view, steps, count)
-            instance.add_event_listener(run_id, progress.take_event)
+            progress = RunProgress(view, steps)
             with _listening(progress, view.note):
-                result = job.execute_in_process(
-                    instance=instance,
-                    run_id=run_id,
-                    tags=range_tags(days),
-                    run_config=_log_config(is_debugging=is_debugging),
-                    raise_on_error=False,
-                )
+                execute = _executor(instance, progress, is_debugging=is_debugging)
+                results = [execute(daily, days)]
+                if results[0].success:
+                    results.append(execute(monthly, months_after(warehouse, days)))
     except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     if progress.is_interrupted:
         raise KeyboardInterrupt
     seconds = time.monotonic() - started
-    return _conclude(console, settings, days, progress, result, seconds)
+    return _conclude(console, settings, days, progress, results, seconds)
+
+
+def _executor(
+    instance: "dg.DagsterInstance", progress: "RunProgress", *, is_debugging: bool
+) -> Callable[["dg.JobDefinition", "DayRange"], "dg.ExecuteInProcessResult"]:
+    """How a job is run for a range of its partitions, with its progress shown."""
+    from harvey_pipeline.partitions import range_tags
+
+    def execute(job: "dg.JobDefinition", keys: "DayRange") -> "dg.ExecuteInProcessResult":
+        run_id = str(uuid.uuid4())
+        instance.add_event_listener(run_id, progress.take_event)
+        return job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            tags=range_tags(keys),
+            run_config=_log_config(is_debugging=is_debugging),
+            raise_on_error=False,
+        )
+
+    return execute
 
 
 def _log_config(*, is_debugging: bool) -> dict[str, Any]:
@@ -371,7 +396,7 @@ def _conclude(
     settings: "Settings",
     days: "DayRange",
     progress: "RunProgress",
-    result: "dg.ExecuteInProcessResult",
+    results: Sequence["dg.ExecuteInProcessResult"],
     seconds: float,
 ) -> int:
     """Show how a run came out, and return the exit code."""
@@ -386,10 +411,13 @@ def _conclude(
     for failure in progress.failures:
         console.print(terminal.describe_failure(failure), soft_wrap=True)
     _show_kpis(console, settings, days.last, progress)
-    outcome = ("Done", "bold green") if result.success else ("Failed", "bold red")
-    where = f"run {result.run_id}; `harvey ui` shows it"
-    console.print(Text.assemble(outcome, f" in {seconds:.1f} s ({where})"), soft_wrap=True)
-    if result.success:
+    is_success = all(result.success for result in results)
+    outcome = ("Done", "bold green") if is_success else ("Failed", "bold red")
+    where = " and ".join(f"run {result.run_id}" for result in results)
+    console.print(
+        Text.assemble(outcome, f" in {seconds:.1f} s ({where}; see `harvey ui`)"), soft_wrap=True
+    )
+    if is_success:
         return _OK
     is_unusable = any(failure.kind == "LandingError" for failure in progress.failures)
     return _UNUSABLE if is_unusable else _FAILED

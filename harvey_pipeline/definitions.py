@@ -3,7 +3,7 @@
 import dagster as dg
 
 from harvey_pipeline.assets import core, marts, months, raw
-from harvey_pipeline.automation import DAILY_JOB, MONTHLY_JOB, daily_schedule, monthly_sensor
+from harvey_pipeline.automation import DAILY_JOB, MONTHLY_JOB, daily_schedule, monthly_schedule
 from harvey_pipeline.checks import build_checks
 from harvey_pipeline.io_managers import RawStoreIOManager, WarehouseIOManager
 from harvey_pipeline.partitions import CALENDAR
@@ -18,8 +18,7 @@ def build_definitions(warehouse: Warehouse, raw_store: RawStore) -> dg.Definitio
         assets=dg.load_assets_from_modules([raw, core, marts, months]),
         asset_checks=build_checks(),
         jobs=[DAILY_JOB, MONTHLY_JOB],
-        schedules=[daily_schedule],
-        sensors=[monthly_sensor],
+        schedules=[daily_schedule, monthly_schedule],
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,

@@ -934,6 +934,12 @@ class Table:
         """Whether a partition of the table is a calendar month, named by its first day."""
         return self.name.startswith("months.")
 
+    def count_partitions(self, first: date, last: date) -> int:
+        """How many days, or months, lie between two of them, both counted."""
+        if self.is_monthly:
+            return (last.year - first.year) * 12 + last.month - first.month + 1
+        return (last - first).days + 1
+
     def empty(self) -> pl.LazyFrame:
         return pl.LazyFrame(schema=self.polars_schema)
 

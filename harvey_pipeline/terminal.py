@@ -84,14 +84,19 @@ class View(Protocol):
 
 
 class RunProgress:
-    """A run, told by its events and by the records of the progress logger.
+    """Runs, one after the other, told by their events and by the records of the progress logger.
 
-    `steps` are the keys of the job's steps, in the order in which they can run.
+    `steps` are the keys of their steps, in the order in which they can run, each with the number
+    of its partitions.
     """
 
-    def __init__(self, view: View, steps: Sequence[str], days: int) -> None:
-        names = [step.replace("__", ".", 1) for step in steps if not _is_check(step)]
-        self.assets = {name: AssetProgress(name, total=days) for name in names}
+    def __init__(self, view: View, steps: Mapping[str, int]) -> None:
+        names = {
+            step.replace("__", ".", 1): partitions
+            for step, partitions in steps.items()
+            if not _is_check(step)
+        }
+        self.assets = {name: AssetProgress(name, total=total) for name, total in names.items()}
         self.failures: list[Failure] = []
         self.is_interrupted = False
         self._view = view

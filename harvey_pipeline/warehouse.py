@@ -93,6 +93,11 @@ class DayRange:
         length = (self.last - self.first).days + 1
         return [self.first + timedelta(days=offset) for offset in range(length)]
 
+    @property
+    def months(self) -> list[date]:
+        """The first day of every month whose first day is in the range, ascending."""
+        return [day for day in self.days if day.day == 1]
+
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
@@ -272,14 +277,23 @@ class Warehouse(DuckDBResource):
 
     def days_written(self, name: str) -> set[date]:
         """The days of a table that were ever written, empty ones included."""
+        return set(self.last_commits(name))
+
+    def last_commits(self, name: str) -> dict[date, int]:
+        """The days of a table that were ever written, each with the number of its last commit.
+
+        Commits of all tables are numbered in the order in which they were made. The days of a
+        table by months are the first ones of its months, and those between them.
+        """
         with self.connect() as connection:
             self.prepare(connection, [name])
             rows = connection.execute(
-                f"select distinct unnest(generate_series(first_day, last_day, interval 1 day))"
-                f"::date from {_COMMITS} where table_name = ?",
+                "select day::date, max(generation) from (select generation, "
+                "unnest(generate_series(first_day, last_day, interval 1 day)) as day "
+                f"from {_COMMITS} where table_name = ?) group by day",
                 [name],
             ).fetchall()
-        return {day for (day,) in rows}
+        return dict(rows)
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, tables: Iterable[str] = ()
@@ -383,9 +397,9 @@ class _Batches:
     def _report(self, batch: pl.DataFrame) -> None:
         if self.window is not None and self.table.day_column and batch.height:
             last = batch[self.table.day_column][-1]
-            total = (self.window.last - self.window.first).days + 1
-            step = self.table.name.partition(".")[2]
-            report_progress(step, (last - self.window.first).days + 1, total)
+            done = self.table.count_partitions(self.window.first, last)
+            total = self.table.count_partitions(self.window.first, self.window.last)
+            report_progress(self.table.name.partition(".")[2], done, total)
 
     def _check_columns(self, found: Mapping[str, pl.DataType]) -> None:
         wanted = self.table.polars_schema

@@ -1278,6 +1278,11 @@ ENTITIES: dict[str, Callable[[Activity], str]] = {
     "firm": lambda row: row.firm_id,
 }
 
+ACTIVE_COUNTS = ("dau", "wau", "mau")
+GROWTH_COUNTS = ("active", "previous_active", "new", "retained", "resurrected", "churned")
+ACTIVE_COLUMNS = (*ACTIVE_COUNTS, "stickiness")
+GROWTH_COLUMNS = (*GROWTH_COUNTS, "quick_ratio", "growth_rate")
+
 ActiveDates: TypeAlias = dict[str, dict[str, set[date]]]
 """By grain and entity, the dates on which it was active."""
 
@@ -1307,11 +1312,7 @@ def active_days_within(dates: set[date], last: date, length: int) -> int:
 
 def usage_counts(members: Iterable[set[date]], day: date) -> TableRow:
     """Actives and growth accounting of some users or firms, each given by its dates."""
-    counts = dict.fromkeys(
-        ("dau", "wau", "mau", "active", "previous_active")
-        + ("new", "retained", "resurrected", "churned"),
-        0,
-    )
+    counts = dict.fromkeys((*ACTIVE_COUNTS, *GROWTH_COUNTS), 0)
     eve = day - timedelta(days=GROWTH_DAYS)
     for dates in members:
         counts["dau"] += active_days_within(dates, day, 1) > 0
@@ -1368,7 +1369,9 @@ def segment_table(
     return table
 
 
-def whole_table(active: ActiveDates, days: Sequence[date], columns: Sequence[str]) -> list[TableRow]:
+def whole_table(
+    active: ActiveDates, days: Sequence[date], columns: Sequence[str]
+) -> list[TableRow]:
     """One row per day and grain: these counts over all users, or firms, that were ever active."""
     table = []
     for day in days:
@@ -1377,13 +1380,6 @@ def whole_table(active: ActiveDates, days: Sequence[date], columns: Sequence[str
             row: TableRow = {"date": day, "grain": grain}
             table.append({**row, **{column: counts[column] for column in columns}})
     return table
-
-
-ACTIVE_COLUMNS = ("dau", "wau", "mau", "stickiness")
-GROWTH_COLUMNS = ("active", "previous_active", "new", "retained", "resurrected", "churned") + (
-    "quick_ratio",
-    "growth_rate",
-)
 
 
 def power_curve_table(active: ActiveDates, days: Sequence[date]) -> list[TableRow]:
@@ -1435,6 +1431,17 @@ def percent_ranks(values: dict[str, Any]) -> dict[str, Fraction]:
     return {name: Fraction(ordered.index(value), others) for name, value in values.items()}
 
 
+SAME_AS_IN_WINDOW = (
+    "firm_id",
+    "unique_event_types",
+    "active_days_weight",
+    "document_volume_weight",
+    "feature_breadth_weight",
+    "power_user_score",
+    "power_user_tier",
+)
+
+
 def monthly_user_table(months: dict[date, list[Activity]]) -> list[TableRow]:
     """One row per month and user with activity in it."""
     table = []
@@ -1463,11 +1470,9 @@ def monthly_user_table(months: dict[date, list[Activity]]) -> list[TableRow]:
             levels = [(Fraction(8, 10), "high"), (Fraction(3, 10), "medium")]
             level = next((name for bound, name in levels if ranks[user] >= bound), "low")
             is_power_user = level == "high" and user in before and usage.event_types >= 2
-            same = ("active_days_weight", "document_volume_weight", "feature_breadth_weight")
-            same += ("power_user_score", "power_user_tier", "firm_id", "unique_event_types")
             table.append(
                 {
-                    **{name: row[name] for name in same},
+                    **{name: row[name] for name in SAME_AS_IN_WINDOW},
                     "activity_month": month,
                     "user_id": user,
                     "num_active_days": len(usage.days),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.assets.declare import table_asset, days_of_run, table_input
+from harvey_pipeline.assets.declare import days_of_run, table_asset, table_input
 from harvey_pipeline.partitions import DROPS_OF_DAY
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import Source

@@ -19,7 +19,6 @@ def table_asset(
     ins: Mapping[str, dg.AssetIn] | None = None,
     deps: list[dg.AssetDep] | None = None,
     io_manager_key: str = "warehouse_io",
-    automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """An asset for a table of `tables.py`, by days or by months: a range of them is one run."""
     schema, _, table_name = name.partition(".")
@@ -37,7 +36,6 @@ def table_asset(
         partitions_def=MONTHLY if table.is_monthly else DAILY,
         backfill_policy=dg.BackfillPolicy.single_run(),
         io_manager_key=io_manager_key,
-        automation_condition=automation_condition,
     )
 
 

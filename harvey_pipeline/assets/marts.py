@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.assets.declare import asset_key, table_asset, days_of_run, table_input
+from harvey_pipeline.assets.declare import asset_key, days_of_run, table_asset, table_input
 from harvey_pipeline.io_managers import last_row_as_markdown
 from harvey_pipeline.partitions import (
     DAY_AND_WINDOW_BEFORE,
@@ -135,9 +135,7 @@ def growth_accounting(
     kinds=_KINDS,
     ins={"usage_by_segment": table_input("marts.usage_by_segment")},
 )
-def active_usage(
-    context: dg.AssetExecutionContext, usage_by_segment: pl.LazyFrame
-) -> pl.LazyFrame:
+def active_usage(context: dg.AssetExecutionContext, usage_by_segment: pl.LazyFrame) -> pl.LazyFrame:
     return count_active(usage_by_segment, days_of_run(context))
 
 

@@ -1,7 +1,6 @@
-"""Calendar months: each partition is a month, and the current one is refreshed as its days arrive."""
+"""Calendar months: a partition is a month, the current one as far as its days have come."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import dagster as dg
 import polars as pl
@@ -14,15 +13,6 @@ from harvey_pipeline.warehouse import Deferred, Pieces, Warehouse
 
 _KINDS = {"polars", "duckdb"}
 
-WHEN_DAYS_CHANGE: Final = dg.AutomationCondition.eager().without(
-    dg.AutomationCondition.in_latest_time_window()
-)
-"""A month is computed again once any of its days was, whichever run did that.
-
-A schedule would have to guess which months a backfill or a correction touched; Dagster knows from
-the mapping of days to months. The month need not be the latest: a correction reopens a closed one.
-"""
-
 
 @table_asset(
     "months.user_engagement",
@@ -32,11 +22,8 @@ the mapping of days to months. The month need not be the latest: a correction re
             "core.user_daily_activity", DAYS_OF_MONTH_AND_MONTH_BEFORE
         )
     },
-    automation_condition=WHEN_DAYS_CHANGE,
 )
-def user_engagement(
-    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame
-) -> Pieces:
+def user_engagement(context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame) -> Pieces:
     return Pieces(rank_users(user_daily_activity, days_of_run(context)))
 
 
@@ -47,7 +34,6 @@ def user_engagement(
         "user_daily_activity": table_input("core.user_daily_activity", DAYS_OF_MONTH),
         "dim_firms": table_input("core.dim_firms", DAYS_OF_MONTH),
     },
-    automation_condition=WHEN_DAYS_CHANGE,
 )
 def firm_usage_summary(
     context: dg.AssetExecutionContext,
@@ -68,7 +54,6 @@ def firm_usage_summary(
         dg.AssetDep(asset_key("months.user_engagement")),
         dg.AssetDep(asset_key("months.firm_usage_summary")),
     ],
-    automation_condition=WHEN_DAYS_CHANGE,
 )
 def retention_cohorts(
     context: dg.AssetExecutionContext,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.assets.declare import table_asset, days_of_run
+from harvey_pipeline.assets.declare import days_of_run, table_asset
 from harvey_pipeline.io_managers import as_markdown
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import Source

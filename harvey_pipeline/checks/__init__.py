@@ -9,7 +9,7 @@ from typing import Final
 
 import dagster as dg
 
-from harvey_pipeline.checks import deliveries, dimensions, marts, sums
+from harvey_pipeline.checks import deliveries, dimensions, growth, marts, months, sums
 from harvey_pipeline.checks.contract import contract_only
 from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.report import TableChecks
@@ -23,6 +23,8 @@ _SPECIFIC: Final = (
     *dimensions.CHECKS,
     *sums.CHECKS,
     *marts.CHECKS,
+    *growth.CHECKS,
+    *months.CHECKS,
 )
 
 

@@ -92,7 +92,9 @@ class Contract:
 
     def _shown(self, rows: pl.DataFrame, column: str = "", finding: str = "") -> pl.DataFrame:
         """Failing rows as they are reported: day and key first, then what is wrong."""
-        day = self.table.day_column or self.table.key[-1]
+        types = self.table.polars_schema
+        dates = (name for name in (*reversed(self.table.key), *types) if types[name] == pl.Date)
+        day = self.table.day_column or next(dates)
         columns = list(dict.fromkeys((day, *self.table.key)))
         if not column:
             return rows.select(columns)

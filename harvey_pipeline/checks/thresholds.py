@@ -102,18 +102,19 @@ def _health() -> pl.Expr:
     return _place("firm_health_status").eq_missing(expected)
 
 
+def _weights(active_days: str, documents: str) -> dict[str, pl.Expr]:
+    """The three components of the power-user score."""
+    days, volume = "active_days_weight", "document_volume_weight"
+    breadth = "feature_breadth_weight"
+    return {
+        days: _weighs(days, active_days, ((2, 20), (5, 20), (10, 20), (15, 20), (20, 20))),
+        volume: _weighs(volume, documents, ((5, 20), (10, 20), (25, 20), (50, 20), (100, 20))),
+        breadth: _weighs(breadth, "unique_event_types", ((1, 40), (2, 30), (3, 30))),
+    }
+
+
 ENGAGEMENT: Final = {
-    "active_days_weight": _weighs(
-        "active_days_weight", "active_days", ((2, 20), (5, 20), (10, 20), (15, 20), (20, 20))
-    ),
-    "document_volume_weight": _weighs(
-        "document_volume_weight",
-        "total_documents_processed",
-        ((5, 20), (10, 20), (25, 20), (50, 20), (100, 20)),
-    ),
-    "feature_breadth_weight": _weighs(
-        "feature_breadth_weight", "unique_event_types", ((1, 40), (2, 30), (3, 30))
-    ),
+    **_weights("active_days", "total_documents_processed"),
     "usage_pattern": _pattern("usage_pattern"),
     "quality_level": _falls("quality_level", "avg_feedback_score", (4.5, 3.5, 2.5)),
     "tenure_band": _rises("tenure_band", "months_since_creation", (1, 3, 6, 12)),
@@ -130,6 +131,9 @@ FIRMS: Final = {
     "arr_tier": _falls("arr_tier", "arr_usd", (1_000_000, 500_000, 100_000)),
 }
 """Whether each label of `marts.daily_firm_usage_summary` is what its thresholds say."""
+
+MONTHS: Final = _weights("num_active_days", "num_docs")
+"""Whether each weight of `months.user_engagement` is what its thresholds say."""
 
 
 def disagreeing(

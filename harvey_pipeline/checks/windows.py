@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -10,6 +11,14 @@ from harvey_pipeline import landing
 from harvey_pipeline.ingestion import bulk_dates
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.warehouse import Warehouse
+
+_DAYS_NAMED: Final = 60
+
+
+def length_of_history(raw_store: RawStore, days: Sequence[date]) -> int:
+    """How many days there are from the first day of history to the last of some days."""
+    first = min(days_of_history(raw_store), default=None)
+    return 0 if first is None or not days else max(0, (days[-1] - first).days + 1)
 
 
 def days_of_history(raw_store: RawStore) -> set[date]:
@@ -39,10 +48,11 @@ def days_not_run(
         reads: For each table that counts, how many days back from its own a day of the mart reads.
 
     Returns:
-        One row per `date` and `table` with `days_not_run`, the first of them, and `missing_days`.
+        One row per `date` and `table` with `missing_days`, their number, and `days_not_run`, the
+        first of them.
     """
     history = days_of_history(raw_store)
-    rows = []
+    rows: list[tuple[date, str, int, str]] = []
     for table, offsets in reads.items():
         unwritten = history - warehouse.days_written(table)
         if not unwritten:
@@ -52,7 +62,8 @@ def days_not_run(
                 other for back in offsets if (other := day - timedelta(days=back)) in unwritten
             )
             if missing:
-                rows.append((day, table, len(missing), ", ".join(map(str, missing))))
+                named = ", ".join(map(str, missing[:_DAYS_NAMED]))
+                rows.append((day, table, len(missing), named))
     schema = {
         "date": pl.Date,
         "table": pl.String,

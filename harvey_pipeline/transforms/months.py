@@ -105,9 +105,7 @@ def _rank_month(month: date, users: pl.LazyFrame) -> pl.LazyFrame:
         )
         .with_columns(
             power_user_tier=scoring.power_user_tier(col("power_user_score")),
-            engagement_score=ratio(
-                col("weighted_rank"), col("others") * col("scored_others") * 10
-            ),
+            engagement_score=ratio(col("weighted_rank"), col("others") * col("scored_others") * 10),
             score_rank=_rank(col("weighted_rank")),
         )
         .with_columns(
@@ -237,7 +235,10 @@ def follow_cohorts(
     start = min(first_month, unfinished) if isinstance(unfinished, date) else first_month
     months = months_of(start, last_covered)
     calendar = pl.LazyFrame(
-        {"activity_month": months, "is_complete": [last_day(one) <= last_covered for one in months]},
+        {
+            "activity_month": months,
+            "is_complete": [last_day(one) <= last_covered for one in months],
+        },
         schema={"activity_month": pl.Date, "is_complete": pl.Boolean},
     )
     members = first_activity.with_columns(

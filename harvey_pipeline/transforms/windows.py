@@ -131,17 +131,18 @@ def sum_window(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
         first: First day.
         last: Last day, at most 61 days later.
     """
-    return _read_lazily(activity, first, last).group_by(_KEY).agg(
-        pl.col(SUMS).sum(), _active_dates(last)
-    ).collect(engine="streaming")
+    return (
+        _read_lazily(activity, first, last)
+        .group_by(_KEY)
+        .agg(pl.col(SUMS).sum(), _active_dates(last))
+        .collect(engine="streaming")
+    )
 
 
 def _active_dates(last: date) -> pl.Expr:
     """The dates of a group's rows as bits; rows of a pair never share a date."""
     days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
-    return (
-        (pl.lit(1, dtype=pl.Int64) * 2**days_before).cast(pl.Int64).sum().alias("active_dates")
-    )
+    return (pl.lit(1, dtype=pl.Int64) * 2**days_before).cast(pl.Int64).sum().alias("active_dates")
 
 
 def _days_until(last: date, length: int) -> list[date]:

@@ -1,0 +1,183 @@
+"""Checks of calendar months: totals, weights, cohorts, and months whose days were not all run."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from harvey_pipeline.checks import thresholds
+from harvey_pipeline.checks.blocks import read_blocks, within
+from harvey_pipeline.checks.contract import contract_of
+from harvey_pipeline.checks.reconcile import differences
+from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
+from harvey_pipeline.checks.windows import days_not_run
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import GRAINS, TABLES
+from harvey_pipeline.transforms.months import last_day
+from harvey_pipeline.warehouse import Warehouse
+
+_ACTIVITY: Final = "core.user_daily_activity"
+_FIRST: Final = "core.first_activity"
+_USERS: Final = "months.user_engagement"
+_FIRMS: Final = "months.firm_usage_summary"
+_COHORTS: Final = "months.retention_cohorts"
+
+_TOTALS: Final = Check("totals_equal_activity", "Each month's totals are those of its activity.")
+_LABELS: Final = Check(
+    "labels_agree_with_thresholds", "Weights and labels are what their thresholds say."
+)
+_SEATS: Final = Check(
+    "active_users_within_seats", "No firm has more active users than seats.", WARN
+)
+_WINDOW: Final = Check(
+    "window_is_complete", "All days of history in the month were run before.", WARN
+)
+_SIZES: Final = Check(
+    "cohorts_equal_first_activity", "Each cohort has as many members as began in its month."
+)
+_RETAINED: Final = Check(
+    "retained_sum_to_active",
+    "The retained of all cohorts are the active users, or firms, of each month that is over.",
+)
+
+USER_CHECKS: Final = (*contract_of(_USERS).checks, _LABELS, _TOTALS, _WINDOW)
+FIRM_CHECKS: Final = (*contract_of(_FIRMS).checks, _TOTALS, _SEATS, _WINDOW)
+COHORT_CHECKS: Final = (*contract_of(_COHORTS).checks, _SIZES, _RETAINED)
+
+_SUMS: Final = {
+    "num_queries": "queries",
+    "num_assistant_queries": "assistant_queries",
+    "num_vault_queries": "vault_queries",
+    "num_workflow_queries": "workflow_queries",
+    "num_docs": "documents",
+}
+"""What a month sums up, and the column of the activity that it sums."""
+
+
+def evaluate_users(
+    warehouse: Warehouse, raw_store: RawStore, months: Sequence[date]
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of `months.user_engagement`."""
+    report = Report(_USERS, USER_CHECKS, months)
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, [_USERS, _ACTIVITY])
+        for rows in read_blocks(connection, TABLES[_USERS], months):
+            contract_of(_USERS).judge(rows, report)
+            key = ["activity_month", "user_id"]
+            report.add(_LABELS.name, thresholds.disagreeing(rows, thresholds.MONTHS, key))
+        found = _totals(connection, _USERS, "count(*)", months)
+        expected = _expected_totals(connection, "count(distinct user_id)", months)
+    report.add(_TOTALS.name, differences(expected, found, ["activity_month"]))
+    # Whether a user was active in the month before counts too.
+    report.add(_WINDOW.name, _months_not_run(warehouse, raw_store, months, months_before=1))
+    yield from report.results()
+
+
+def evaluate_firms(
+    warehouse: Warehouse, raw_store: RawStore, months: Sequence[date]
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of `months.firm_usage_summary`."""
+    report = Report(_FIRMS, FIRM_CHECKS, months)
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, [_FIRMS, _ACTIVITY])
+        for rows in read_blocks(connection, TABLES[_FIRMS], months):
+            contract_of(_FIRMS).judge(rows, report)
+            is_over = pl.col("num_active_users") > pl.col("firm_size")
+            shown = ("activity_month", "firm_id", "firm_size", "num_active_users")
+            report.add(_SEATS.name, rows.filter(is_over).select(shown))
+        found = _totals(connection, _FIRMS, "sum(num_active_users)::bigint", months)
+        expected = _expected_totals(connection, "count(distinct (user_id, firm_id))", months)
+    report.add(_TOTALS.name, differences(expected, found, ["activity_month"]))
+    report.add(_WINDOW.name, _months_not_run(warehouse, raw_store, months, months_before=0))
+    yield from report.results()
+
+
+def _totals(
+    connection: duckdb.DuckDBPyConnection, name: str, users: str, months: Sequence[date]
+) -> pl.DataFrame:
+    sums = ", ".join(f"sum({figure})::bigint as {figure}" for figure in _SUMS)
+    totals: pl.DataFrame = connection.sql(
+        f"select activity_month, {users} as active_users, {sums} from {name} "
+        f"where {within('activity_month', months)} group by 1"
+    ).pl()
+    return totals
+
+
+def _expected_totals(
+    connection: duckdb.DuckDBPyConnection, users: str, months: Sequence[date]
+) -> pl.DataFrame:
+    sums = ", ".join(f"sum({column})::bigint as {figure}" for figure, column in _SUMS.items())
+    days = (months[0], last_day(months[-1])) if months else ()
+    totals: pl.DataFrame = connection.sql(
+        f"select date_trunc('month', date)::date as activity_month, {users} as active_users, "
+        f"{sums} from {_ACTIVITY} where {within('date', days)} group by 1"
+    ).pl()
+    return totals
+
+
+def _months_not_run(
+    warehouse: Warehouse, raw_store: RawStore, months: Sequence[date], months_before: int
+) -> pl.DataFrame:
+    """One row per month of whose days, or of those of so many months before, some were not run."""
+    found = []
+    for month in months:
+        end, begin = last_day(month), month
+        for _ in range(months_before):
+            begin = (begin - timedelta(days=1)).replace(day=1)
+        reads = {_ACTIVITY: range((end - begin).days + 1)}
+        missing = days_not_run(warehouse, raw_store, [end], reads)
+        found.append(missing.with_columns(date=pl.lit(month)))
+    return pl.concat(found) if found else days_not_run(warehouse, raw_store, [], {})
+
+
+def evaluate_cohorts(
+    warehouse: Warehouse,
+    raw_store: RawStore,  # noqa: ARG001  (every evaluation is called alike)
+    months: Sequence[date],
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of `months.retention_cohorts`."""
+    report = Report(_COHORTS, COHORT_CHECKS, months)
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, [_COHORTS, _FIRST, _USERS, _FIRMS])
+        for rows in read_blocks(connection, TABLES[_COHORTS], months):
+            contract_of(_COHORTS).judge(rows, report)
+        of_months = within("activity_month", months)
+        cells = connection.sql(
+            "select activity_month, grain, cohort_month, cohort_size "
+            f"from {_COHORTS} where {of_months}"
+        ).pl()
+        begun = connection.sql(
+            "select grain, date_trunc('month', first_activity_date)::date as cohort_month, "
+            f"count(*) as cohort_size from {_FIRST} group by 1, 2"
+        ).pl()
+        retained = connection.sql(
+            "select activity_month, grain, sum(retained)::bigint as active "
+            f"from {_COHORTS} where is_complete and {of_months} group by 1, 2"
+        ).pl()
+        active = connection.sql(
+            " union all ".join(
+                f"select activity_month, '{grain}' as grain, count(*) as active from {name} "
+                f"where {of_months} group by 1"
+                for grain, name in zip(GRAINS, (_USERS, _FIRMS), strict=True)
+            )
+        ).pl()
+    run = cells.select("activity_month").unique()
+    expected = run.join(begun, how="cross").filter(
+        pl.col("cohort_month") <= pl.col("activity_month")
+    )
+    key = ["activity_month", "grain", "cohort_month"]
+    report.add(_SIZES.name, differences(expected, cells, key))
+    over = active.join(retained, on=["activity_month", "grain"], how="semi")
+    key = ["activity_month", "grain"]
+    report.add(_RETAINED.name, differences(over, retained.filter(pl.col("active") > 0), key))
+    yield from report.results()
+
+
+CHECKS: Final = (
+    TableChecks(_USERS, USER_CHECKS, evaluate_users),
+    TableChecks(_FIRMS, FIRM_CHECKS, evaluate_firms),
+    TableChecks(_COHORTS, COHORT_CHECKS, evaluate_cohorts),
+)
