@@ -84,7 +84,9 @@ def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
     finished = harvey("run")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stderr == ""
-    assert "Running 2024-04-01 to 2024-04-02 (2 days) of data/landing\n" in finished.stdout
+    assert (
+        "Running 2024-04-01 to 2024-04-02 (2 days in 1 month) of data/landing\n" in finished.stdout
+    )
     assert finished.stdout.count("raw.raw_events: running\n") == 1
     assert "KPIs of 2024-04-02\n" in finished.stdout
     assert "Done in " in finished.stdout
@@ -94,10 +96,36 @@ def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
     assert "max_concurrent_runs: 1" in (home / "dagster.yaml").read_text()
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert not instance.telemetry_enabled
-        (run,) = instance.get_runs()
-    assert (run.job_name, run.status) == ("daily", dg.DagsterRunStatus.SUCCESS)
-    assert run.tags["dagster/asset_partition_range_start"] == "2024-04-01"
-    assert run.tags["dagster/asset_partition_range_end"] == "2024-04-02"
+        runs = {run.job_name: run for run in instance.get_runs()}
+    assert {run.status for run in runs.values()} == {dg.DagsterRunStatus.SUCCESS}
+    assert {name: keys_of(run) for name, run in runs.items()} == {
+        "daily": ("2024-04-01", "2024-04-02"),
+        "monthly": ("2024-04-01", "2024-04-01"),
+    }
+    for run in runs.values():
+        assert run.run_id in finished.stdout
+
+
+def keys_of(run: dg.DagsterRun) -> tuple[str, str]:
+    """The first and the last partition of a run."""
+    ends = ("start", "end")
+    first, last = (run.tags[f"dagster/asset_partition_range_{end}"] for end in ends)
+    return first, last
+
+
+def test_the_month_after_is_run_too_if_it_was_before(tmp_path: Path, harvey: Harvey) -> None:
+    """April says who of May was active before."""
+    spec = SampleSpec(
+        users=20, firms=5, days=3, events_per_day=20, dirty=0, start=date(2024, 4, 29)
+    )
+    write_sample(tmp_path / "data" / "landing", spec)
+    assert harvey("run").returncode == 0
+    finished = harvey("run", "--from", "2024-04-29", "--to", "2024-04-29")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    with dg.DagsterInstance.from_config(str(tmp_path / "data" / "dagster_home")) as instance:
+        (last, before) = (run for run in instance.get_runs() if run.job_name == "monthly")
+    assert keys_of(before) == ("2024-04-01", "2024-05-01")
+    assert keys_of(last) == ("2024-04-01", "2024-05-01")
 
 
 def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: Harvey) -> None:
@@ -108,8 +136,9 @@ def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: 
     assert "failed, blocking: raw.raw_users " in finished.stdout
     (line,) = (line for line in finished.stdout.splitlines() if line.startswith("failed, block"))
     assert " on 2024-04-02. " in line
-    assert "core.dim_user" in finished.stdout
-    assert "not run" in finished.stdout
+    for name in ("core.dim_user", "months.user_engagement"):
+        (line,) = (line for line in finished.stdout.splitlines() if line.startswith(f" {name} "))
+        assert "not run" in line
     assert "Failed in " in finished.stdout
     assert "Traceback" not in finished.stdout + finished.stderr
     assert (tmp_path / "store" / "w.duckdb").exists()

@@ -6,7 +6,7 @@ first, as it was on that day; what holds for all of them is the sum of the parts
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -94,13 +94,13 @@ class _Followed:
     grain: str
     versions: pl.DataFrame
     first_days: pl.DataFrame
-    labels: pl.DataFrame = field(default_factory=pl.DataFrame)
+    labels: pl.DataFrame | None = None
     """First activity and segments, row by row those of the entities counted last."""
 
     def count(self, entities: pl.DataFrame, day: date) -> list[pl.DataFrame]:
         """One frame per segment of the grain: a row per value that the active of 56 days have."""
         has_news = (self.versions["effective_start_date"] == day).any()
-        if has_news or self.labels.height < entities.height:
+        if self.labels is None or has_news or self.labels.height < entities.height:
             self.labels = self._label(entities, day)
         flagged = (
             entities.hstack(self.labels)

@@ -113,7 +113,7 @@ def _run_range(last: date, days: int) -> dict[str, Any]:
 
     from harvey_pipeline.cli import prepare_dagster_home
     from harvey_pipeline.definitions import defs
-    from harvey_pipeline.partitions import range_tags
+    from harvey_pipeline.partitions import months_touched, range_tags
     from harvey_pipeline.resources import read_settings
     from harvey_pipeline.warehouse import DayRange
 
@@ -122,12 +122,17 @@ def _run_range(last: date, days: int) -> dict[str, Any]:
         prepare_dagster_home(read_settings())
     instance = dg.DagsterInstance.get() if on_disk else dg.DagsterInstance.ephemeral()
     started = time.perf_counter()
-    result = defs.resolve_job_def("daily").execute_in_process(
-        instance=instance, tags=range_tags(DayRange(FIRST, last)), raise_on_error=True
-    )
+    range_of = DayRange(FIRST, last)
+    results = [
+        defs.resolve_job_def(name).execute_in_process(
+            instance=instance, tags=range_tags(keys), raise_on_error=True
+        )
+        for name, keys in (("daily", range_of), ("monthly", months_touched(range_of)))
+    ]
     seconds = time.perf_counter() - started
     steps = {
         event.step_key: event.step_success_data.duration_ms / 1000
+        for result in results
         for event in result.all_events
         if event.is_step_success and event.step_key
     }
