@@ -33,12 +33,14 @@ _WEEK: Final = 7
 
 _FIRST_IS_FOUND: Final = Check(
     "first_activity_is_first",
-    "Whoever is active on a day was first active by then, and first activities have activity.",
+    "Whoever is active on a day was first active by then, first activities have activity, and "
+    "all of them lie on days that were run.",
 )
 _SUM_TO_WHOLE: Final = Check(
     "segments_sum_to_whole",
     "The parts of every attribute sum to the day's active users and firms, to first activities "
-    "in the window, and to the same counts as those of another attribute.",
+    "in the window, to the counts of another attribute and, on the last day of a run, to all "
+    "counts by the activity itself.",
 )
 _SUM_TO_GROWTH: Final = Check(
     "segments_sum_to_growth", "The parts of every attribute sum to the whole of their grain."
@@ -53,7 +55,8 @@ _FOLLOWS: Final = Check(
 )
 _CURVE_EQUALS: Final = Check(
     "curve_equals_activity",
-    "Users times active days are the users of each day of the window, summed up.",
+    "Every curve has all its points, whose users times active days are the users of each day of "
+    "the window, summed up; on the last day of a run every point is that of the activity itself.",
 )
 _WINDOW: Final = Check(
     "window_is_complete", "All days of history in the window were run before.", WARN

@@ -209,36 +209,23 @@ def count_active_days(activity: pl.LazyFrame, days: Sequence[date]) -> Iterator[
         days: Consecutive days, ascending.
     """
     key = ENTITY_KEYS[_USER]
-    found: list[pl.DataFrame] = []
-    for day, active in trailing_dates(activity, days, [key], GROWTH_DAYS):
-        found += [
-            active[key]
-            .group_by(active_days=(pl.col("active_dates") & _bits(length)).bitwise_count_ones())
-            .agg(users=pl.len())
-            .with_columns(date=pl.lit(day), window_days=pl.lit(length))
-            for length in (_WEEK_DAYS, GROWTH_DAYS)
-        ]
-        if day == days[-1] or (day - days[0]).days % _BLOCK_DAYS == _BLOCK_DAYS - 1:
-            yield _draw_curve(pl.concat(found))
-            found = []
-
-
-def _draw_curve(found: pl.DataFrame) -> pl.LazyFrame:
-    """Every point of the curves of the days found, with 0 users where none were."""
     table = TABLES["marts.power_curve"]
-    window = ["date", "window_days"]
-    points = (
-        found.select(window)
-        .unique()
-        .with_columns(active_days=pl.int_ranges(1, pl.col("window_days") + 1))
-        .explode("active_days")
-        .cast({"active_days": found.schema["active_days"]})
-    )
-    return (
-        points.lazy()
-        .join(found.lazy(), on=table.key, how="left")
-        .with_columns(users=pl.col("users").fill_null(0))
-        .with_columns(users_percent=percent(pl.col("users"), pl.col("users").sum().over(window)))
-        .select(pl.col(name).cast(dtype) for name, dtype in table.polars_schema.items())
-        .sort(table.key)
-    )
+    points: list[tuple[date, int, int, int, float | None]] = []
+    for day, active in trailing_dates(activity, days, [key], GROWTH_DAYS):
+        for length in (_WEEK_DAYS, GROWTH_DAYS):
+            points += _draw_curve(active[key]["active_dates"], day, length)
+        if day == days[-1] or (day - days[0]).days % _BLOCK_DAYS == _BLOCK_DAYS - 1:
+            yield pl.LazyFrame(points, schema=table.polars_schema, orient="row")
+            points = []
+
+
+def _draw_curve(
+    active_dates: pl.Series, day: date, length: int
+) -> Iterator[tuple[date, int, int, int, float | None]]:
+    """Every point of a day's curve, as a row of `marts.power_curve`."""
+    active_days = pl.select((active_dates & _bits(length)).bitwise_count_ones()).to_series()
+    found = dict(active_days.value_counts().iter_rows())
+    users = [found.get(number, 0) for number in range(1, length + 1)]
+    everyone = sum(users)
+    for number, count in enumerate(users, start=1):
+        yield day, length, number, count, count * 100 / everyone if everyone else None

@@ -92,9 +92,9 @@ def trailing_dates(
         length: Days in a window, at most 62: one bit each.
 
     Yields:
-        Each day with one frame per key, of one row per user (or firm) that was active by then: the
-        key and `active_dates` (bit k is set if it was active k days before the day, 0 if it was
-        not active in the window). A row keeps its place from day to day; new ones go to the end.
+        Each day with one frame per key, of one row per user (or firm) met so far: the key and
+        `active_dates` (bit k is set if it was active k days before the day, 0 if it was not active
+        in the window). A row keeps its place from day to day; new ones go to the end.
     """
     if not days:
         return
@@ -142,7 +142,7 @@ def sum_window(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
 def _active_dates(last: date) -> pl.Expr:
     """The dates of a group's rows as bits; rows of a pair never share a date."""
     days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
-    return (pl.lit(1, dtype=pl.Int64) * 2**days_before).cast(pl.Int64).sum().alias("active_dates")
+    return (pl.lit(2, dtype=pl.Int64) ** days_before).sum().alias("active_dates")
 
 
 def _days_until(last: date, length: int) -> list[date]:

@@ -14,7 +14,9 @@ from harvey_pipeline.tables import TABLES
 from harvey_pipeline.transforms.windows import (
     SUMS,
     from_hundredths,
+    sum_window,
     to_hundredths,
+    trailing_dates,
     trailing_windows,
 )
 
@@ -69,7 +71,7 @@ def windows(
     return {
         window.day: (
             window.pairs.sort(key).rows(named=True),
-            window.today.sort(key).drop("pair", strict=False).rows(named=True),
+            window.today.sort(key).drop("number").rows(named=True),
         )
         for window in held
     }
@@ -272,3 +274,186 @@ def test_windows_are_the_sums_of_their_days_whatever_days_and_rows_come_first(
     assert windows(data.draw(st.permutations(activity)), days) == expected
     some_day = data.draw(st.sampled_from(days))
     assert windows(activity, [some_day]) == {some_day: expected[some_day]}
+
+
+# --- dates of users and of firms ------------------------------------------------------------------
+
+
+def frame_of(activity: Rows) -> pl.LazyFrame:
+    return pl.LazyFrame(activity, schema=TABLES["core.user_daily_activity"].polars_schema)
+
+
+def dates_of(
+    activity: Rows,
+    days: Sequence[date],
+    length: int,
+    keys: Sequence[str] = ("user_id", "firm_id"),
+) -> dict[date, dict[str, dict[str, int]]]:
+    """By day and key the active dates of everybody active in the window.
+
+    Checks that rows keep their place, and that everybody active by then has one.
+    """
+    found: dict[date, dict[str, dict[str, int]]] = {}
+    places: dict[str, list[str]] = {key: [] for key in keys}
+    first = days[0] - timedelta(days=length - 1)
+    for day, frames in trailing_dates(frame_of(activity), days, keys, length):
+        assert list(frames) == list(keys)
+        found[day] = {}
+        for key, rows in frames.items():
+            assert rows.schema == {key: pl.String, "active_dates": pl.Int64}
+            entities = rows[key].to_list()
+            assert entities[: len(places[key])] == places[key]
+            assert len(set(entities)) == len(entities)
+            assert {row[key] for row in activity if first <= row["date"] <= day} <= set(entities)
+            places[key] = entities
+            found[day][key] = dict(rows.filter(pl.col("active_dates") != 0).iter_rows())
+    assert list(found) == list(days)
+    return found
+
+
+def naive_dates(activity: Rows, day: date, length: int) -> dict[str, dict[str, int]]:
+    """The same, by looking at every row for every day anew."""
+    found: dict[str, dict[str, int]] = {"user_id": {}, "firm_id": {}}
+    for row in activity:
+        days_before = (day - row["date"]).days
+        if 0 <= days_before < length:
+            for key, dates in found.items():
+                dates[row[key]] = dates.get(row[key], 0) | 2**days_before
+    return found
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 28, 56, 62])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param([DAY], id="asked-alone"),
+        pytest.param(days_from(DAY - timedelta(days=40), 41), id="asked-after-forty-days"),
+        pytest.param(days_from(DAY - timedelta(days=7), 20), id="asked-in-the-middle"),
+    ],
+)
+def test_dates_are_those_of_a_window_of_any_length(asked: list[date], length: int) -> None:
+    """Active from tomorrow back to the day before the window; `v` on the two outermost only."""
+    activity = [
+        *(usage("u", "f", DAY - timedelta(days=before)) for before in range(-1, length + 1)),
+        *(usage("v", "g", DAY - timedelta(days=before)) for before in (-1, length)),
+        usage("w", "g", DAY - timedelta(days=length - 1)),
+        usage("x", "g", DAY),
+    ]
+    found = dates_of(activity, asked, length)[DAY]
+
+    assert found["user_id"] == {"u": 2**length - 1, "w": 2 ** (length - 1), "x": 1}
+    assert found["firm_id"] == {"f": 2**length - 1, "g": 2 ** (length - 1) | 1}
+
+
+def test_a_day_of_several_firms_or_users_is_one_bit() -> None:
+    activity = [usage("u", "f", DAY), usage("u", "g", DAY), usage("v", "f", DAY)]
+
+    assert dates_of(activity, [DAY], 28)[DAY] == {
+        "user_id": {"u": 1, "v": 1},
+        "firm_id": {"f": 1, "g": 1},
+    }
+
+
+def test_dates_handed_out_stay_as_they_are_while_the_days_go_on() -> None:
+    activity = [usage("u", "f", DAY), usage("u", "f", DAY + timedelta(days=1))]
+    days = days_from(DAY, 3)
+    held = [
+        frames["user_id"] for _, frames in trailing_dates(frame_of(activity), days, ["user_id"], 28)
+    ]
+
+    assert [rows["active_dates"].to_list() for rows in held] == [[0b1], [0b11], [0b110]]
+
+
+def test_only_the_keys_asked_for_are_followed() -> None:
+    found = dates_of([usage("u", "f", DAY)], [DAY], 28, ["user_id"])
+
+    assert found == {DAY: {"user_id": {"u": 1}}}
+
+
+def test_dates_of_days_without_any_activity_are_none() -> None:
+    days = days_from(DAY, 12)
+
+    assert dates_of([], days, 56) == {day: {"user_id": {}, "firm_id": {}} for day in days}
+
+
+def test_no_days_give_no_dates() -> None:
+    assert list(trailing_dates(frame_of([usage("u", "f", DAY)]), [], ["user_id"], 28)) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    activity=activities,
+    start=st.integers(0, SPAN),
+    days=st.integers(1, 40),
+    length=st.sampled_from([28, 56]),
+    data=st.data(),
+)
+def test_dates_are_those_of_all_rows_looked_at_on_every_day(
+    activity: Rows, start: int, days: int, length: int, data: st.DataObject
+) -> None:
+    asked = days_from(FIRST + timedelta(days=start), days)
+    expected = {day: naive_dates(activity, day, length) for day in asked}
+
+    assert dates_of(data.draw(st.permutations(activity)), asked, length) == expected
+
+
+# --- one window at once ---------------------------------------------------------------------------
+
+
+def window_sums(activity: Rows, first: date, last: date) -> Rows:
+    """The pairs, ordered by user and firm."""
+    rows = sum_window(frame_of(activity), first, last)
+    assert list(rows.schema) == ["user_id", "firm_id", *SUMS, "active_dates"]
+    assert set(rows.dtypes[2:]) == {pl.Int64}
+    return rows.sort("user_id", "firm_id").rows(named=True)
+
+
+def test_a_window_summed_at_once_is_from_its_first_day_to_its_last() -> None:
+    """Of February 2024, with 29 days; the days next to it do not count."""
+    first, last = date(2024, 2, 1), date(2024, 2, 29)
+    activity = [
+        usage("u", "f", date(2024, 1, 31), assistant=100, documents=500),
+        usage("u", "f", first, assistant=2, vault=1, documents=4, feedback_sum=4.35),
+        usage("u", "f", last, workflow=5, feedback_sum=1.1, feedback_count=1),
+        usage("u", "f", date(2024, 3, 1), assistant=100, documents=500),
+        usage("u", "g", date(2024, 2, 27)),
+        usage("v", "g", date(2024, 3, 1)),
+    ]
+
+    assert [list(row.values()) for row in window_sums(activity, first, last)] == [
+        ["u", "f", 9, 3, 1, 5, 4, 545, 1, 2**28 + 1],
+        ["u", "g", 1, 1, 0, 0, 0, 0, 0, 2**2],
+    ]
+
+
+def test_the_dates_of_62_days_are_exact() -> None:
+    """A double holds 53 bits, so of 2 to the power of 61 and 1 it would lose the 1."""
+    first = DAY - timedelta(days=61)
+    activity = [usage("u", "f", day) for day in (first, DAY - timedelta(days=1), DAY)]
+
+    assert [row["active_dates"] for row in window_sums(activity, first, DAY)] == [2**61 + 0b11]
+
+
+def test_a_window_without_activity_is_empty() -> None:
+    assert window_sums([], FIRST, DAY) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(activity=activities, start=st.integers(0, SPAN), length=st.integers(1, 62))
+def test_a_window_summed_at_once_is_the_sum_of_its_days(
+    activity: Rows, start: int, length: int
+) -> None:
+    first = FIRST + timedelta(days=start)
+    last = first + timedelta(days=length - 1)
+    inside = [row for row in activity if first <= row["date"] <= last]
+    sums: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in inside:
+        pair = sums[row["user_id"], row["firm_id"]]
+        for name in SUMS:
+            pair[name] += _naive_sum(row, name)
+        pair["active_dates"] |= 2 ** (last - row["date"]).days
+
+    assert window_sums(activity, first, last) == [
+        {"user_id": user_id, "firm_id": firm_id, **pair}
+        for (user_id, firm_id), pair in sorted(sums.items())
+    ]
