@@ -1,158 +1,38 @@
 """Every check fails for its own reason, names day and key, and passes where all is well."""
 
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
 
 import dagster as dg
-import duckdb
 import polars as pl
 import pytest
 
-from harvey_pipeline.assets import core, marts, raw
-from harvey_pipeline.automation import DAILY_JOB
+from harvey_pipeline.assets import core, marts, months, raw
 from harvey_pipeline.checks import all_table_checks
 from harvey_pipeline.checks.blocks import blocks_of_days
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
-from harvey_pipeline.checks.declare import declare_checks, evaluate_days
+from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.report import ERROR, WARN, Check, Report
-from harvey_pipeline.definitions import build_definitions
 from harvey_pipeline.partitions import range_tags
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.warehouse import DayRange, Warehouse
-
-FIRST, MIDDLE, LAST = date(2024, 4, 1), date(2024, 4, 2), date(2024, 4, 3)
-DAYS = DayRange(FIRST, LAST)
-
-USERS = (
-    "id,created,title",
-    "u1,2024-01-05,Partner",
-    "u2,2024-02-05,Associate",
-    "u3,2024-03-05,Senior Associate",
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.warehouse import DayRange
+from harvey_pipeline_tests.places import (
+    DAYS,
+    EVENT_HEADER,
+    FIRMS,
+    FIRST,
+    LAST,
+    MIDDLE,
+    USERS,
+    Place,
+    assert_fails,
+    blank,
+    events_of,
+    repeat,
+    spoil,
 )
-FIRMS = ("id,created,firm_size,arr_in_thousands", "f1,2023-01-01,10,600", "f2,2023-02-01,5,90")
-EVENT_HEADER = "event_id,created,firm_id,user_id,event_type,num_docs,feedback_score"
 
-
-def events_of(day: date) -> tuple[str, ...]:
-    """Events of three users, as a drop."""
-    return (
-        EVENT_HEADER,
-        f"{day}-a,{day} 09:00:00,f1,u1,ASSISTANT,3,5",
-        f"{day}-b,{day} 10:00:00,f1,u1,VAULT,2,4",
-        f"{day}-c,{day} 11:00:00,f1,u2,WORKFLOW,1,3",
-        f"{day}-d,{day} 12:00:00,f2,u3,ASSISTANT,0,2",
-    )
-
-
-@dataclass(frozen=True)
-class Place:
-    """A landing folder and the warehouse made of it."""
-
-    root: Path
-
-    @property
-    def landing(self) -> Path:
-        return self.root / "landing"
-
-    @property
-    def database(self) -> Path:
-        return self.root / "warehouse.duckdb"
-
-    @property
-    def warehouse(self) -> Warehouse:
-        return Warehouse(database=str(self.database), lock_timeout_seconds=1)
-
-    @property
-    def raw_store(self) -> RawStore:
-        return RawStore(
-            root=str(self.root / "raw"),
-            landing_dir=str(self.landing),
-            start_date="2023-01-01",
-            warehouse=self.warehouse,
-        )
-
-    def drop(self, source: str, day: date, lines: Sequence[str]) -> None:
-        folder = self.landing / source
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{day}.csv").write_text("\n".join(lines) + "\n")
-
-    def run(self, days: DayRange = DAYS) -> dg.ExecuteInProcessResult:
-        """Materialise the graph with its checks, in process."""
-        definitions = build_definitions(self.warehouse, self.raw_store)
-        return definitions.resolve_job_def(DAILY_JOB.name).execute_in_process(
-            instance=dg.DagsterInstance.ephemeral(tempdir=str(self.root)),
-            tags=range_tags(days),
-            raise_on_error=False,
-        )
-
-    def ingest(self, source: Any, days: DayRange = DAYS) -> None:
-        self.raw_store.ingest(source, days)
-
-    def sql(self, *statements: str) -> None:
-        with duckdb.connect(str(self.database)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-
-    def rewrite_raw(self, table: str, day: date, *changes: pl.Expr) -> None:
-        """Change the stored rows of a drop behind the ledger's back."""
-        [path] = (self.root / "raw" / table).glob(f"{day}-*.parquet")
-        pl.read_parquet(path).with_columns(*changes).write_parquet(path)
-
-    def evaluate(
-        self, table: str, days: DayRange | None = DAYS
-    ) -> Mapping[str, dg.AssetCheckResult]:
-        [checks] = [checks for checks in all_table_checks() if checks.table == table]
-        results = evaluate_days(checks, self.warehouse, self.raw_store, days)
-        assert [result.check_name for result in results] == [one.name for one in checks.checks]
-        return {str(result.check_name): result for result in results}
-
-
-@pytest.fixture(scope="session")
-def sane_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three days of sane drops, run through the graph."""
-    place = Place(tmp_path_factory.mktemp("sane"))
-    for offset in range(3):
-        day = FIRST + timedelta(days=offset)
-        place.drop("users", day, USERS)
-        place.drop("firms", day, FIRMS)
-        place.drop("events", day, events_of(day))
-    result = place.run()
-    evaluations = result.get_asset_check_evaluations()
-    assert result.success
-    assert [one.check_name for one in evaluations if not one.passed] == []
-    assert len(evaluations) == sum(len(checks.checks) for checks in all_table_checks())
-    return place.root
-
-
-@pytest.fixture
-def place(sane_root: Path, tmp_path: Path) -> Place:
-    """A copy of the sane warehouse, to be spoilt."""
-    root = tmp_path / "place"
-    shutil.copytree(sane_root, root)
-    return Place(root)
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Place:
-    """A warehouse without anything."""
-    return Place(tmp_path)
-
-
-def assert_fails(
-    result: dg.AssetCheckResult,
-    *,
-    days: Sequence[date],
-    naming: str,
-    severity: dg.AssetCheckSeverity = ERROR,
-) -> None:
-    assert not result.passed
-    assert result.severity == severity
-    assert result.metadata["failing_days"].value == [str(day) for day in days]
-    assert naming in str(result.metadata["examples"].value)
+pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
 
 
 # --- one fault, one check ------------------------------------------------------------------------
@@ -166,22 +46,6 @@ DASHBOARD = "marts.harvey_analytics_dashboard"
 U1 = "date = '2024-04-02' and user_id = 'u1'"
 F1 = "date = '2024-04-02' and firm_id = 'f1'"
 DAY = "date = '2024-04-02'"
-
-
-def spoil(table: str, change: str, where: str) -> tuple[str, ...]:
-    return (f"update {table} set {change} where {where}",)
-
-
-def repeat(table: str, where: str) -> tuple[str, ...]:
-    return (f"insert into {table} select * from {table} where {where}",)
-
-
-def blank(table: str, column: str, where: str) -> tuple[str, ...]:
-    return (
-        f"alter table {table} alter column {column} drop not null",
-        f"update {table} set {column} = null where {where}",
-    )
-
 
 FAULTS: list[tuple[str, str, tuple[str, ...], str]] = [
     # activity
@@ -969,7 +833,8 @@ def test_rows_of_a_bulk_export_are_conserved_day_by_day(bare: Place) -> None:
 
 @pytest.mark.parametrize("table", [checks.table for checks in all_table_checks()])
 def test_a_sane_table_passes_over_a_range_a_day_and_without_days(place: Place, table: str) -> None:
-    for days, count in ((DAYS, 3), (DayRange(LAST, LAST), 1), (None, 3)):
+    partitions = 1 if TABLES[table].is_monthly else 3
+    for days, count in ((DAYS, partitions), (DayRange(LAST, LAST), 1), (None, partitions)):
         results = place.evaluate(table, days)
         assert [name for name, result in results.items() if not result.passed] == []
         assert {result.metadata["evaluated_days"].value for result in results.values()} == {count}
@@ -1001,28 +866,24 @@ def test_an_empty_day_that_was_run_passes(bare: Place) -> None:
         assert [name for name, result in results.items() if not result.passed] == []
 
 
-def steps(result: dg.ExecuteInProcessResult, kind: str) -> set[str]:
-    return {str(event.step_key) for event in result.all_events if event.event_type_value == kind}
-
-
 def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(bare: Place) -> None:
     for day, count in ((FIRST, 10), (MIDDLE, 3)):
         bare.drop("users", day, many_users(count))
         bare.drop("firms", day, FIRMS)
         bare.drop("events", day, events_of(day))
     result = bare.run(DayRange(FIRST, MIDDLE))
-    failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
     assert not result.success
-    assert "snapshot_is_not_shrunken" in {one.check_name for one in failed}
-    assert steps(result, "STEP_FAILURE") == {"raw__raw_users_checks"}
-    started = steps(result, "STEP_START")
+    assert "snapshot_is_not_shrunken" in result.failed_checks
+    assert result.steps("STEP_FAILURE") == {"raw__raw_users_checks"}
+    started = result.steps("STEP_START")
     stopped = {
         "core__dim_user",
         "marts__daily_user_engagement",
         "marts__harvey_analytics_dashboard",
+        "marts__usage_by_segment",
     }
     assert not started & stopped
-    assert steps(result, "STEP_SUCCESS") >= {"core__dim_firms", "marts__daily_event_summary"}
+    assert result.steps("STEP_SUCCESS") >= {"core__dim_firms", "marts__daily_event_summary"}
 
 
 def test_a_warning_stops_nothing(bare: Place) -> None:
@@ -1030,8 +891,7 @@ def test_a_warning_stops_nothing(bare: Place) -> None:
     bare.drop("firms", FIRST, FIRMS)
     bare.drop("events", FIRST, events_of(FIRST))
     result = bare.run(DayRange(FIRST, FIRST))
-    failed = [one.check_name for one in result.get_asset_check_evaluations() if not one.passed]
-    assert failed == ["titles_are_known"]
+    assert result.failed_checks == ["titles_are_known"]
     assert result.success
 
 
@@ -1085,7 +945,7 @@ def test_a_check_that_is_not_evaluated_is_an_error() -> None:
 def test_every_asset_with_a_table_has_its_contract_checked() -> None:
     assets = {
         ".".join(key.path)
-        for definition in dg.load_assets_from_modules([raw, core, marts])
+        for definition in dg.load_assets_from_modules([raw, core, marts, months])
         if isinstance(definition, dg.AssetsDefinition)
         for key in definition.keys
     }

@@ -62,15 +62,19 @@ def retention_cohorts(
     raw_store: RawStore,
 ) -> Deferred:
     name = "months.retention_cohorts"
-    active = {
-        "user": warehouse.read("months.user_engagement"),
-        "firm": warehouse.read("months.firm_usage_summary"),
-    }
+    read = {"user": "months.user_engagement", "firm": "months.firm_usage_summary"}
     first_month = days_of_run(context)[0]
 
     def plan() -> Mapping[str, pl.LazyFrame]:
-        known = warehouse.read(name).collect()
-        last_covered = raw_store.last_covered_day()
-        return {name: follow_cohorts(known, first_activity, active, first_month, last_covered)}
+        return {
+            name: follow_cohorts(
+                warehouse.read(name).collect(),
+                first_activity,
+                {grain: warehouse.read(table) for grain, table in read.items()},
+                set.intersection(*(warehouse.days_written(table) for table in read.values())),
+                first_month,
+                raw_store.last_covered_day(),
+            )
+        }
 
     return Deferred(plan)

@@ -14,7 +14,7 @@ from harvey_pipeline.checks.reconcile import differences
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
 from harvey_pipeline.checks.windows import days_not_run, length_of_history
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import GRAINS, GROWTH_DAYS, SEGMENTS, TABLES
+from harvey_pipeline.tables import GRAINS, GROWTH_DAYS, SEGMENTS, TABLES, WINDOW_DAYS
 from harvey_pipeline.warehouse import Warehouse
 
 _ACTIVITY: Final = "core.user_daily_activity"
@@ -30,6 +30,7 @@ _PARTS: Final = ((_USER, _ROLE), (_FIRM, _SIZE), (_FIRM, _ARR))
 _GROWTH_COUNTS: Final = ("active", "previous_active", "new", "retained", "resurrected", "churned")
 _ACTIVE_COUNTS: Final = ("dau", "wau", "mau")
 _WEEK: Final = 7
+_PLACE: Final = ("date", "grain", "segment")
 
 _FIRST_IS_FOUND: Final = Check(
     "first_activity_is_first",
@@ -80,9 +81,13 @@ def evaluate_first_activity(
         warehouse.prepare(connection, [_FIRST, _ACTIVITY])
         for rows in read_blocks(connection, TABLES[_FIRST], days):
             contract_of(_FIRST).judge(rows, report)
-        earliest = " union all ".join(
-            f"select '{grain}' as grain, {grain}_id as entity_id, min(date) as date "
-            f"from {_ACTIVITY} where {within('date', days)} group by entity_id"
+        # Each grain's earliest activity of these days, beside what is known of the entity.
+        compared = " union all ".join(
+            f"select date, coalesce(found.grain, known.grain) as grain, entity_id, "
+            f"first_activity_date from (select '{grain}' as grain, {grain}_id as entity_id, "
+            f"min(date) as date from {_ACTIVITY} where {within('date', days)} group by entity_id) "
+            f"as found full join (from {_FIRST} where grain = '{grain}') as known "
+            "using (entity_id)"
             for grain in GRAINS
         )
         add_failing_rows(
@@ -90,17 +95,18 @@ def evaluate_first_activity(
             _FIRST_IS_FOUND.name,
             connection,
             "select coalesce(date, first_activity_date) as date, grain, entity_id, "
-            f"first_activity_date from ({earliest}) full join (select * from {_FIRST} where "
-            f"first_activity_date <= {_last(days)}) using (grain, entity_id) where "
-            "first_activity_date is null or first_activity_date > date or "
-            f"({within('first_activity_date', days)} and date is distinct from "
-            "first_activity_date)",
+            f"first_activity_date from ({compared}) where first_activity_date is null "
+            f"or first_activity_date > date or (date is distinct from first_activity_date and "
+            f"{within('first_activity_date', days)}) or first_activity_date not in "
+            f"{_listed(sorted(warehouse.days_written(_FIRST)))}",
         )
     yield from report.results()
 
 
-def _last(days: Sequence[date]) -> str:
-    return f"date '{days[-1]}'" if days else "null"
+def _listed(days: Sequence[date]) -> str:
+    """Days as an SQL list, which may be empty."""
+    quoted = ", ".join(f"'{day}'" for day in days)
+    return f"[{quoted}]::date[]"
 
 
 def evaluate_segments(
@@ -114,15 +120,18 @@ def evaluate_segments(
             contract_of(_SEGMENTS).judge(rows, report)
         found = _sum_by_attribute(connection, days)
         whole = _active_and_begun(connection, days)
-    key = ["date", "grain", "segment"]
+        last = _count_anew(connection, days[-1:])
     others = [name for name in (*_ACTIVE_COUNTS, *_GROWTH_COUNTS) if name not in ("dau", "new")]
     by_first_attribute = found.filter(pl.col("segment").is_in([_ROLE, _SIZE]))
     expected = (
-        found.select(key)
+        found.select(_PLACE)
         .join(whole, on=["date", "grain"])
         .join(by_first_attribute.select("date", "grain", *others), on=["date", "grain"])
     )
-    report.add(_SUM_TO_WHOLE.name, differences(expected, found, key))
+    report.add(_SUM_TO_WHOLE.name, differences(expected, found, _PLACE))
+    on_last = found.filter(pl.col("date").is_in(list(days[-1:])))
+    anew = on_last.select(_PLACE).join(last, on=["date", "grain"])
+    report.add(_SUM_TO_WHOLE.name, differences(anew, on_last, _PLACE))
     reads = {_ACTIVITY: range(2 * GROWTH_DAYS), _FIRST: range(length_of_history(raw_store, days))}
     report.add(_WINDOW.name, days_not_run(warehouse, raw_store, days, reads))
     yield from report.results()
@@ -140,7 +149,7 @@ def _sum_by_attribute(connection: duckdb.DuckDBPyConnection, days: Sequence[date
         schema={"date": pl.Date, "grain": pl.String, "segment": pl.String},
         orient="row",
     )
-    return calendar.join(sums, on=["date", "grain", "segment"], how="left").fill_null(0)
+    return calendar.join(sums, on=_PLACE, how="left").fill_null(0)
 
 
 def _sums(counts: Sequence[str]) -> str:
@@ -149,12 +158,11 @@ def _sums(counts: Sequence[str]) -> str:
 
 def _active_and_begun(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
     """One row per `date` and `grain`: `dau` by activity and `new` by first activity."""
-    calendar = f"(select unnest([{', '.join(_quoted(days))}]::date[]) as date)"
     parts = [
         f"select date, '{grain}' as grain, coalesce(dau, 0) as dau, (select count(*) from {_FIRST} "
         f"where grain = '{grain}' and first_activity_date > date - {GROWTH_DAYS} "
-        f"and first_activity_date <= date) as new from {calendar} left join "
-        f"(select date, count(distinct {grain}_id) as dau from {_ACTIVITY} "
+        f"and first_activity_date <= date) as new from (select unnest({_listed(days)}) as date) "
+        f"left join (select date, count(distinct {grain}_id) as dau from {_ACTIVITY} "
         f"where {within('date', days)} group by date) using (date)"
         for grain in GRAINS
     ]
@@ -162,8 +170,34 @@ def _active_and_begun(connection: duckdb.DuckDBPyConnection, days: Sequence[date
     return counted
 
 
-def _quoted(days: Sequence[date]) -> list[str]:
-    return [f"'{day}'" for day in days]
+def _count_anew(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
+    """One row per `grain` of a day (none without one): all counts, from its 56 days of activity."""
+    begun = f"first_activity_date > day - {GROWTH_DAYS}"
+    counts = {
+        **{
+            name: f"ago < {length}"
+            for name, length in zip(_ACTIVE_COUNTS, (1, _WEEK, WINDOW_DAYS), strict=True)
+        },
+        "active": "is_active",
+        "previous_active": "was_active",
+        "new": f"is_active and not was_active and coalesce({begun}, false)",
+        "retained": "is_active and was_active",
+        "resurrected": f"is_active and not was_active and not coalesce({begun}, false)",
+        "churned": "was_active and not is_active",
+    }
+    figures = ", ".join(f"count(*) filter ({rule}) as {name}" for name, rule in counts.items())
+    parts = [
+        f"select day as date, '{grain}' as grain, {figures} from "
+        f"(select unnest({_listed(days)}) as day) left join (select {grain}_id as entity_id, "
+        f"min(end_day - date) as ago, bool_or(end_day - date < {GROWTH_DAYS}) as is_active, "
+        f"bool_or(end_day - date >= {GROWTH_DAYS}) as was_active from {_ACTIVITY}, "
+        f"(select unnest({_listed(days)}) as end_day) "
+        f"where date > end_day - {2 * GROWTH_DAYS} and date <= end_day group by entity_id) "
+        f"on true left join (from {_FIRST} where grain = '{grain}') using (entity_id) group by day"
+        for grain in GRAINS
+    ]
+    counted: pl.DataFrame = connection.sql(" union all ".join(parts)).pl()
+    return counted
 
 
 def evaluate_growth(
@@ -217,7 +251,7 @@ def _judge_whole(
         ).pl()
     attributes = pl.DataFrame(_PARTS, schema=["grain", "segment"], orient="row")
     found = whole.join(attributes, on="grain")
-    report.add(check.name, differences(parts, found, ["date", "grain", "segment"]))
+    report.add(check.name, differences(parts, found, _PLACE))
 
 
 def evaluate_curve(
@@ -229,28 +263,50 @@ def evaluate_curve(
         warehouse.prepare(connection, [_CURVE, _ACTIVITY])
         for rows in read_blocks(connection, TABLES[_CURVE], days):
             contract_of(_CURVE).judge(rows, report)
-        windows = ", ".join(f"({length})" for length in (_WEEK, GROWTH_DAYS))
-        expected = connection.sql(
-            f"with daily as (select date, count(distinct user_id) as users from {_ACTIVITY} where "
-            f"date > {_first(days)} - {GROWTH_DAYS} and date <= {_last(days)} group by date) "
-            f"select ends.date, window_days::smallint as window_days, "
-            "coalesce(sum(daily.users), 0)::bigint as user_days "
-            f"from (select unnest([{', '.join(_quoted(days))}]::date[]) as date) as ends "
-            f"cross join (values {windows}) as lengths(window_days) left join daily "
-            "on daily.date > ends.date - window_days and daily.date <= ends.date group by all"
-        ).pl()
+        expected = _user_days(connection, days)
         found = connection.sql(
-            "select date, window_days, sum(users * active_days)::bigint as user_days "
-            f"from {_CURVE} where {within('date', days)} group by all"
+            "select date, window_days, count(*) as points, "
+            f"sum(users * active_days)::bigint as user_days from {_CURVE} "
+            f"where {within('date', days)} group by all"
+        ).pl()
+        last = _draw_anew(connection, days[-1:])
+        found_last = connection.sql(
+            f"select date, window_days, active_days, users from {_CURVE} "
+            f"where {within('date', days[-1:])} and users > 0"
         ).pl()
     report.add(_CURVE_EQUALS.name, differences(expected, found, ["date", "window_days"]))
+    key = TABLES[_CURVE].key
+    report.add(_CURVE_EQUALS.name, differences(last, found_last, key))
     reads = {_ACTIVITY: range(GROWTH_DAYS)}
     report.add(_WINDOW.name, days_not_run(warehouse, raw_store, days, reads))
     yield from report.results()
 
 
-def _first(days: Sequence[date]) -> str:
-    return f"date '{days[0]}'" if days else "null"
+def _user_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
+    """One row per `date` and `window_days`: the curve's `points`, and the window's `user_days`."""
+    user_days: pl.DataFrame = connection.sql(
+        f"with ends as (select unnest({_listed(days)}) as date), "
+        f"daily as (select date, count(distinct user_id) as users from {_ACTIVITY} where date > "
+        f"(select min(date) from ends) - {GROWTH_DAYS} group by date) "
+        "select ends.date, window_days::smallint as window_days, window_days::bigint as points, "
+        f"coalesce(sum(daily.users), 0)::bigint as user_days from ends "
+        f"cross join (values ({_WEEK}), ({GROWTH_DAYS})) as lengths(window_days) left join daily "
+        "on daily.date > ends.date - window_days and daily.date <= ends.date group by all"
+    ).pl()
+    return user_days
+
+
+def _draw_anew(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
+    """One row per `date`, `window_days` and `active_days` with users, of a day (or none)."""
+    drawn: pl.DataFrame = connection.sql(
+        "select date, window_days, active_days, count(*) as users from "
+        "(select end_day as date, window_days::smallint as window_days, user_id, "
+        f"count(distinct date)::smallint as active_days from {_ACTIVITY}, "
+        f"(select unnest({_listed(days)}) as end_day), "
+        f"(values ({_WEEK}), ({GROWTH_DAYS})) as lengths(window_days) "
+        "where date > end_day - window_days and date <= end_day group by all) group by all"
+    ).pl()
+    return drawn
 
 
 CHECKS: Final = (

@@ -36,7 +36,9 @@ _WINDOW: Final = Check(
     "window_is_complete", "All days of history in the month were run before.", WARN
 )
 _SIZES: Final = Check(
-    "cohorts_equal_first_activity", "Each cohort has as many members as began in its month."
+    "cohorts_equal_first_activity",
+    "Each cohort has a cell in every month from its own on, as many members as began in its "
+    "month, and is complete in the months that are over.",
 )
 _RETAINED: Final = Check(
     "retained_sum_to_active",
@@ -115,7 +117,8 @@ def _expected_totals(
         f"select date_trunc('month', date)::date as activity_month, {users} as active_users, "
         f"{sums} from {_ACTIVITY} where {within('date', days)} group by 1"
     ).pl()
-    return totals
+    # Between months that were run there may be one that was not.
+    return totals.filter(pl.col("activity_month").is_in(list(months)))
 
 
 def _months_not_run(
@@ -134,45 +137,50 @@ def _months_not_run(
 
 
 def evaluate_cohorts(
-    warehouse: Warehouse,
-    raw_store: RawStore,  # noqa: ARG001  (every evaluation is called alike)
-    months: Sequence[date],
+    warehouse: Warehouse, raw_store: RawStore, months: Sequence[date]
 ) -> Iterator[dg.AssetCheckResult]:
     """Evaluate the checks of `months.retention_cohorts`."""
     report = Report(_COHORTS, COHORT_CHECKS, months)
+    last_covered = raw_store.last_covered_day() or date.min
+    counted = warehouse.days_written(_USERS) & warehouse.days_written(_FIRMS)
+    begun_months = [one for one in months if one in counted and one <= last_covered]
     with warehouse.connect() as connection:
         warehouse.prepare(connection, [_COHORTS, _FIRST, _USERS, _FIRMS])
         for rows in read_blocks(connection, TABLES[_COHORTS], months):
             contract_of(_COHORTS).judge(rows, report)
-        of_months = within("activity_month", months)
         cells = connection.sql(
-            "select activity_month, grain, cohort_month, cohort_size "
-            f"from {_COHORTS} where {of_months}"
+            "select activity_month, grain, cohort_month, cohort_size, is_complete, retained "
+            f"from {_COHORTS} where {within('activity_month', months)}"
         ).pl()
         begun = connection.sql(
             "select grain, date_trunc('month', first_activity_date)::date as cohort_month, "
             f"count(*) as cohort_size from {_FIRST} group by 1, 2"
         ).pl()
-        retained = connection.sql(
-            "select activity_month, grain, sum(retained)::bigint as active "
-            f"from {_COHORTS} where is_complete and {of_months} group by 1, 2"
-        ).pl()
         active = connection.sql(
             " union all ".join(
-                f"select activity_month, '{grain}' as grain, count(*) as active from {name} "
-                f"where {of_months} group by 1"
+                f"select activity_month, '{grain}' as grain, count(*) as retained from {name} "
+                f"where {within('activity_month', months)} group by 1"
                 for grain, name in zip(GRAINS, (_USERS, _FIRMS), strict=True)
             )
         ).pl()
-    run = cells.select("activity_month").unique()
-    expected = run.join(begun, how="cross").filter(
+    cells = cells.filter(pl.col("activity_month").is_in(list(months)))
+    calendar = pl.DataFrame(
+        {
+            "activity_month": begun_months,
+            "is_complete": [last_day(one) <= last_covered for one in begun_months],
+        },
+        schema={"activity_month": pl.Date, "is_complete": pl.Boolean},
+    )
+    expected = calendar.join(begun, how="cross").filter(
         pl.col("cohort_month") <= pl.col("activity_month")
     )
     key = ["activity_month", "grain", "cohort_month"]
     report.add(_SIZES.name, differences(expected, cells, key))
-    over = active.join(retained, on=["activity_month", "grain"], how="semi")
+    over = calendar.filter("is_complete").select("activity_month")
     key = ["activity_month", "grain"]
-    report.add(_RETAINED.name, differences(over, retained.filter(pl.col("active") > 0), key))
+    retained = cells.group_by(key).agg(pl.col("retained").sum()).filter(pl.col("retained") > 0)
+    of_past = (one.join(over, on="activity_month", how="semi") for one in (active, retained))
+    report.add(_RETAINED.name, differences(*of_past, key))
     yield from report.results()
 
 

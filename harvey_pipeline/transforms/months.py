@@ -4,7 +4,7 @@ A month is a window that ends on its last day. A month that is not over is the w
 that have come.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -211,7 +211,8 @@ def _sum_by_firm(pairs: pl.DataFrame) -> pl.DataFrame:
 def follow_cohorts(
     known: pl.DataFrame,
     first_activity: pl.LazyFrame,
-    active: dict[str, pl.LazyFrame],
+    active: Mapping[str, pl.LazyFrame],
+    counted_months: Collection[date],
     first_month: date,
     last_covered: date | None,
 ) -> pl.LazyFrame:
@@ -225,6 +226,7 @@ def follow_cohorts(
         known: The table before.
         first_activity: `core.first_activity`.
         active: `months.user_engagement` and `months.firm_usage_summary`, by grain.
+        counted_months: The months of which these tables were run. Others have no cells.
         first_month: First day of the first month whose days may have changed.
         last_covered: Last covered day of events; a month is over if it ends by then.
     """
@@ -233,7 +235,7 @@ def follow_cohorts(
         return table.empty()
     unfinished = known.filter(~pl.col("is_complete"))["activity_month"].min()
     start = min(first_month, unfinished) if isinstance(unfinished, date) else first_month
-    months = months_of(start, last_covered)
+    months = [one for one in months_of(start, last_covered) if one in counted_months]
     calendar = pl.LazyFrame(
         {
             "activity_month": months,
@@ -262,7 +264,7 @@ def follow_cohorts(
 
 
 def _count_retained(
-    members: pl.LazyFrame, active: dict[str, pl.LazyFrame], start: date
+    members: pl.LazyFrame, active: Mapping[str, pl.LazyFrame], start: date
 ) -> pl.LazyFrame:
     """Members active in each month from `start` on, by grain, cohort and month."""
     return pl.concat(

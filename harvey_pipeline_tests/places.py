@@ -1,0 +1,188 @@
+"""Small warehouses made of a few drops, whose tables tests spoil and whose checks they evaluate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from harvey_pipeline.automation import DAILY_JOB, MONTHLY_JOB
+from harvey_pipeline.checks import all_table_checks
+from harvey_pipeline.checks.declare import evaluate_days
+from harvey_pipeline.checks.report import ERROR
+from harvey_pipeline.definitions import build_definitions
+from harvey_pipeline.partitions import months_touched, range_tags
+from harvey_pipeline.raw_store import RawStore
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.warehouse import DayRange, Warehouse
+
+FIRST, MIDDLE, LAST = date(2024, 4, 1), date(2024, 4, 2), date(2024, 4, 3)
+DAYS: Final = DayRange(FIRST, LAST)
+
+USERS: Final = (
+    "id,created,title",
+    "u1,2024-01-05,Partner",
+    "u2,2024-02-05,Associate",
+    "u3,2024-03-05,Senior Associate",
+)
+FIRMS: Final = (
+    "id,created,firm_size,arr_in_thousands",
+    "f1,2023-01-01,10,600",
+    "f2,2023-02-01,5,90",
+)
+EVENT_HEADER: Final = "event_id,created,firm_id,user_id,event_type,num_docs,feedback_score"
+
+
+def events_of(day: date) -> tuple[str, ...]:
+    """Events of three users, as a drop."""
+    return (
+        EVENT_HEADER,
+        f"{day}-a,{day} 09:00:00,f1,u1,ASSISTANT,3,5",
+        f"{day}-b,{day} 10:00:00,f1,u1,VAULT,2,4",
+        f"{day}-c,{day} 11:00:00,f1,u2,WORKFLOW,1,3",
+        f"{day}-d,{day} 12:00:00,f2,u3,ASSISTANT,0,2",
+    )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The run of some days and, if it succeeded, the one of their months."""
+
+    results: tuple[dg.ExecuteInProcessResult, ...]
+
+    @property
+    def success(self) -> bool:
+        return all(result.success for result in self.results)
+
+    @property
+    def evaluations(self) -> list[dg.AssetCheckEvaluation]:
+        return [one for result in self.results for one in result.get_asset_check_evaluations()]
+
+    @property
+    def failed_checks(self) -> list[str]:
+        return [one.check_name for one in self.evaluations if not one.passed]
+
+    def steps(self, kind: str) -> set[str]:
+        """The steps of which there is an event of a kind."""
+        return {
+            str(event.step_key)
+            for result in self.results
+            for event in result.all_events
+            if event.event_type_value == kind
+        }
+
+
+@dataclass(frozen=True)
+class Place:
+    """A landing folder and the warehouse made of it."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(database=str(self.database), lock_timeout_seconds=1)
+
+    @property
+    def raw_store(self) -> RawStore:
+        return RawStore(
+            root=str(self.root / "raw"),
+            landing_dir=str(self.landing),
+            start_date="2023-01-01",
+            warehouse=self.warehouse,
+        )
+
+    def drop(self, source: str, day: date, lines: Sequence[str]) -> None:
+        folder = self.landing / source
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{day}.csv").write_text("\n".join(lines) + "\n")
+
+    def run(self, days: DayRange = DAYS) -> Runs:
+        """Materialise days and then their months, with their checks, in process."""
+        daily = self._execute(DAILY_JOB.name, days)
+        if not daily.success:
+            return Runs((daily,))
+        return Runs((daily, self._execute(MONTHLY_JOB.name, months_touched(days))))
+
+    def run_days(self, days: DayRange) -> Runs:
+        """Materialise days with their checks, but not their months."""
+        return Runs((self._execute(DAILY_JOB.name, days),))
+
+    def run_months(self, days: DayRange) -> Runs:
+        """Materialise the months of some days with their checks, but not the days."""
+        return Runs((self._execute(MONTHLY_JOB.name, months_touched(days)),))
+
+    def _execute(self, job: str, partitions: DayRange) -> dg.ExecuteInProcessResult:
+        definitions = build_definitions(self.warehouse, self.raw_store)
+        return definitions.resolve_job_def(job).execute_in_process(
+            instance=dg.DagsterInstance.ephemeral(tempdir=str(self.root)),
+            tags=range_tags(partitions),
+            raise_on_error=False,
+        )
+
+    def ingest(self, source: Any, days: DayRange = DAYS) -> None:
+        self.raw_store.ingest(source, days)
+
+    def sql(self, *statements: str) -> None:
+        with duckdb.connect(str(self.database)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def rewrite_raw(self, table: str, day: date, *changes: pl.Expr) -> None:
+        """Change the stored rows of a drop behind the ledger's back."""
+        [path] = (self.root / "raw" / table).glob(f"{day}-*.parquet")
+        pl.read_parquet(path).with_columns(*changes).write_parquet(path)
+
+    def evaluate(
+        self, table: str, days: DayRange | None = DAYS
+    ) -> Mapping[str, dg.AssetCheckResult]:
+        """The results by check, for the days (or for their months, where a table is by month)."""
+        [checks] = [checks for checks in all_table_checks() if checks.table == table]
+        if days is not None and TABLES[table].is_monthly:
+            days = months_touched(days)
+        results = evaluate_days(checks, self.warehouse, self.raw_store, days)
+        assert [result.check_name for result in results] == [one.name for one in checks.checks]
+        return {str(result.check_name): result for result in results}
+
+    def failing(self, table: str, days: DayRange | None = DAYS) -> list[str]:
+        """The names of the checks that do not pass."""
+        return [name for name, result in self.evaluate(table, days).items() if not result.passed]
+
+
+def assert_fails(
+    result: dg.AssetCheckResult,
+    *,
+    days: Sequence[date],
+    naming: str,
+    severity: dg.AssetCheckSeverity = ERROR,
+) -> None:
+    assert not result.passed
+    assert result.severity == severity
+    assert result.metadata["failing_days"].value == [str(day) for day in days]
+    assert naming in str(result.metadata["examples"].value)
+
+
+def spoil(table: str, change: str, where: str) -> tuple[str, ...]:
+    return (f"update {table} set {change} where {where}",)
+
+
+def repeat(table: str, where: str) -> tuple[str, ...]:
+    return (f"insert into {table} select * from {table} where {where}",)
+
+
+def blank(table: str, column: str, where: str) -> tuple[str, ...]:
+    return (
+        f"alter table {table} alter column {column} drop not null",
+        f"update {table} set {column} = null where {where}",
+    )
