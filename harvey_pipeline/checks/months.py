@@ -179,8 +179,10 @@ def evaluate_cohorts(
     over = calendar.filter("is_complete").select("activity_month")
     key = ["activity_month", "grain"]
     retained = cells.group_by(key).agg(pl.col("retained").sum()).filter(pl.col("retained") > 0)
-    of_past = (one.join(over, on="activity_month", how="semi") for one in (active, retained))
-    report.add(_RETAINED.name, differences(*of_past, key))
+    active, retained = (
+        one.join(over, on="activity_month", how="semi") for one in (active, retained)
+    )
+    report.add(_RETAINED.name, differences(active, retained, key))
     yield from report.results()
 
 
