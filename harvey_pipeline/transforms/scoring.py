@@ -20,9 +20,14 @@ _FEATURE_BREADTH_WEIGHTS: Final = ((3, 100), (2, 70), (1, 40))
 
 
 def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
-    """Numerator / denominator in double precision; null where the denominator is 0 or null."""
-    base = denominator.cast(pl.Float64)
-    return pl.when(base != 0).then(numerator.cast(pl.Float64) / base)
+    """Numerator / denominator in double precision; null where the denominator is 0 or null.
+
+    By one value for all rows polars does not divide but multiplies by its inverse, which is off by
+    the last bit for some. So the denominator is made a value of each row.
+    """
+    part = numerator.cast(pl.Float64)
+    base = denominator.cast(pl.Float64) + part * 0
+    return pl.when(base != 0).then(part / base)
 
 
 def percent(part: pl.Expr, whole: pl.Expr) -> pl.Expr:

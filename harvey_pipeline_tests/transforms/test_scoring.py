@@ -280,6 +280,24 @@ def test_ratio(numerator: int | None, denominator: int | None, expected: float |
     assert value_of(ratio(count(numerator), count(denominator))) == expected
 
 
+@pytest.mark.parametrize("denominator", [7, 35, 49, 55, 100])
+def test_a_ratio_by_the_same_denominator_in_all_rows_is_the_nearest_double(
+    denominator: int,
+) -> None:
+    """Multiplying by the denominator's inverse is off by the last bit in some of these rows."""
+    numerators = list(range(1, 500))
+    frame = pl.DataFrame({"numerator": numerators})
+    shared = {
+        "a value": pl.lit(denominator),
+        "an aggregate": pl.col("numerator").min() * denominator,
+        "a column": pl.col("numerator") * 0 + denominator,
+    }
+    for name, expression in shared.items():
+        column = frame.with_columns(shared=expression)
+        found = column.select(ratio(pl.col("numerator"), pl.col("shared"))).to_series().to_list()
+        assert found == [one / denominator for one in numerators], name
+
+
 @pytest.mark.parametrize(
     ("hundredths", "scored", "average"),
     [
