@@ -220,7 +220,7 @@ def follow_cohorts(
 
     What a month's days say changes who belongs to its cohort and to later ones, never to earlier
     ones, and so no cell of an earlier month. A cell of an earlier month that was not over when it
-    was counted is counted again with the rest.
+    was counted, or is not by what is covered now, is counted again with the rest.
 
     Args:
         known: The table before.
@@ -233,8 +233,9 @@ def follow_cohorts(
     table = TABLES["months.retention_cohorts"]
     if last_covered is None:
         return table.empty()
-    unfinished = known.filter(~pl.col("is_complete"))["activity_month"].min()
-    start = min(first_month, unfinished) if isinstance(unfinished, date) else first_month
+    is_over = pl.col("activity_month").dt.month_end() <= last_covered
+    unsettled = known.filter(~(pl.col("is_complete") & is_over))["activity_month"].min()
+    start = min(first_month, unsettled) if isinstance(unsettled, date) else first_month
     months = [one for one in months_of(start, last_covered) if one in counted_months]
     calendar = pl.LazyFrame(
         {

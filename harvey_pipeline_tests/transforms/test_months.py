@@ -1253,6 +1253,22 @@ def test_an_unfinished_month_is_counted_again_with_all_that_follow_it() -> None:
     ]
 
 
+def test_a_month_that_is_covered_no_longer_is_counted_again() -> None:
+    """A drop that was there is gone: February is not over, and March has not begun."""
+    known = [
+        *KNOWN_OF_JANUARY,
+        cell("user", JANUARY, FEBRUARY, 7, 5),
+        cell("user", JANUARY, MARCH, 7, 5),
+    ]
+    rows = cohorts_after(known, THREE_MONTHS, date(2024, 4, 1), date(2024, 2, 28))
+
+    assert [row for row in rows if row["grain"] == "user"] == [
+        cell("user", JANUARY, JANUARY, 7, 7),
+        cell("user", JANUARY, FEBRUARY, 2, None),
+        cell("user", FEBRUARY, FEBRUARY, 1, None),
+    ]
+
+
 def test_an_unfinished_month_does_not_delay_the_first_month() -> None:
     """The unfinished month comes after the first one that may have changed."""
     known = [*KNOWN_OF_JANUARY, cell("user", JANUARY, MARCH, 7, None)]
