@@ -299,12 +299,14 @@ def _user_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> p
 def _draw_anew(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
     """One row per `date`, `window_days` and `active_days` with users, of a day (or none)."""
     drawn: pl.DataFrame = connection.sql(
-        "select date, window_days, active_days, count(*) as users from "
-        "(select end_day as date, window_days::smallint as window_days, user_id, "
-        f"count(distinct date)::smallint as active_days from {_ACTIVITY}, "
-        f"(select unnest({_listed(days)}) as end_day), "
+        "select date, window_days::smallint as window_days, "
+        "bit_count(dates & ((1::bigint << window_days) - 1))::smallint as active_days, "
+        "count(*) as users from (select end_day as date, user_id, "
+        f"bit_or(1::bigint << (end_day - date)) as dates from {_ACTIVITY}, "
+        f"(select unnest({_listed(days)}) as end_day) "
+        f"where date > end_day - {GROWTH_DAYS} and date <= end_day group by all), "
         f"(values ({_WEEK}), ({GROWTH_DAYS})) as lengths(window_days) "
-        "where date > end_day - window_days and date <= end_day group by all) group by all"
+        "group by 1, 2, 3 having active_days > 0"
     ).pl()
     return drawn
 

@@ -64,20 +64,39 @@ def trailing_windows(
     """
     if not days:
         return
-    yesterday = days[0] - timedelta(days=1)
-    rows = _read(activity, days[0] - timedelta(days=WINDOW_DAYS - 1), yesterday)
-    pairs, rows = _number(_none_known(_KEY), rows, _KEY)
-    state = _sum_up(rows, pairs.height, sums, yesterday)
-    held = deque(_by_day(rows, _days_until(yesterday, WINDOW_DAYS - 1)))
+    state = sum_window(
+        activity, _days_before(days[0], WINDOW_DAYS - 1), _days_before(days[0], 1), sums
+    )
+    pairs, state = state.select(_KEY), state.drop(_KEY)
+    held: deque[pl.DataFrame] = deque()
     for block in blocks_of_days(days, _READ_DAYS):
         pairs, rows = _number(pairs, _read(activity, block[0], block[-1]), _KEY)
         state = state.select(pl.all().extend_constant(0, pairs.height - state.height))
+        older = _leaving_from_before(activity, pairs, block, days[0])
         for day, entering in zip(block, _by_day(rows, block), strict=True):
+            gone = _days_before(day, WINDOW_DAYS)
             held.append(entering)
-            leaving = held.popleft() if len(held) > WINDOW_DAYS else None
+            leaving = held.popleft() if gone >= days[0] else older.get(gone)
             state = _advance(state, sums, entering, leaving)
             window = pl.concat([pairs, state], how="horizontal")
             yield Window(day, window.filter(pl.col("active_dates") != 0), entering)
+
+
+def _leaving_from_before(
+    activity: pl.LazyFrame, pairs: pl.DataFrame, block: Sequence[date], first: date
+) -> dict[date, pl.DataFrame]:
+    """The rows that leave on the days of a block and lie before the first day asked for."""
+    days = [day for each in block if (day := _days_before(each, WINDOW_DAYS)) < first]
+    # The window of the first day loses nothing: it starts from the 29 days before it.
+    days = [day for day in days if day > _days_before(first, WINDOW_DAYS)]
+    if not days:
+        return {}
+    _, rows = _number(pairs, _read(activity, days[0], days[-1]), _KEY)
+    return dict(zip(days, _by_day(rows, days), strict=True))
+
+
+def _days_before(day: date, number: int) -> date:
+    return day - timedelta(days=number)
 
 
 def trailing_dates(
@@ -99,11 +118,10 @@ def trailing_dates(
     if not days:
         return
     bits = pl.lit(2**length - 1, dtype=pl.Int64)
-    known = {key: _none_known([key]) for key in keys}
-    dates = {key: pl.Series(dtype=pl.Int64) for key in keys}
-    first = days[0] - timedelta(days=length - 1)
-    warming_up = [first + timedelta(days=offset) for offset in range(length - 1)]
-    for block in blocks_of_days([*warming_up, *days], _READ_DAYS):
+    # A user who works for several firms, and a firm with several users, is several pairs.
+    pairs = sum_window(activity, _days_before(days[0], length - 1), _days_before(days[0], 1), ())
+    state = {key: pairs.group_by(key).agg(pl.col("active_dates").bitwise_or()) for key in keys}
+    for block in blocks_of_days(days, _READ_DAYS):
         rows = (
             activity.filter(is_dated(block[0], block[-1]))
             .select("date", *keys)
@@ -111,58 +129,46 @@ def trailing_dates(
         )
         entering = {}
         for key in keys:
-            known[key], numbered = _number(known[key], rows.select("date", key), [key])
-            dates[key] = dates[key].extend_constant(0, known[key].height - len(dates[key]))
+            known, numbered = _number(state[key].select(key), rows.select("date", key), [key])
+            dates = state[key]["active_dates"].extend_constant(0, known.height - state[key].height)
+            state[key] = known.with_columns(active_dates=dates)
             entering[key] = _by_day(numbered.select("date", "number"), block)
         for place, day in enumerate(block):
             for key in keys:
-                shifted = pl.select((dates[key] * 2) & bits).to_series()
+                dates = state[key].select((pl.col("active_dates") * 2) & bits).to_series()
                 active = entering[key][place]["number"]
-                dates[key] = shifted.scatter(active, shifted.gather(active) | 1)
-            if day >= days[0]:
-                yield day, {key: known[key].with_columns(active_dates=dates[key]) for key in keys}
+                dates = dates.scatter(active, dates.gather(active) | 1)
+                state[key] = state[key].with_columns(active_dates=dates)
+            yield day, dict(state)
 
 
-def sum_window(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
+def sum_window(
+    activity: pl.LazyFrame, first: date, last: date, sums: Sequence[str] = SUMS
+) -> pl.DataFrame:
     """One row per (`user_id`, `firm_id`) active from first to last: the `pairs` of a `Window`.
 
     Args:
         activity: `core.user_daily_activity`, at least for those days.
         first: First day.
         last: Last day, at most 61 days later.
+        sums: Which of the `SUMS` to add up.
     """
+    days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
     return (
         _read_lazily(activity, first, last)
         .group_by(_KEY)
-        .agg(pl.col(SUMS).sum(), _active_dates(last))
+        .agg(
+            pl.col(sums).sum(),
+            # Rows of a pair never share a date.
+            active_dates=(pl.lit(2, dtype=pl.Int64) ** days_before).sum(),
+        )
         .collect(engine="streaming")
     )
-
-
-def _active_dates(last: date) -> pl.Expr:
-    """The dates of a group's rows as bits; rows of a pair never share a date."""
-    days_before = (pl.lit(last) - pl.col("date")).dt.total_days()
-    return (pl.lit(2, dtype=pl.Int64) ** days_before).sum().alias("active_dates")
-
-
-def _days_until(last: date, length: int) -> list[date]:
-    return [last - timedelta(days=before) for before in reversed(range(length))]
 
 
 def _by_day(rows: pl.DataFrame, days: Sequence[date]) -> list[pl.DataFrame]:
     parts = rows.partition_by("date", as_dict=True, include_key=False)
     return [parts.get((day,), rows.clear().drop("date")) for day in days]
-
-
-def _sum_up(rows: pl.DataFrame, height: int, sums: Sequence[str], last: date) -> pl.DataFrame:
-    """The state after `last`, from all rows of the days before at once."""
-    summed = rows.group_by("number").agg(pl.col(sums).sum(), _active_dates(last))
-    return pl.DataFrame(
-        pl.zeros(height, dtype=pl.Int64, eager=True)
-        .scatter(summed["number"], summed[name])
-        .alias(name)
-        for name in (*sums, "active_dates")
-    )
 
 
 def _read(activity: pl.LazyFrame, first: date, last: date) -> pl.DataFrame:
@@ -189,10 +195,6 @@ def from_hundredths(hundredths: pl.Expr) -> pl.Expr:
     one value in eight; rounding mends that.
     """
     return (hundredths / 100).round(2)
-
-
-def _none_known(key: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame(schema=dict.fromkeys(key, pl.String))
 
 
 def _number(
