@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from harvey_pipeline.resources import Calendar, Settings
     from harvey_pipeline.terminal import RunProgress
-    from harvey_pipeline.warehouse import DayRange
+    from harvey_pipeline.warehouse import DayRange, Warehouse
 
 _OK: Final = 0
 _FAILED: Final = 1
@@ -321,9 +321,11 @@ def _run_days(
             progress = RunProgress(view, steps)
             with _listening(progress, view.note):
                 execute = _executor(instance, progress, is_debugging=is_debugging)
-                results = [execute(daily, days)]
-                if results[0].success:
-                    results.append(execute(monthly, months_after(warehouse, days)))
+                # Readers get days and months together.
+                with _published_at_the_end(warehouse):
+                    results = [execute(daily, days)]
+                    if results[0].success:
+                        results.append(execute(monthly, months_after(warehouse, days)))
     except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     if progress.is_interrupted:
@@ -332,10 +334,22 @@ def _run_days(
     return _conclude(console, settings, days, progress, results, seconds)
 
 
+@contextmanager
+def _published_at_the_end(warehouse: "Warehouse") -> Iterator[None]:
+    """Publish once after several runs, whatever came of them."""
+    from harvey_pipeline.publishing import publish
+
+    try:
+        yield
+    finally:
+        publish(warehouse)
+
+
 def _executor(
     instance: "dg.DagsterInstance", progress: "RunProgress", *, is_debugging: bool
 ) -> Callable[["dg.JobDefinition", "DayRange"], "dg.ExecuteInProcessResult"]:
     """How a job is run for a range of its partitions, with its progress shown."""
+    from harvey_pipeline.io_managers import PUBLISHED_LATER_TAG
     from harvey_pipeline.partitions import range_tags
 
     def execute(job: "dg.JobDefinition", keys: "DayRange") -> "dg.ExecuteInProcessResult":
@@ -344,7 +358,7 @@ def _executor(
         return job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            tags=range_tags(keys),
+            tags={**range_tags(keys), PUBLISHED_LATER_TAG: "true"},
             run_config=_log_config(is_debugging=is_debugging),
             raise_on_error=False,
         )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
@@ -12,6 +12,9 @@ from harvey_pipeline.publishing import publish
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import RAW_TABLES, TABLES
 from harvey_pipeline.warehouse import DayRange, Deferred, Frames, Warehouse
+
+PUBLISHED_LATER_TAG: Final = "harvey/published_later"
+"""Marks a run whose results whoever started it publishes, together with those of other runs."""
 
 
 def table_name(key: dg.AssetKey) -> str:
@@ -56,9 +59,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         days = days_of(context)
         return TABLES[name].empty() if days is None else self.warehouse.read(name, days)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """After a run, whatever came of it, readers get what it committed."""
-        publish(self.warehouse)
+        if context.run is None or PUBLISHED_LATER_TAG not in context.run.tags:
+            publish(self.warehouse)
 
 
 class RawStoreIOManager(dg.ConfigurableIOManager):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -104,6 +105,10 @@ def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
     }
     for run in runs.values():
         assert run.run_id in finished.stdout
+    published = str(tmp_path / "data" / "warehouse.published.duckdb")
+    with duckdb.connect(published, read_only=True) as connection:
+        for name in ("marts.harvey_analytics_dashboard", "months.user_engagement"):
+            assert connection.sql(f"from {name}").fetchall(), name
 
 
 def keys_of(run: dg.DagsterRun) -> tuple[str, str]:
@@ -142,6 +147,7 @@ def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: 
     assert "Failed in " in finished.stdout
     assert "Traceback" not in finished.stdout + finished.stderr
     assert (tmp_path / "store" / "w.duckdb").exists()
+    assert (tmp_path / "store" / "w.published.duckdb").exists()
 
 
 def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> None:
