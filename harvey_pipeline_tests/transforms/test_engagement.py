@@ -10,35 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import OPEN_END, TABLES, DailyUserEngagement
+from harvey_pipeline.tables import TABLES, DailyUserEngagement
 from harvey_pipeline.transforms.engagement import score_engagement
 from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
+from harvey_pipeline_tests.transforms.versions import user_version as version
 
 Rows = list[dict[str, Any]]
 
 
 def days_from(first: date, length: int) -> list[date]:
     return [first + timedelta(days=offset) for offset in range(length)]
-
-
-def version(
-    user_id: str = "u1",
-    role: str | None = "Associate",
-    *,
-    created: date = date(2023, 1, 1),
-    start: date = date(2023, 1, 1),
-    end: date = OPEN_END,
-) -> dict[str, Any]:
-    """One row of `core.dim_user`."""
-    return {
-        "user_dim_key": f"{user_id}_{start:%Y%m%d}",
-        "user_id": user_id,
-        "user_role": role,
-        "user_created_date": created,
-        "effective_start_date": start,
-        "effective_end_date": end,
-        "is_current": end == OPEN_END,
-    }
 
 
 def engagement(

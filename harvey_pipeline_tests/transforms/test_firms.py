@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import OPEN_END, TABLES, DailyFirmUsageSummary
+from harvey_pipeline.tables import TABLES, DailyFirmUsageSummary
 from harvey_pipeline.transforms.firms import (
     adoption_level,
     arr_tier,
@@ -19,31 +19,10 @@ from harvey_pipeline.transforms.firms import (
     summarise_firms,
 )
 from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
+from harvey_pipeline_tests.transforms.versions import firm_version as version
 
 ATTRIBUTE_COLUMNS = ("firm_size", "arr_usd", "firm_created_date", "days_since_firm_creation")
 ATTRIBUTE_LABELS = ("firm_maturity_stage", "firm_size_category", "arr_tier")
-
-
-def version(
-    firm_id: str = "a",
-    *,
-    firm_size: int = 100,
-    arr_usd: float = 250_000.0,
-    created: date = date(2023, 1, 1),
-    start: date = date(2023, 1, 1),
-    end: date = OPEN_END,
-) -> dict[str, Any]:
-    """One row of `core.dim_firms`."""
-    return {
-        "firm_dim_key": f"{firm_id}_{start:%Y%m%d}",
-        "firm_id": firm_id,
-        "firm_size": firm_size,
-        "arr_usd": arr_usd,
-        "firm_created_date": created,
-        "effective_start_date": start,
-        "effective_end_date": end,
-        "is_current": end == OPEN_END,
-    }
 
 
 def summary(

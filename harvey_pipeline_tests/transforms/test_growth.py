@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import OPEN_END, TABLES
+from harvey_pipeline.tables import TABLES
 from harvey_pipeline.transforms.growth import (
     account_for_growth,
     count_active,
@@ -18,11 +18,11 @@ from harvey_pipeline.transforms.growth import (
     count_segments,
 )
 from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
+from harvey_pipeline_tests.transforms.versions import firm_version, user_version
 
 Rows = list[dict[str, Any]]
 
 TOMORROW: Final = days_before(-1)
-LONG_AGO: Final = days_before(400)
 ENTITY_KEYS: Final = {"user": "user_id", "firm": "firm_id"}
 COUNTS: Final = (
     "dau",
@@ -35,46 +35,6 @@ COUNTS: Final = (
     "resurrected",
     "churned",
 )
-
-
-def user_version(
-    user_id: str = "u1",
-    user_role: str | None = "Partner",
-    *,
-    start: date = LONG_AGO,
-    end: date = OPEN_END,
-) -> dict[str, Any]:
-    """One row of `core.dim_user`."""
-    return {
-        "user_dim_key": f"{user_id}_{start:%Y%m%d}",
-        "user_id": user_id,
-        "user_role": user_role,
-        "user_created_date": LONG_AGO,
-        "effective_start_date": start,
-        "effective_end_date": end,
-        "is_current": end == OPEN_END,
-    }
-
-
-def firm_version(
-    firm_id: str = "a",
-    firm_size: int = 100,
-    arr_usd: float = 250_000.0,
-    *,
-    start: date = LONG_AGO,
-    end: date = OPEN_END,
-) -> dict[str, Any]:
-    """One row of `core.dim_firms`."""
-    return {
-        "firm_dim_key": f"{firm_id}_{start:%Y%m%d}",
-        "firm_id": firm_id,
-        "firm_size": firm_size,
-        "arr_usd": arr_usd,
-        "firm_created_date": LONG_AGO,
-        "effective_start_date": start,
-        "effective_end_date": end,
-        "is_current": end == OPEN_END,
-    }
 
 
 def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pl.LazyFrame:
@@ -392,7 +352,7 @@ def test_one_active_day_is_followed_until_it_has_left_both_windows() -> None:
 
 def test_a_user_of_two_firms_on_one_day_counts_once() -> None:
     activity = used("u1", 0, 1, firm_id="a") + used("u1", 0, 30, firm_id="b")
-    rows = segments(activity, users=[user_version()])
+    rows = segments(activity, users=[user_version(role="Partner")])
 
     user, firm = growth(rows)
     assert (user["active"], user["previous_active"], user["retained"]) == (1, 1, 1)
@@ -406,9 +366,9 @@ def test_a_user_of_two_firms_on_one_day_counts_once() -> None:
 def test_a_change_of_role_moves_the_user_from_the_day_on_which_it_begins() -> None:
     """All of the user's days lie before the change, and all of them move."""
     users = [
-        user_version(user_role="Associate", end=days_before(1)),
-        user_version(user_role="Partner", start=DAY, end=DAY),
-        user_version(user_role="Senior Associate", start=TOMORROW),
+        user_version(role="Associate", end=days_before(1)),
+        user_version(role="Partner", start=DAY, end=DAY),
+        user_version(role="Senior Associate", start=TOMORROW),
     ]
     days = [days_before(2), days_before(1), DAY, TOMORROW]
     rows = segments(used("u1", 10, 40), days, users=users)
@@ -459,7 +419,7 @@ def test_users_of_unknown_role_are_a_segment_of_their_own() -> None:
 
 
 def test_a_role_given_up_for_an_unknown_one_is_not_kept() -> None:
-    users = [user_version(user_role="Partner", end=days_before(1)), user_version("u1", None)]
+    users = [user_version(role="Partner", end=days_before(1)), user_version("u1", None)]
     users[1]["effective_start_date"] = DAY
     rows = segments(used("u1", 3), users=users)
 
@@ -471,8 +431,8 @@ def test_who_departed_keeps_the_last_attributes() -> None:
     rows = segments(
         used("u1", 20),
         users=[
-            user_version(user_role="Partner", start=days_before(99), end=days_before(5)),
-            user_version(user_role="Associate", end=days_before(100)),
+            user_version(role="Partner", start=days_before(99), end=days_before(5)),
+            user_version(role="Associate", end=days_before(100)),
         ],
         firms=[
             firm_version(firm_size=500, arr_usd=1.0, start=days_before(99), end=days_before(5)),
@@ -578,7 +538,9 @@ def test_days_on_which_nobody_is_active_have_zeros(activity: Rows) -> None:
 def test_who_becomes_active_on_a_later_day_of_the_range_counts_from_then() -> None:
     """Nobody at all is active before; both have had their versions for long."""
     days = [days_before(back) for back in range(12, -1, -1)]
-    rows = segments(used("u1", 1), days, users=[user_version()], firms=[firm_version()])
+    rows = segments(
+        used("u1", 1), days, users=[user_version(role="Partner")], firms=[firm_version()]
+    )
 
     assert rows.select("date", "grain", "segment_value").rows() == [
         (day, *segment)

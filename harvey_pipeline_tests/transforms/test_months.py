@@ -24,6 +24,7 @@ from harvey_pipeline.transforms.months import (
     summarise_firm_months,
 )
 from harvey_pipeline_tests.transforms.usages import usage
+from harvey_pipeline_tests.transforms.versions import firm_version as version
 
 Rows = list[dict[str, Any]]
 
@@ -44,27 +45,6 @@ PERCENT_RANKS = (
     "engagement_score",
     "pr_engagement_score",
 )
-
-
-def version(
-    firm_id: str = "a",
-    *,
-    firm_size: int = 100,
-    arr_usd: float = 250_000.0,
-    start: date = date(2023, 1, 1),
-    end: date = OPEN_END,
-) -> dict[str, Any]:
-    """One row of `core.dim_firms`."""
-    return {
-        "firm_dim_key": f"{firm_id}_{start:%Y%m%d}",
-        "firm_id": firm_id,
-        "firm_size": firm_size,
-        "arr_usd": arr_usd,
-        "firm_created_date": date(2023, 1, 1),
-        "effective_start_date": start,
-        "effective_end_date": end,
-        "is_current": end == OPEN_END,
-    }
 
 
 def activity_frame(activity: Sequence[dict[str, Any]]) -> pl.LazyFrame:
