@@ -1,5 +1,6 @@
 """The tables: names, keys, allowed labels and descriptions, held against the definitions."""
 
+from datetime import date
 from typing import Any
 
 import dataframely as dy
@@ -23,12 +24,18 @@ KEYS = {
     "core.dim_user": ["user_id", "effective_start_date"],
     "core.dim_firms": ["firm_id", "effective_start_date"],
     "core.user_daily_activity": ["date", "user_id", "firm_id"],
+    "core.first_activity": ["grain", "entity_id"],
     "marts.daily_user_engagement": ["date", "user_id"],
     "marts.daily_firm_usage_summary": ["date", "firm_id"],
     "marts.daily_event_summary": ["date"],
     "marts.harvey_analytics_dashboard": ["date"],
+    "marts.usage_by_segment": ["date", "grain", "segment", "segment_value"],
+    "marts.growth_accounting": ["date", "grain"],
+    "marts.active_usage": ["date", "grain"],
+    "marts.power_curve": ["date", "window_days", "active_days"],
     "months.user_engagement": ["activity_month", "user_id"],
     "months.firm_usage_summary": ["activity_month", "firm_id"],
+    "months.retention_cohorts": ["grain", "cohort_month", "months_since"],
 }
 
 USAGE_PATTERNS = [
@@ -119,6 +126,17 @@ LABELS = {
         "Low Volume",
         "Minimal Usage",
     ],
+    **{
+        (name, "grain"): ["user", "firm"]
+        for name in (
+            "core.first_activity",
+            "marts.usage_by_segment",
+            "marts.growth_accounting",
+            "marts.active_usage",
+            "months.retention_cohorts",
+        )
+    },
+    ("marts.usage_by_segment", "segment"): ["user_role", "firm_size_category", "arr_tier"],
     ("months.user_engagement", "power_user_tier"): POWER_USER_TIERS,
     ("months.user_engagement", "engagement_level"): ["high", "medium", "low"],
 }
@@ -162,8 +180,7 @@ def test_labels_are_exactly_those_of_the_definitions() -> None:
         for column, dtype in table.polars_schema.items()
         if isinstance(dtype, pl.Enum)
     }
-    known = {place: labels for place, labels in LABELS.items() if place[0] in TABLES}
-    assert found == known
+    assert found == LABELS
 
 
 def test_tables_are_named_by_layer_and_stand_in_the_order_in_which_they_are_made() -> None:
@@ -175,6 +192,16 @@ def test_tables_are_named_by_layer_and_stand_in_the_order_in_which_they_are_made
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name.split(".")[0] != "raw"])
-def test_key_columns_are_never_null(name: str) -> None:
+def test_key_columns_are_never_null_but_for_the_value_of_a_segment(name: str) -> None:
+    """What is unknown is a segment of its own."""
     columns: dict[str, dy.Column] = TABLES[name].schema.columns()
-    assert [column for column in TABLES[name].key if columns[column].nullable] == []
+    nullable = [column for column in TABLES[name].key if columns[column].nullable]
+    assert nullable == (["segment_value"] if name == "marts.usage_by_segment" else [])
+
+
+def test_a_table_is_cut_into_days_or_into_months() -> None:
+    first, last = date(2023, 12, 1), date(2024, 2, 1)
+    assert TABLES["marts.power_curve"].count_partitions(first, last) == 63
+    assert TABLES["months.user_engagement"].count_partitions(first, last) == 3
+    monthly = {name for name, table in TABLES.items() if table.is_monthly}
+    assert monthly == {name for name in TABLES if name.startswith("months.")}
