@@ -12,7 +12,8 @@ from harvey_pipeline.ingestion import bulk_dates
 from harvey_pipeline.landing import SourceFiles
 from harvey_pipeline.partitions import CALENDAR, months_touched, range_tags
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import SOURCES, TABLES, Source
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import SOURCES, Source
 from harvey_pipeline.transforms.months import next_month
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.warehouse import DayRange, Warehouse, WarehouseError

@@ -22,7 +22,8 @@ import polars as pl
 from harvey_pipeline import landing
 from harvey_pipeline.landing import Delivery, LandingError, SourceFiles
 from harvey_pipeline.progress import report_progress
-from harvey_pipeline.tables import RAW_TABLES, TABLES, Source
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import RAW_TABLES, Source
 from harvey_pipeline.transforms import parse
 from harvey_pipeline.warehouse import DayRange
 

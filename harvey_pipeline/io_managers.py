@@ -10,7 +10,8 @@ import polars as pl
 
 from harvey_pipeline.publishing import publish
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import RAW_TABLES, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import RAW_TABLES
 from harvey_pipeline.warehouse import DayRange, Deferred, Frames, Warehouse
 
 PUBLISHED_LATER_TAG: Final = "harvey/published_later"

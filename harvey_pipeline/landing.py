@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from harvey_pipeline.tables import SOURCES, Source
+from harvey_pipeline.tables.labels import SOURCES, Source
 from harvey_pipeline.transforms.parse import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, text_column
 
 _FORMATS: Final = (".csv", ".csv.gz", ".parquet")

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import dagster as dg
 
 from harvey_pipeline.resources import read_calendar, read_settings
-from harvey_pipeline.tables import GROWTH_DAYS, WINDOW_DAYS
+from harvey_pipeline.tables.labels import GROWTH_DAYS, WINDOW_DAYS
 from harvey_pipeline.transforms.months import months_of, next_month
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.warehouse import DayRange

@@ -16,7 +16,8 @@ import polars as pl
 
 from harvey_pipeline import landing
 from harvey_pipeline.ingestion import Ingester, Parsed, empty_file, write_if_missing
-from harvey_pipeline.tables import RAW_TABLES, TABLES, Source
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import RAW_TABLES, Source
 from harvey_pipeline.transforms import parse
 from harvey_pipeline.warehouse import DayRange, Warehouse, quoted, record_commits
 

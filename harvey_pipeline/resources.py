@@ -12,7 +12,7 @@ from harvey_pipeline import landing
 from harvey_pipeline.ingestion import bulk_dates
 from harvey_pipeline.landing import LandingError, SourceFiles
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import Source
+from harvey_pipeline.tables.labels import Source
 from harvey_pipeline.warehouse import DayRange, Warehouse
 
 logger = logging.getLogger(__name__)

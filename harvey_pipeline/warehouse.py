@@ -1,6 +1,6 @@
 """The one way in and out of DuckDB: lazy reads, transactional writes, waiting for the lock.
 
-One file, one writing process at a time. Tables are made from `tables.py`; a write replaces a range
+One file, one writing process at a time. Tables are made from `tables/`; a write replaces a range
 of days (or a whole table) in one transaction, by name. No business rules.
 """
 

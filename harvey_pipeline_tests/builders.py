@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import Source
+from harvey_pipeline.tables.labels import Source
 from harvey_pipeline.warehouse import DayRange, Warehouse
 
 USERS: Final = "id,created,title"

@@ -8,7 +8,8 @@ import pytest
 
 from harvey_pipeline.automation import months_due
 from harvey_pipeline.sample import SampleSpec, write_sample
-from harvey_pipeline.tables import RAW_TABLES, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import RAW_TABLES
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file
 from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import (

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.publishing import Publication, publish
-from harvey_pipeline.tables import OPEN_END, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import OPEN_END
 from harvey_pipeline.warehouse import Warehouse, WarehouseError
 from harvey_pipeline_tests.test_warehouse import (
     DAILY,

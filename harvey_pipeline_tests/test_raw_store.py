@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from harvey_pipeline import landing
 from harvey_pipeline.landing import LandingError
 from harvey_pipeline.raw_store import RawStore, RawStoreError
-from harvey_pipeline.tables import SOURCES, TABLES, Source
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import SOURCES, Source
 from harvey_pipeline.transforms import parse
 from harvey_pipeline_tests import oracle
 from harvey_pipeline_tests.builders import (

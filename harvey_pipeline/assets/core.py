@@ -8,7 +8,7 @@ import polars as pl
 from harvey_pipeline.assets.declare import days_of_run, table_asset, table_input
 from harvey_pipeline.partitions import DROPS_OF_DAY
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import Source
+from harvey_pipeline.tables.labels import Source
 from harvey_pipeline.transforms.activity import sum_activity_by_week
 from harvey_pipeline.transforms.first_activity import take_in_activity
 from harvey_pipeline.transforms.history import (

@@ -20,7 +20,7 @@ def table_asset(
     deps: list[dg.AssetDep] | None = None,
     io_manager_key: str = "warehouse_io",
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset for a table of `tables.py`, by days or by months: a range of them is one run."""
+    """An asset for a table of `tables/`, by days or by months: a range of them is one run."""
     schema, _, table_name = name.partition(".")
     table = TABLES[name]
     return dg.asset(

@@ -13,7 +13,7 @@ from harvey_pipeline.partitions import (
     TWO_WINDOWS,
 )
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import HarveyAnalyticsDashboard
+from harvey_pipeline.tables.marts import HarveyAnalyticsDashboard
 from harvey_pipeline.transforms.engagement import score_engagement
 from harvey_pipeline.transforms.firms import summarise_firms
 from harvey_pipeline.transforms.growth import (

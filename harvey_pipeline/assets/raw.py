@@ -8,7 +8,7 @@ import polars as pl
 from harvey_pipeline.assets.declare import days_of_run, table_asset
 from harvey_pipeline.io_managers import as_markdown
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import Source
+from harvey_pipeline.tables.labels import Source
 from harvey_pipeline.warehouse import DayRange
 
 _KINDS = {"csv", "polars", "parquet"}

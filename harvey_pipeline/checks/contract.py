@@ -1,4 +1,4 @@
-"""Contract checks: a table against its schema in `tables.py`, one named check per kind of rule."""
+"""Contract checks: a table against its schema in `tables/`, one named check per kind of rule."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date

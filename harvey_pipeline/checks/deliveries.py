@@ -14,7 +14,7 @@ from harvey_pipeline.checks.blocks import add_failing_rows, blocks_of_days, with
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import RAW_TABLES, TITLES, Source
+from harvey_pipeline.tables.labels import RAW_TABLES, TITLES, Source
 from harvey_pipeline.transforms.activity import repeated_deliveries
 from harvey_pipeline.transforms.parse import LATE_DAYS, SNAPSHOT_KEYS
 from harvey_pipeline.warehouse import DayRange, Warehouse

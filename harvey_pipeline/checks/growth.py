@@ -14,7 +14,8 @@ from harvey_pipeline.checks.reconcile import differences
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
 from harvey_pipeline.checks.windows import days_not_run, length_of_history
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import GRAINS, GROWTH_DAYS, SEGMENTS, TABLES, WINDOW_DAYS
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import GRAINS, GROWTH_DAYS, SEGMENTS, WINDOW_DAYS
 from harvey_pipeline.warehouse import Warehouse
 
 _ACTIVITY: Final = "core.user_daily_activity"

@@ -16,12 +16,8 @@ from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
 from harvey_pipeline.checks.sums import count_active, sum_activity
 from harvey_pipeline.checks.windows import days_not_run
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import (
-    FIRM_HEALTH_STATUSES,
-    POWER_USER_TIERS,
-    TABLES,
-    WINDOW_DAYS,
-)
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import FIRM_HEALTH_STATUSES, POWER_USER_TIERS, WINDOW_DAYS
 from harvey_pipeline.transforms.history import FIRMS, USERS, Dimension
 from harvey_pipeline.warehouse import Warehouse
 

@@ -15,7 +15,8 @@ from harvey_pipeline.checks.reconcile import differences
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
 from harvey_pipeline.checks.windows import days_not_run
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import GRAINS, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import GRAINS
 from harvey_pipeline.transforms.months import last_day
 from harvey_pipeline.warehouse import Warehouse
 

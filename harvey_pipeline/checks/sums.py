@@ -13,7 +13,8 @@ from harvey_pipeline.checks.contract import contract_of
 from harvey_pipeline.checks.reconcile import differences, with_every_day
 from harvey_pipeline.checks.report import Check, Report, TableChecks
 from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import EVENT_TYPES, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import EVENT_TYPES
 from harvey_pipeline.transforms.activity import repeated_deliveries
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.transforms.windows import to_hundredths

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import (
+from harvey_pipeline.tables.labels import (
     ARR_TIERS,
     FIRM_HEALTH_STATUSES,
     FIRM_MATURITY_STAGES,

@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import EVENT_TYPES, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import EVENT_TYPES
 from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.transforms.windows import from_hundredths, to_hundredths

@@ -6,13 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import (
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import (
     ADOPTION_LEVELS,
     ARR_TIERS,
     FIRM_HEALTH_STATUSES,
     FIRM_MATURITY_STAGES,
     FIRM_SIZE_CATEGORIES,
-    TABLES,
 )
 from harvey_pipeline.transforms.history import FIRMS, attributes_as_of
 from harvey_pipeline.transforms.scoring import (

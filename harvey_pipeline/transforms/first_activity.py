@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import GRAINS, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import GRAINS
 from harvey_pipeline.transforms.days import is_dated
 
 ENTITY_KEYS: Final = dict(zip(GRAINS, ("user_id", "firm_id"), strict=True))

@@ -12,7 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import GRAINS, GROWTH_DAYS, SEGMENTS, TABLES, WINDOW_DAYS
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import GRAINS, GROWTH_DAYS, SEGMENTS, WINDOW_DAYS
 from harvey_pipeline.transforms.firms import arr_tier, firm_size_category
 from harvey_pipeline.transforms.first_activity import ENTITY_KEYS
 from harvey_pipeline.transforms.history import FIRMS, USERS, Dimension, attributes_as_of

@@ -20,7 +20,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import OPEN_END
+from harvey_pipeline.tables.labels import OPEN_END
 
 FORMS: Final = ("drop", "bulk")
 

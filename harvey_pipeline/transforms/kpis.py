@@ -11,11 +11,11 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import (
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import (
     FIRM_HEALTH_STATUSES,
     GROWTH_TRENDS,
     POWER_USER_TIERS,
-    TABLES,
     USAGE_VOLUME_CATEGORIES,
     WINDOW_DAYS,
 )

@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import MONTHLY_ENGAGEMENT_LEVELS, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import MONTHLY_ENGAGEMENT_LEVELS
 from harvey_pipeline.transforms import scoring
 from harvey_pipeline.transforms.days import is_dated
 from harvey_pipeline.transforms.engagement import sum_by_user

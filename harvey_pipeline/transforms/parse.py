@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from harvey_pipeline.tables import EVENT_TYPES, Source
+from harvey_pipeline.tables.labels import EVENT_TYPES, Source
 
 LATE_DAYS: Final = 1
 """How many days before its drop's day an event may be dated."""

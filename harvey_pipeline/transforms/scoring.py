@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import (
+from harvey_pipeline.tables.labels import (
     ENGAGEMENT_LEVELS,
     POWER_USER_TIERS,
     QUALITY_LEVELS,

@@ -17,7 +17,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.tables import WINDOW_DAYS
+from harvey_pipeline.tables.labels import WINDOW_DAYS
 from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 
 SUMS: Final = (

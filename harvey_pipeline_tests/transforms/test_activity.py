@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import TABLES, UserDailyActivity
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.core import UserDailyActivity
 from harvey_pipeline.transforms.activity import (
     repeated_deliveries,
     sum_activity,

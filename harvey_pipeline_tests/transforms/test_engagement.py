@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import TABLES, DailyUserEngagement
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.marts import DailyUserEngagement
 from harvey_pipeline.transforms.engagement import score_engagement
 from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
 from harvey_pipeline_tests.transforms.versions import user_version as version

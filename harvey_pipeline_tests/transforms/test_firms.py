@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import TABLES, DailyFirmUsageSummary
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.marts import DailyFirmUsageSummary
 from harvey_pipeline.transforms.firms import (
     adoption_level,
     arr_tier,

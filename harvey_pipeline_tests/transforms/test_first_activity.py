@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import TABLES, FirstActivity
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.core import FirstActivity
 from harvey_pipeline.transforms.first_activity import take_in_activity
 from harvey_pipeline_tests.transforms.usages import DAY, days_before, usage
 

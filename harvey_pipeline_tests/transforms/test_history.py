@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import OPEN_END, TABLES, DimFirms, DimUser
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.core import DimFirms, DimUser
+from harvey_pipeline.tables.labels import OPEN_END
 from harvey_pipeline.transforms import history
 from harvey_pipeline.transforms.history import (
     FIRMS,

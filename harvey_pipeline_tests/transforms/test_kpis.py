@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.io.plugins import register_io_source
 
-from harvey_pipeline.tables import (
-    POWER_USER_TIERS,
-    TABLES,
-    DailyEventSummary,
-    HarveyAnalyticsDashboard,
-)
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import POWER_USER_TIERS
+from harvey_pipeline.tables.marts import DailyEventSummary, HarveyAnalyticsDashboard
 from harvey_pipeline.transforms.kpis import (
     build_dashboard,
     growth_trend,

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.tables import OPEN_END, TABLES
+from harvey_pipeline.tables import TABLES
+from harvey_pipeline.tables.labels import OPEN_END
 from harvey_pipeline.transforms.months import (
     engagement_level,
     follow_cohorts,

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from harvey_pipeline.tables import Source
+from harvey_pipeline.tables.labels import Source
 from harvey_pipeline.transforms import parse
 from harvey_pipeline.transforms.parse import DropRules, judge, settle_duplicates, sighted_keys
 

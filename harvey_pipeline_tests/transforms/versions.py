@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any, Final
 
-from harvey_pipeline.tables import OPEN_END
+from harvey_pipeline.tables.labels import OPEN_END
 
 LONG_AGO: Final = date(2023, 1, 1)
 """When users and firms were created unless a test says otherwise."""
