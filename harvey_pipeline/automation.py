@@ -14,7 +14,7 @@ from harvey_pipeline.partitions import CALENDAR, months_touched, range_tags
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.tables.labels import SOURCES, Source
-from harvey_pipeline.transforms.months import next_month
+from harvey_pipeline.transforms.months import last_day, next_month
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.warehouse import DayRange, Warehouse, WarehouseError
 
@@ -127,7 +127,8 @@ def months_due(warehouse: Warehouse) -> dict[date, int]:
     """The months whose tables are older than the days that they read, each with its last commit.
 
     A month reads its own days and, for who was active before, those of the month before it. One
-    of which no day was run is never due.
+    whose end was never covered depends on the days after it too: they tell that it is over. One of
+    which no day was run is never due, nor one outside the calendar.
     """
     own = [warehouse.last_commits(name) for name in _MONTHLY_TABLES]
     read = [warehouse.last_commits(name) for name in _READ_BY_MONTHS]
@@ -136,10 +137,13 @@ def months_due(warehouse: Warehouse) -> dict[date, int]:
         for day, generation in commits.items():
             month = day.replace(day=1)
             newest[month] = max(newest.get(month, 0), generation)
+    covered = _months_covered_to_their_end(warehouse)
     due = {}
-    for month in {day.replace(day=1) for day in read[0]}:
-        before = (month - timedelta(days=1)).replace(day=1)
-        changed = max(newest[month], newest.get(before, 0))
+    for month in {day.replace(day=1) for day in read[0] if _is_in_calendar(day)}:
+        relevant = [month, _month_before(month)]
+        if month not in covered:
+            relevant.append(next_month(month))
+        changed = max(newest.get(one, 0) for one in relevant)
         if changed > min(commits.get(month, 0) for commits in own):
             due[month] = changed
     return due
@@ -148,13 +152,37 @@ def months_due(warehouse: Warehouse) -> dict[date, int]:
 def months_after(warehouse: Warehouse, days: DayRange) -> DayRange:
     """The months to compute once some days were, as the range of their keys.
 
-    Those that the days touch and, if it was computed before, the one after them: who was active in
-    the last of them decides who is a power user in the next.
+    Those that the days touch, and of their neighbours that were computed before: the month after
+    them, for who was active in the last of them decides who is a power user in the next; and the
+    month before them if its end was never covered, for they tell that it is over.
     """
+    known = warehouse.last_commits("months.user_engagement")
     touched = months_touched(days)
-    after = next_month(touched.last)
-    is_known = after in warehouse.last_commits("months.user_engagement")
-    return DayRange(touched.first, after if is_known else touched.last)
+    before, after = _month_before(touched.first), next_month(touched.last)
+    is_open = before not in _months_covered_to_their_end(warehouse)
+    takes_before = before in known and is_open and _is_in_calendar(last_day(before))
+    takes_after = after in known and _is_in_calendar(after)
+    return DayRange(
+        before if takes_before else touched.first, after if takes_after else touched.last
+    )
+
+
+def _is_in_calendar(day: date) -> bool:
+    return CALENDAR.first <= day and (CALENDAR.last is None or day <= CALENDAR.last)
+
+
+def _month_before(month: date) -> date:
+    return (month - timedelta(days=1)).replace(day=1)
+
+
+def _months_covered_to_their_end(warehouse: Warehouse) -> set[date]:
+    """The months on whose last day events were covered when it was run."""
+    rows = warehouse.query(
+        "select date_trunc('month', drop_date)::date from raw.drops "
+        "where source = 'events' and is_observed and drop_date = last_day(drop_date)",
+        tables=["raw.drops"],
+    )
+    return {month for (month,) in rows}
 
 
 def _consecutive(months: Sequence[date]) -> list[list[date]]:

@@ -140,6 +140,7 @@ def test_the_schedule_runs_hourly_from_six_utc() -> None:
 # --- months --------------------------------------------------------------------------------------
 
 MARCH, APRIL, MAY, JUNE = (date(2024, month, 1) for month in (3, 4, 5, 6))
+MONTH_ENDS = (date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31))
 ACTIVITY = "core.user_daily_activity"
 MONTHLY = [name for name in TABLES if name.startswith("months.")]
 
@@ -198,10 +199,50 @@ def test_a_day_that_is_run_again_makes_its_month_and_the_next_one_due(
     warehouse: Warehouse, name: str
 ) -> None:
     """May says who of June was active before."""
+    cover(warehouse, *MONTH_ENDS)
     commit(warehouse, MARCH, date(2024, 6, 2), ACTIVITY)
     commit(warehouse, MARCH, JUNE, *MONTHLY)
     commit(warehouse, date(2024, 5, 10), date(2024, 5, 10), name)
     assert sorted(months_due(warehouse)) == [MAY, JUNE]
+
+
+def cover(warehouse: Warehouse, *days: date) -> None:
+    """Note in the ledger that events of some days are covered."""
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, ["raw.drops"])
+        for day in days:
+            connection.execute(
+                "insert into raw.drops select 'events', ?, null, 'drop', null, null, 0, 0, 0, 0, "
+                "true, null, now()",
+                [day],
+            )
+
+
+def test_a_month_whose_end_is_not_covered_waits_for_the_days_after_it(
+    warehouse: Warehouse,
+) -> None:
+    """They tell that it is over, and on which day its firms are seen."""
+    commit(warehouse, MAY, date(2024, 5, 31), ACTIVITY)
+    commit(warehouse, MAY, MAY, *MONTHLY)
+    cover(warehouse, date(2024, 5, 30))
+    commit(warehouse, JUNE, JUNE, ACTIVITY)
+    assert sorted(months_due(warehouse)) == [MAY, JUNE]
+    assert months_after(warehouse, DayRange(JUNE, JUNE)) == DayRange(MAY, JUNE)
+    cover(warehouse, date(2024, 5, 31))
+    assert sorted(months_due(warehouse)) == [JUNE]
+    assert months_after(warehouse, DayRange(JUNE, JUNE)) == DayRange(JUNE, JUNE)
+
+
+def test_months_outside_the_calendar_are_left_alone(warehouse: Warehouse) -> None:
+    """A calendar that was longer once leaves months in the warehouse."""
+    assert CALENDAR.last == date(2025, 12, 31)
+    after, before = date(2026, 1, 1), CALENDAR.first - timedelta(days=1)
+    commit(warehouse, before, before, ACTIVITY)
+    commit(warehouse, after, after, ACTIVITY, *MONTHLY)
+    commit(warehouse, after, after, ACTIVITY)
+    assert months_due(warehouse) == {}
+    december = DayRange(date(2025, 12, 1), date(2025, 12, 31))
+    assert months_after(warehouse, december) == DayRange(december.first, december.first)
 
 
 def test_a_month_without_a_day_is_never_due(warehouse: Warehouse) -> None:
@@ -267,6 +308,7 @@ def test_a_warehouse_at_work_is_looked_at_later(warehouse: Warehouse) -> None:
 
 
 def test_days_take_their_months_along_and_the_next_one_if_it_was_run(warehouse: Warehouse) -> None:
+    cover(warehouse, *MONTH_ENDS)
     days = DayRange(date(2024, 4, 30), date(2024, 5, 1))
     assert months_touched(days) == DayRange(APRIL, MAY)
     assert months_after(warehouse, days) == DayRange(APRIL, MAY)

@@ -458,7 +458,13 @@ MONTH_FAULTS = [
         "power_users_are_high_and_broad",
         spoil(USERS, "is_power_user = true, unique_event_types = 2", U2),
         "2024-04-01 | u2",
-        ("labels_agree_with_thresholds",),
+        ("labels_agree_with_thresholds", "power_users_were_active_before"),
+    ),
+    of_april(
+        USERS,
+        "power_users_were_active_before",
+        spoil(USERS, "is_power_user = not is_power_user", U1),
+        "2024-04-01 | u1",
     ),
     of_april(
         USERS,
@@ -470,6 +476,7 @@ MONTH_FAULTS = [
             U1,
         ),
         "2024-04-01 | u1",
+        ("power_users_were_active_before",),
     ),
     *(
         of_april(

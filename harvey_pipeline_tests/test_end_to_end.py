@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline.automation import months_due
+from harvey_pipeline.automation import months_after, months_due
 from harvey_pipeline.sample import SampleSpec, write_sample
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.tables.labels import RAW_TABLES
+from harvey_pipeline.warehouse import DayRange
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file
 from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import (
@@ -182,6 +183,27 @@ def test_an_earlier_activity_outside_the_range_of_a_backfill_counts(tmp_path: Pa
     assert growth[20, "user"] == growth[20, "firm"] == (0, 1)
     cohorts = {row["cohort_month"] for row in pipeline.rows("months.retention_cohorts")}
     assert cohorts == {date(2024, 4, 1)}
+
+
+def test_a_month_that_turns_out_to_be_over_sees_its_firms_on_its_last_day(tmp_path: Path) -> None:
+    """No events are delivered for 31 January, so that only February tells that January is over."""
+    days = days_between(date(2024, 1, 28), date(2024, 2, 1))
+    for day in days:
+        firm = "f1,2024-01-01,5,900" if day >= date(2024, 1, 31) else "f1,2024-01-01,10,100"
+        landing_file(tmp_path, f"users/{day}.csv", csv_text(USERS, "u1,2024-01-01,Partner"))
+        landing_file(tmp_path, f"firms/{day}.csv", csv_text(FIRMS, firm))
+        if day != date(2024, 1, 31):
+            event = f"{day} 09:00:00,f1,u1,VAULT,1,5"
+            landing_file(tmp_path, f"events/{day}.csv", csv_text(EVENTS, event))
+    pipeline = Pipeline(tmp_path / "landing", tmp_path, days[0])
+    pipeline.run_all(days[0], date(2024, 1, 31))
+    (january,) = pipeline.rows("months.firm_usage_summary")
+    assert january["firm_size"] == 10
+    pipeline.run(days[-1], days[-1])
+    assert sorted(months_due(pipeline.warehouse)) == [date(2024, 1, 1), date(2024, 2, 1)]
+    after = months_after(pipeline.warehouse, DayRange(days[-1], days[-1]))
+    pipeline.run_months(after.first, after.last)
+    assert_same_tables(pipeline.tables(), expected_tables(tmp_path / "landing", days, days[0]))
 
 
 BULK_USERS = """ID,TITLE,CREATED

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 from harvey_pipeline.checks import thresholds
-from harvey_pipeline.checks.blocks import read_blocks, within
+from harvey_pipeline.checks.blocks import add_failing_rows, read_blocks, within
 from harvey_pipeline.checks.contract import contract_of
 from harvey_pipeline.checks.reconcile import differences
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
@@ -27,6 +27,11 @@ _FIRMS: Final = "months.firm_usage_summary"
 _COHORTS: Final = "months.retention_cohorts"
 
 _TOTALS: Final = Check("totals_equal_activity", "Each month's totals are those of its activity.")
+_POWER_USERS: Final = Check(
+    "power_users_were_active_before",
+    "Power users are exactly those of level high, with two or more event types, who were active "
+    "in the month before.",
+)
 _LABELS: Final = Check(
     "labels_agree_with_thresholds", "Weights and labels are what their thresholds say."
 )
@@ -46,7 +51,7 @@ _RETAINED: Final = Check(
     "The retained of all cohorts are the active users, or firms, of each month that is over.",
 )
 
-USER_CHECKS: Final = (*contract_of(_USERS).checks, _LABELS, _TOTALS, _WINDOW)
+USER_CHECKS: Final = (*contract_of(_USERS).checks, _LABELS, _TOTALS, _POWER_USERS, _WINDOW)
 FIRM_CHECKS: Final = (*contract_of(_FIRMS).checks, _TOTALS, _SEATS, _WINDOW)
 COHORT_CHECKS: Final = (*contract_of(_COHORTS).checks, _SIZES, _RETAINED)
 
@@ -71,12 +76,30 @@ def evaluate_users(
             contract_of(_USERS).judge(rows, report)
             key = ["activity_month", "user_id"]
             report.add(_LABELS.name, thresholds.disagreeing(rows, thresholds.MONTHS, key))
+        add_failing_rows(report, _POWER_USERS.name, connection, _wrong_power_users(months))
         found = _totals(connection, _USERS, "count(*)", months)
         expected = _expected_totals(connection, "count(distinct user_id)", months)
     report.add(_TOTALS.name, differences(expected, found, ["activity_month"]))
     # Whether a user was active in the month before counts too.
     report.add(_WINDOW.name, _months_not_run(warehouse, raw_store, months, months_before=1))
     yield from report.results()
+
+
+def _wrong_power_users(months: Sequence[date]) -> str:
+    """SQL of the users whose `is_power_user` is wrong."""
+    first = f"date '{months[0]}' - interval 1 month" if months else "null"
+    return (
+        f"with users as (from {_USERS} where {within('activity_month', months)}), "
+        "candidates as (from users where engagement_level = 'high' and unique_event_types >= 2), "
+        f"activity as (select date, user_id from {_ACTIVITY} where date >= {first}), "
+        "expected as (select distinct activity_month, user_id from candidates join activity "
+        "using (user_id) where date >= activity_month - interval 1 month "
+        "and date < activity_month) "
+        "select activity_month, user_id, is_power_user, engagement_level, unique_event_types, "
+        "expected.user_id is not null as should_be from users left join expected "
+        "using (activity_month, user_id) "
+        "where is_power_user is distinct from (expected.user_id is not null)"
+    )
 
 
 def evaluate_firms(
