@@ -14,7 +14,7 @@ from harvey_pipeline.partitions import CALENDAR, months_touched, range_tags
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.tables.labels import SOURCES, Source
-from harvey_pipeline.transforms.months import last_day, next_month
+from harvey_pipeline.transforms.months import last_day, month_before, next_month
 from harvey_pipeline.transforms.parse import LATE_DAYS
 from harvey_pipeline.warehouse import DayRange, Warehouse, WarehouseError
 
@@ -140,7 +140,7 @@ def months_due(warehouse: Warehouse) -> dict[date, int]:
     covered = _months_covered_to_their_end(warehouse)
     due = {}
     for month in {day.replace(day=1) for day in read[0] if _is_in_calendar(day)}:
-        relevant = [month, _month_before(month)]
+        relevant = [month, month_before(month)]
         if month not in covered:
             relevant.append(next_month(month))
         changed = max(newest.get(one, 0) for one in relevant)
@@ -158,7 +158,7 @@ def months_after(warehouse: Warehouse, days: DayRange) -> DayRange:
     """
     known = warehouse.last_commits("months.user_engagement")
     touched = months_touched(days)
-    before, after = _month_before(touched.first), next_month(touched.last)
+    before, after = month_before(touched.first), next_month(touched.last)
     is_open = before not in _months_covered_to_their_end(warehouse)
     takes_before = before in known and is_open and _is_in_calendar(last_day(before))
     takes_after = after in known and _is_in_calendar(after)
@@ -169,10 +169,6 @@ def months_after(warehouse: Warehouse, days: DayRange) -> DayRange:
 
 def _is_in_calendar(day: date) -> bool:
     return CALENDAR.first <= day and (CALENDAR.last is None or day <= CALENDAR.last)
-
-
-def _month_before(month: date) -> date:
-    return (month - timedelta(days=1)).replace(day=1)
 
 
 def _months_covered_to_their_end(warehouse: Warehouse) -> set[date]:

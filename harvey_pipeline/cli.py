@@ -297,13 +297,14 @@ def _run_days(
     import dagster as dg
 
     from harvey_pipeline.automation import months_after
-    from harvey_pipeline.partitions import CALENDAR, months_touched
+    from harvey_pipeline.partitions import CALENDAR
     from harvey_pipeline.resources import build_resources
     from harvey_pipeline.terminal import RunProgress, live_or_plain
+    from harvey_pipeline.transforms.months import months_of
 
     daily, monthly = jobs
     warehouse, _ = build_resources(settings, CALENDAR)
-    counts = (len(days.days), len(months_touched(days).months))
+    counts = (len(days.days), len(months_of(days.first, days.last)))
     told = " in ".join((_plural(counts[0], "day"), _plural(counts[1], "month")))
     _say(console, f"Running {days} ({told}) of {settings.landing_dir}")
     started = time.monotonic()

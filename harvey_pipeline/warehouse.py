@@ -93,11 +93,6 @@ class DayRange:
         length = (self.last - self.first).days + 1
         return [self.first + timedelta(days=offset) for offset in range(length)]
 
-    @property
-    def months(self) -> list[date]:
-        """The first day of every month whose first day is in the range, ascending."""
-        return [day for day in self.days if day.day == 1]
-
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 

@@ -12,10 +12,10 @@ from harvey_pipeline.checks.blocks import add_failing_rows, read_blocks, within
 from harvey_pipeline.checks.contract import contract_of
 from harvey_pipeline.checks.reconcile import differences
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
-from harvey_pipeline.checks.windows import days_not_run, length_of_history
+from harvey_pipeline.checks.windows import all_days_until, days_back, days_not_run
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import TABLES
-from harvey_pipeline.tables.labels import GRAINS, GROWTH_DAYS, SEGMENTS, WINDOW_DAYS
+from harvey_pipeline.tables.labels import GRAINS, GROWTH_DAYS, SEGMENTS, WEEK_DAYS, WINDOW_DAYS
 from harvey_pipeline.warehouse import Warehouse
 
 _ACTIVITY: Final = "core.user_daily_activity"
@@ -30,7 +30,6 @@ _ROLE, _SIZE, _ARR = SEGMENTS
 _PARTS: Final = ((_USER, _ROLE), (_FIRM, _SIZE), (_FIRM, _ARR))
 _GROWTH_COUNTS: Final = ("active", "previous_active", "new", "retained", "resurrected", "churned")
 _ACTIVE_COUNTS: Final = ("dau", "wau", "mau")
-_WEEK: Final = 7
 _PLACE: Final = ("date", "grain", "segment")
 
 _FIRST_IS_FOUND: Final = Check(
@@ -133,7 +132,7 @@ def evaluate_segments(
     on_last = found.filter(pl.col("date").is_in(list(days[-1:])))
     anew = on_last.select(_PLACE).join(last, on=["date", "grain"])
     report.add(_SUM_TO_WHOLE.name, differences(anew, on_last, _PLACE))
-    reads = {_ACTIVITY: range(2 * GROWTH_DAYS), _FIRST: range(length_of_history(raw_store, days))}
+    reads = {_ACTIVITY: days_back(range(2 * GROWTH_DAYS)), _FIRST: all_days_until(raw_store)}
     report.add(_WINDOW.name, days_not_run(warehouse, raw_store, days, reads))
     yield from report.results()
 
@@ -177,7 +176,7 @@ def _count_anew(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> 
     counts = {
         **{
             name: f"ago < {length}"
-            for name, length in zip(_ACTIVE_COUNTS, (1, _WEEK, WINDOW_DAYS), strict=True)
+            for name, length in zip(_ACTIVE_COUNTS, (1, WEEK_DAYS, WINDOW_DAYS), strict=True)
         },
         "active": "is_active",
         "previous_active": "was_active",
@@ -278,7 +277,7 @@ def evaluate_curve(
     report.add(_CURVE_EQUALS.name, differences(expected, found, ["date", "window_days"]))
     key = TABLES[_CURVE].key
     report.add(_CURVE_EQUALS.name, differences(last, found_last, key))
-    reads = {_ACTIVITY: range(GROWTH_DAYS)}
+    reads = {_ACTIVITY: days_back(range(GROWTH_DAYS))}
     report.add(_WINDOW.name, days_not_run(warehouse, raw_store, days, reads))
     yield from report.results()
 
@@ -291,8 +290,9 @@ def _user_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> p
         f"(select min(date) from ends) - {GROWTH_DAYS} group by date) "
         "select ends.date, window_days::smallint as window_days, window_days::bigint as points, "
         f"coalesce(sum(daily.users), 0)::bigint as user_days from ends "
-        f"cross join (values ({_WEEK}), ({GROWTH_DAYS})) as lengths(window_days) left join daily "
-        "on daily.date > ends.date - window_days and daily.date <= ends.date group by all"
+        f"cross join (values ({WEEK_DAYS}), ({GROWTH_DAYS})) as lengths(window_days) "
+        "left join daily on daily.date > ends.date - window_days and daily.date <= ends.date "
+        "group by all"
     ).pl()
     return user_days
 
@@ -306,7 +306,7 @@ def _draw_anew(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> p
         f"bit_or(1::bigint << (end_day - date)) as dates from {_ACTIVITY}, "
         f"(select unnest({_listed(days)}) as end_day) "
         f"where date > end_day - {GROWTH_DAYS} and date <= end_day group by all), "
-        f"(values ({_WEEK}), ({GROWTH_DAYS})) as lengths(window_days) "
+        f"(values ({WEEK_DAYS}), ({GROWTH_DAYS})) as lengths(window_days) "
         "group by 1, 2, 3 having active_days > 0"
     ).pl()
     return drawn

@@ -14,7 +14,7 @@ from harvey_pipeline.checks.contract import contract_of
 from harvey_pipeline.checks.reconcile import differences, window_sums, with_every_day
 from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
 from harvey_pipeline.checks.sums import count_active, sum_activity
-from harvey_pipeline.checks.windows import days_not_run
+from harvey_pipeline.checks.windows import days_back, days_not_run
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.tables.labels import FIRM_HEALTH_STATUSES, POWER_USER_TIERS, WINDOW_DAYS
@@ -136,7 +136,8 @@ def evaluate_engagement(
     expected = expected.join(people.select("date", "active_users"), on="date")
     report.add(_TOTALS.name, differences(expected, with_every_day(found, days)))
     report.add(
-        _WINDOW.name, days_not_run(warehouse, raw_store, days, {_ACTIVITY: range(WINDOW_DAYS)})
+        _WINDOW.name,
+        days_not_run(warehouse, raw_store, days, {_ACTIVITY: days_back(range(WINDOW_DAYS))}),
     )
     yield from report.results()
 
@@ -190,7 +191,8 @@ def evaluate_firms(
         )
     report.add(_TOTALS.name, differences(expected, with_every_day(found, days)))
     report.add(
-        _WINDOW.name, days_not_run(warehouse, raw_store, days, {_ACTIVITY: range(WINDOW_DAYS)})
+        _WINDOW.name,
+        days_not_run(warehouse, raw_store, days, {_ACTIVITY: days_back(range(WINDOW_DAYS))}),
     )
     yield from report.results()
 
@@ -253,8 +255,8 @@ def evaluate_dashboard(
     expected = with_every_day(users, days).join(with_every_day(firms, days), on="date")
     report.add(_EQUALS_SUMMARY.name, differences(summary, found))
     report.add(_EQUALS_MARTS.name, differences(expected, found))
-    two_windows = range(2 * WINDOW_DAYS)
-    reads = {_ACTIVITY: two_windows, _SUMMARY: two_windows, _ENGAGEMENT: (WINDOW_DAYS,)}
+    two_windows = days_back(range(2 * WINDOW_DAYS))
+    reads = {_ACTIVITY: two_windows, _SUMMARY: two_windows, _ENGAGEMENT: days_back([WINDOW_DAYS])}
     report.add(_WINDOW.name, days_not_run(warehouse, raw_store, days, reads))
     yield from report.results()
 

@@ -1,7 +1,7 @@
 """Checks of calendar months: totals, weights, cohorts, and months whose days were not all run."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import dagster as dg
@@ -17,8 +17,8 @@ from harvey_pipeline.checks.windows import days_not_run
 from harvey_pipeline.raw_store import RawStore
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.tables.labels import GRAINS
-from harvey_pipeline.transforms.months import last_day
-from harvey_pipeline.warehouse import Warehouse
+from harvey_pipeline.transforms.months import last_day, month_before
+from harvey_pipeline.warehouse import DayRange, Warehouse
 
 _ACTIVITY: Final = "core.user_daily_activity"
 _FIRST: Final = "core.first_activity"
@@ -81,7 +81,8 @@ def evaluate_users(
         expected = _expected_totals(connection, "count(distinct user_id)", months)
     report.add(_TOTALS.name, differences(expected, found, ["activity_month"]))
     # Whether a user was active in the month before counts too.
-    report.add(_WINDOW.name, _months_not_run(warehouse, raw_store, months, months_before=1))
+    reads = {_ACTIVITY: _days_of_month_and_month_before}
+    report.add(_WINDOW.name, days_not_run(warehouse, raw_store, months, reads))
     yield from report.results()
 
 
@@ -117,7 +118,8 @@ def evaluate_firms(
         found = _totals(connection, _FIRMS, "sum(num_active_users)::bigint", months)
         expected = _expected_totals(connection, "count(distinct (user_id, firm_id))", months)
     report.add(_TOTALS.name, differences(expected, found, ["activity_month"]))
-    report.add(_WINDOW.name, _months_not_run(warehouse, raw_store, months, months_before=0))
+    reads = {_ACTIVITY: _days_of_month}
+    report.add(_WINDOW.name, days_not_run(warehouse, raw_store, months, reads))
     yield from report.results()
 
 
@@ -145,19 +147,12 @@ def _expected_totals(
     return totals.filter(pl.col("activity_month").is_in(list(months)))
 
 
-def _months_not_run(
-    warehouse: Warehouse, raw_store: RawStore, months: Sequence[date], months_before: int
-) -> pl.DataFrame:
-    """One row per month of whose days, or of those of so many months before, some were not run."""
-    found = []
-    for month in months:
-        end, begin = last_day(month), month
-        for _ in range(months_before):
-            begin = (begin - timedelta(days=1)).replace(day=1)
-        reads = {_ACTIVITY: range((end - begin).days + 1)}
-        missing = days_not_run(warehouse, raw_store, [end], reads)
-        found.append(missing.with_columns(date=pl.lit(month)))
-    return pl.concat(found) if found else days_not_run(warehouse, raw_store, [], {})
+def _days_of_month(month: date) -> list[date]:
+    return DayRange(month, last_day(month)).days
+
+
+def _days_of_month_and_month_before(month: date) -> list[date]:
+    return DayRange(month_before(month), last_day(month)).days
 
 
 def evaluate_cohorts(

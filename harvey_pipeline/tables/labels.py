@@ -10,6 +10,9 @@ OPEN_END: Final = date(9999, 12, 31)
 WINDOW_DAYS: Final = 30
 """Length of the trailing window of every mart, in days, its own day included."""
 
+WEEK_DAYS: Final = 7
+"""Length of the window of weekly active users, and of the shorter power curve, in days."""
+
 GROWTH_DAYS: Final = 28
 """Length of the windows of growth accounting and of the power curve, in days: four whole weeks."""
 

@@ -20,6 +20,7 @@ from harvey_pipeline.tables.labels import (
     TENURE_BANDS,
     USAGE_PATTERNS,
     USAGE_VOLUME_CATEGORIES,
+    WEEK_DAYS,
     WINDOW_DAYS,
 )
 
@@ -356,7 +357,9 @@ class PowerCurve(dy.Schema):
 
     date = c.day("Last day of the window.", key=True)
     window_days = dy.Int16(
-        primary_key=True, is_in=(7, GROWTH_DAYS), description="Length of the window: 7 or 28 days."
+        primary_key=True,
+        is_in=(WEEK_DAYS, GROWTH_DAYS),
+        description="Length of the window: 7 or 28 days.",
     )
     active_days = dy.Int16(
         primary_key=True,

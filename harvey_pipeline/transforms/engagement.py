@@ -9,7 +9,7 @@ import polars as pl
 from harvey_pipeline.tables import TABLES
 from harvey_pipeline.transforms import scoring
 from harvey_pipeline.transforms.history import USERS, attributes_as_of
-from harvey_pipeline.transforms.windows import SUMS, trailing_windows
+from harvey_pipeline.transforms.windows import QUERIES_BY_TYPE, SUMS, trailing_windows
 
 _COLUMNS: Final = list(TABLES["marts.daily_user_engagement"].polars_schema)
 _TYPES: Final = TABLES["marts.daily_user_engagement"].polars_schema
@@ -59,10 +59,7 @@ def _score_day(day: date, users: pl.LazyFrame, attributes: pl.DataFrame) -> pl.L
     since_last = col("active_dates").bitwise_trailing_zeros().cast(pl.Int32)
     since_first = 63 - col("active_dates").bitwise_leading_zeros().cast(pl.Int32)
     is_active = col("active_dates") != 0
-    types = pl.sum_horizontal(
-        (col(name) > 0).cast(pl.Int16)
-        for name in ("assistant_queries", "vault_queries", "workflow_queries")
-    ).cast(pl.Int16)
+    types = scoring.unique_event_types(map(col, QUERIES_BY_TYPE))
     today = pl.lit(day)
     return (
         attributes.lazy()

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.tables import TABLES
-from harvey_pipeline.tables.labels import GRAINS, GROWTH_DAYS, SEGMENTS, WINDOW_DAYS
+from harvey_pipeline.tables.labels import GRAINS, GROWTH_DAYS, SEGMENTS, WEEK_DAYS, WINDOW_DAYS
 from harvey_pipeline.transforms.firms import arr_tier, firm_size_category
 from harvey_pipeline.transforms.first_activity import ENTITY_KEYS
 from harvey_pipeline.transforms.history import FIRMS, USERS, Dimension, attributes_as_of
@@ -22,7 +22,6 @@ from harvey_pipeline.transforms.windows import trailing_dates
 
 _USER, _FIRM = GRAINS
 _USER_ROLE, _FIRM_SIZE_CATEGORY, _ARR_TIER = SEGMENTS
-_WEEK_DAYS: Final = 7
 
 _DIMENSIONS: Final[Mapping[str, Dimension]] = {_USER: USERS, _FIRM: FIRMS}
 
@@ -83,9 +82,14 @@ def count_segments(
     for day, active in trailing_dates(activity, days, list(ENTITY_KEYS.values()), 2 * GROWTH_DAYS):
         for grain, key in ENTITY_KEYS.items():
             counted += followed[grain].count(active[key], day)
-        if day == days[-1] or (day - days[0]).days % _BLOCK_DAYS == _BLOCK_DAYS - 1:
+        if _ends_block(day, days):
             yield _with_rates(pl.concat(counted).lazy(), "marts.usage_by_segment")
             counted = []
+
+
+def _ends_block(day: date, days: Sequence[date]) -> bool:
+    """Whether what was counted is handed on after this day."""
+    return day == days[-1] or (day - days[0]).days % _BLOCK_DAYS == _BLOCK_DAYS - 1
 
 
 @dataclass
@@ -144,7 +148,7 @@ def _flags(day: date) -> dict[str, pl.Expr]:
     comes_in = is_active & ~was_active
     return {
         "dau": _active_within(1),
-        "wau": _active_within(_WEEK_DAYS),
+        "wau": _active_within(WEEK_DAYS),
         "mau": _active_within(WINDOW_DAYS),
         "active": is_active,
         "previous_active": was_active,
@@ -213,9 +217,9 @@ def count_active_days(activity: pl.LazyFrame, days: Sequence[date]) -> Iterator[
     table = TABLES["marts.power_curve"]
     points: list[tuple[date, int, int, int, float | None]] = []
     for day, active in trailing_dates(activity, days, [key], GROWTH_DAYS):
-        for length in (_WEEK_DAYS, GROWTH_DAYS):
+        for length in (WEEK_DAYS, GROWTH_DAYS):
             points += _draw_curve(active[key]["active_dates"], day, length)
-        if day == days[-1] or (day - days[0]).days % _BLOCK_DAYS == _BLOCK_DAYS - 1:
+        if _ends_block(day, days):
             yield pl.LazyFrame(points, schema=table.polars_schema, orient="row")
             points = []
 

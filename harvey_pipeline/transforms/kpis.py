@@ -17,6 +17,7 @@ from harvey_pipeline.tables.labels import (
     GROWTH_TRENDS,
     POWER_USER_TIERS,
     USAGE_VOLUME_CATEGORIES,
+    WEEK_DAYS,
     WINDOW_DAYS,
 )
 from harvey_pipeline.transforms.days import blocks_of_days, is_dated
@@ -26,7 +27,6 @@ from harvey_pipeline.transforms.windows import to_hundredths
 _BLOCK_DAYS: Final = 7
 """Days compared at a time: with those before, 2.8 million rows where there are 200,000 users."""
 
-_WEEK_DAYS: Final = 7
 _POWER_USER: Final = POWER_USER_TIERS[0]
 
 _COMPARED_BEFORE: Final = timedelta(days=WINDOW_DAYS)
@@ -174,7 +174,7 @@ def _count_users(rows: pl.DataFrame) -> pl.DataFrame:
     tiers = ("power_users", "high_value_users", "medium_value_users", "low_value_users")
     counts = {
         "dau": pl.col("last_activity_date") == pl.col("date"),
-        "wau": pl.col("last_activity_date") > pl.col("date") - timedelta(days=_WEEK_DAYS),
+        "wau": pl.col("last_activity_date") > pl.col("date") - timedelta(days=WEEK_DAYS),
         "mau": is_active,
         **{
             name: tier == label

@@ -6,7 +6,6 @@ that have come.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Final
 
 import polars as pl
 
@@ -18,9 +17,7 @@ from harvey_pipeline.transforms.engagement import sum_by_user
 from harvey_pipeline.transforms.first_activity import ENTITY_KEYS
 from harvey_pipeline.transforms.history import FIRMS, attributes_as_of
 from harvey_pipeline.transforms.scoring import average_score, percent, ratio
-from harvey_pipeline.transforms.windows import sum_window
-
-_TYPES_WITH_QUERIES: Final = ("assistant_queries", "vault_queries", "workflow_queries")
+from harvey_pipeline.transforms.windows import QUERIES_BY_TYPE, sum_window
 
 
 def months_of(first: date, last: date) -> list[date]:
@@ -38,6 +35,11 @@ def next_month(month: date) -> date:
     return (month.replace(day=1) + timedelta(days=31)).replace(day=1)
 
 
+def month_before(month: date) -> date:
+    """The first day of the calendar month before that of a day."""
+    return (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
 def last_day(month: date) -> date:
     """The last day of a calendar month."""
     return next_month(month) - timedelta(days=1)
@@ -52,9 +54,9 @@ def rank_users(activity: pl.LazyFrame, months: Sequence[date]) -> Iterator[pl.La
     """
     if not months:
         return
-    eve = months[0] - timedelta(days=1)
+    before = month_before(months[0])
     active_before = (
-        activity.filter(is_dated(eve.replace(day=1), eve))
+        activity.filter(is_dated(before, last_day(before)))
         .select("user_id")
         .unique()
         .collect(engine="streaming")
@@ -71,7 +73,6 @@ def _rank_month(month: date, users: pl.LazyFrame) -> pl.LazyFrame:
     types = TABLES["months.user_engagement"].polars_schema
     col = pl.col
     days_since = col("active_dates").bitwise_trailing_zeros().cast(pl.Int32)
-    event_types = pl.sum_horizontal((col(name) > 0).cast(pl.Int16) for name in _TYPES_WITH_QUERIES)
     return (
         users.with_columns(
             activity_month=pl.lit(month),
@@ -79,10 +80,10 @@ def _rank_month(month: date, users: pl.LazyFrame) -> pl.LazyFrame:
             num_queries=col("queries"),
             num_docs=col("documents"),
             last_active_date=pl.lit(last_day(month)) - pl.duration(days=days_since),
-            unique_event_types=event_types.cast(pl.Int16),
+            unique_event_types=scoring.unique_event_types(map(col, QUERIES_BY_TYPE)),
             avg_feedback_score=average_score(col("feedback_hundredths"), col("feedback_count")),
             avg_docs_per_query=ratio(col("documents"), col("queries")),
-            **{f"num_{name}": col(name) for name in _TYPES_WITH_QUERIES},
+            **{f"num_{name}": col(name) for name in QUERIES_BY_TYPE},
         )
         .with_columns(
             avg_queries_per_active_day=ratio(col("num_queries"), col("num_active_days")),
@@ -205,7 +206,7 @@ def _sum_by_firm(pairs: pl.DataFrame) -> pl.DataFrame:
         num_docs=pl.col("documents").sum(),
         feedback_hundredths=pl.col("feedback_hundredths").sum(),
         feedback_count=pl.col("feedback_count").sum(),
-        **{f"num_{name}": pl.col(name).sum() for name in _TYPES_WITH_QUERIES},
+        **{f"num_{name}": pl.col(name).sum() for name in QUERIES_BY_TYPE},
     )
 
 

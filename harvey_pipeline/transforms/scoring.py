@@ -1,5 +1,6 @@
 """Scores, tiers and labels: the thresholds of the marts, as expressions without grain."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -102,6 +103,11 @@ def engagement_level(queries: pl.Expr, active_days: pl.Expr) -> pl.Expr:
         .otherwise(pl.lit(inactive))
         .cast(pl.Enum(ENGAGEMENT_LEVELS))
     )
+
+
+def unique_event_types(queries: Iterable[pl.Expr]) -> pl.Expr:
+    """How many event types have a query, from the queries of each."""
+    return pl.sum_horizontal((count > 0).cast(pl.Int16) for count in queries).cast(pl.Int16)
 
 
 def usage_pattern(assistant: pl.Expr, vault: pl.Expr, workflow: pl.Expr) -> pl.Expr:

@@ -20,11 +20,11 @@ import polars as pl
 from harvey_pipeline.tables.labels import WINDOW_DAYS
 from harvey_pipeline.transforms.days import blocks_of_days, is_dated
 
+QUERIES_BY_TYPE: Final = ("assistant_queries", "vault_queries", "workflow_queries")
+
 SUMS: Final = (
     "queries",
-    "assistant_queries",
-    "vault_queries",
-    "workflow_queries",
+    *QUERIES_BY_TYPE,
     "documents",
     "feedback_hundredths",
     "feedback_count",
