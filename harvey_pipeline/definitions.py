@@ -1,32 +1,108 @@
-"""The code location: the graph with its resources."""
+"""The code location: the subjects, put together."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import dagster as dg
 
-from harvey_pipeline.assets import core, marts, months, raw
-from harvey_pipeline.automation import DAILY_JOB, MONTHLY_JOB, daily_schedule, monthly_schedule
-from harvey_pipeline.checks import build_checks
-from harvey_pipeline.io_managers import RawStoreIOManager, WarehouseIOManager
-from harvey_pipeline.partitions import CALENDAR
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.resources import build_resources, read_settings
-from harvey_pipeline.warehouse import Warehouse
+from harvey_pipeline import engagement
+from harvey_pipeline.checks.declare import declare_checks
+from harvey_pipeline.checks.plan import CheckPlan
+from harvey_pipeline.graph.assets import asset_key
+from harvey_pipeline.graph.calendar import Calendar, read_calendar
+from harvey_pipeline.graph.jobs import (
+    DAILY,
+    MONTHLY,
+    daily_job,
+    daily_schedule,
+    monthly_job,
+    monthly_schedule,
+)
+from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.landing.io_manager import RawStoreIOManager
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.settings import Settings, read_settings
+from harvey_pipeline.subject import Subject
+from harvey_pipeline.warehouse.io_managers import warehouse_io_manager
+from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.warehouse import Warehouse
+
+SUBJECTS: Final[tuple[Subject, ...]] = (engagement.SUBJECT,)
 
 
-def build_definitions(warehouse: Warehouse, raw_store: RawStore) -> dg.Definitions:
-    """The graph over a warehouse and a raw store; a test gives its own."""
+def sources_of(subjects: Sequence[Subject]) -> tuple[Source, ...]:
+    """All sources of the landing folder."""
+    return tuple(source for subject in subjects for source in subject.sources)
+
+
+def tables_of(subjects: Sequence[Subject]) -> Mapping[str, Table]:
+    """All tables by name: raw ones, the ledger's, the subjects' own, and the dimensions' state."""
+    parts = (
+        *(table for subject in subjects for table in subject.raw_tables),
+        DROPS,
+        QUARANTINE,
+        *(table for subject in subjects for table in subject.tables),
+        *(table for subject in subjects for table in subject.state_tables),
+    )
+    return {table.name: table for table in parts}
+
+
+def check_plans(subjects: Sequence[Subject]) -> tuple[CheckPlan, ...]:
+    """The checks of every table."""
+    tables = tables_of(subjects)
+    return tuple(plan for subject in subjects for plan in subject.plan_checks(tables))
+
+
+def build_resources(settings: Settings, calendar: Calendar) -> tuple[Warehouse, RawStore]:
+    """The warehouse and the raw store of these settings."""
+    warehouse = Warehouse(
+        database=str(settings.warehouse), lock_timeout_seconds=settings.lock_timeout_seconds
+    )
+    raw_store = RawStore(
+        root=str(settings.raw_dir),
+        landing_dir=str(settings.landing_dir),
+        start_date=str(calendar.first),
+        warehouse=warehouse,
+    )
+    return warehouse, raw_store
+
+
+def build_definitions(
+    subjects: Sequence[Subject], calendar: Calendar, warehouse: Warehouse, raw_store: RawStore
+) -> dg.Definitions:
+    """The graph of some subjects over a warehouse and a raw store; a test gives its own."""
+    partitions = Partitions(calendar)
+    tables = tables_of(subjects)
+    jobs, schedules = [], []
+    for subject in subjects:
+        daily = [*subject.raw_tables, *(asset.table for asset in subject.table_assets)]
+        job = daily_job(
+            subject.job_name(DAILY), [asset_key(one) for one in daily if not one.is_monthly]
+        )
+        jobs.append(job)
+        schedules.append(daily_schedule(job, subject.sources, calendar))
+        if subject.months is not None:
+            keys = [asset_key(table) for table in subject.months.tables]
+            job = monthly_job(subject.job_name(MONTHLY), keys)
+            jobs.append(job)
+            schedules.append(monthly_schedule(job, subject.months, calendar))
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([raw, core, marts, months]),
-        asset_checks=build_checks(),
-        jobs=[DAILY_JOB, MONTHLY_JOB],
-        schedules=[daily_schedule, monthly_schedule],
+        assets=[asset for subject in subjects for asset in subject.build_assets(partitions)],
+        asset_checks=[declare_checks(plan) for plan in check_plans(subjects)],
+        jobs=jobs,
+        schedules=schedules,
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,
-            "warehouse_io": WarehouseIOManager(warehouse=warehouse),
-            "raw_io": RawStoreIOManager(raw_store=raw_store),
+            "warehouse_io": warehouse_io_manager(warehouse, tables),
+            "raw_io": RawStoreIOManager(raw_store, sources_of(subjects)),
         },
         executor=dg.in_process_executor,
     )
 
 
-defs = build_definitions(*build_resources(read_settings(), CALENDAR))
+CALENDAR: Final = read_calendar(read_settings(), sources_of(SUBJECTS))
+
+defs = build_definitions(SUBJECTS, CALENDAR, *build_resources(read_settings(), CALENDAR))

@@ -6,9 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables.labels import Source
-from harvey_pipeline.warehouse import DayRange, Warehouse
+from harvey_pipeline.engagement.tables.labels import Source
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 USERS: Final = "id,created,title"
 FIRMS: Final = "id,created,firm_size,arr_in_thousands"

@@ -12,10 +12,11 @@ from typing import Any
 import dagster as dg
 
 from harvey_pipeline.definitions import build_definitions
-from harvey_pipeline.partitions import months_touched, range_tags
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import TABLES
-from harvey_pipeline.warehouse import DayRange, Warehouse
+from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.graph.partitions import months_touched, range_tags
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 Rows = list[dict[str, Any]]
 
@@ -158,7 +159,14 @@ def _is_same(column: str, found: Any, expected: Any) -> bool:
 
 
 def _read_record(text: str) -> Any:
-    return json.loads(text) if text.startswith("{") else text
+    """A record's fields; one that is null, empty or not there is all the same."""
+    if not text.startswith("{"):
+        return text
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def groups_of(days: Sequence[date], sizes: Sequence[int]) -> list[list[date]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harvey_pipeline.checks import all_table_checks
-from harvey_pipeline.warehouse import DayRange
+from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import FIRMS, FIRST, USERS, Place, Runs, events_of
 
 

@@ -10,15 +10,16 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from harvey_pipeline.automation import DAILY_JOB, MONTHLY_JOB
 from harvey_pipeline.checks import all_table_checks
 from harvey_pipeline.checks.declare import evaluate_days
 from harvey_pipeline.checks.report import ERROR
 from harvey_pipeline.definitions import build_definitions
-from harvey_pipeline.partitions import months_touched, range_tags
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import TABLES
-from harvey_pipeline.warehouse import DayRange, Warehouse
+from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.graph.jobs import DAILY_JOB, MONTHLY_JOB
+from harvey_pipeline.graph.partitions import months_touched, range_tags
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 FIRST, MIDDLE, LAST = date(2024, 4, 1), date(2024, 4, 2), date(2024, 4, 3)
 DAYS: Final = DayRange(FIRST, LAST)

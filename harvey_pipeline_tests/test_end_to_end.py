@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline.automation import months_after, months_due
-from harvey_pipeline.sample import SampleSpec, write_sample
-from harvey_pipeline.tables import TABLES
-from harvey_pipeline.tables.labels import RAW_TABLES
-from harvey_pipeline.warehouse import DayRange
+from harvey_pipeline.engagement.sample import SampleSpec, write_sample
+from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.engagement.tables.labels import RAW_TABLES
+from harvey_pipeline.graph.jobs import months_after, months_due
+from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file
 from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from harvey_pipeline.sample import SampleSpec, write_sample
-from harvey_pipeline.warehouse import published_path
+from harvey_pipeline.engagement.sample import SampleSpec, write_sample
+from harvey_pipeline.warehouse.warehouse import published_path
 from harvey_pipeline_tests.pipelines import KEYS, Pipeline, assert_same_tables
 
 FIRST = date(2024, 4, 1)

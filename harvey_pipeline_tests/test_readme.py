@@ -7,8 +7,8 @@ import pytest
 
 from harvey_pipeline import resources
 from harvey_pipeline.checks import all_table_checks
-from harvey_pipeline.tables import TABLES
-from harvey_pipeline.transforms.parse import REASONS, REPAIRS
+from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.landing.judge import REASONS, REPAIRS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any, Final
 import duckdb
 import polars as pl
 
-from harvey_pipeline.checks.report import Report
-from harvey_pipeline.tables import Table
-from harvey_pipeline.warehouse import DayRange
+from harvey_pipeline.checks.report import Check, Report
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
 
 BLOCK_ROWS: Final = 400_000
 """Rows held at a time; a single day is never cut."""
@@ -70,7 +70,7 @@ def within(column: str, days: Sequence[date]) -> str:
 
 def add_failing_rows(
     report: Report,
-    check: str,
+    check: Check,
     connection: duckdb.DuckDBPyConnection,
     failing: str,
     parameters: Sequence[Any] = (),

@@ -1,18 +1,13 @@
-"""Contract checks: a table against its schema in `tables/`, one named check per kind of rule."""
+"""Contract checks: a table against its schema, one named check per kind of rule."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
 from typing import Final
 
-import dagster as dg
 import polars as pl
 
-from harvey_pipeline.checks.blocks import read_blocks
-from harvey_pipeline.checks.report import Check, Report, TableChecks
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import TABLES, Table
-from harvey_pipeline.warehouse import Warehouse
+from harvey_pipeline.checks.report import Check, Report
+from harvey_pipeline.warehouse.table import Table
 
 KEY: Final = "key_is_unique"
 REQUIRED: Final = "required_columns_present"
@@ -46,6 +41,10 @@ class Contract:
             names[BOUNDS] = None
         return tuple(Check(name, self._describe(name), is_blocking=True) for name in names)
 
+    @cached_property
+    def _check(self) -> Mapping[str, Check]:
+        return {check.name: check for check in self.checks}
+
     def _describe(self, name: str) -> str:
         if name == KEY:
             return f"One row per {', '.join(self.table.key)}."
@@ -61,7 +60,7 @@ class Contract:
         Labels may be plain text: one outside the known set counts as out of bounds, and no other
         rule is applied to its row.
         """
-        report.add(KEY, self._shown(repeated_rows(frame, self.table.key)))
+        report.add(self._check[KEY], self._shown(repeated_rows(frame, self.table.key)))
         typed = frame.with_columns(
             pl.col(name).cast(dtype, strict=False) for name, dtype in self._labels.items()
         )
@@ -88,7 +87,7 @@ class Contract:
         nothing = self._shown(frame.clear())
         for check in self.checks:
             if check.name != KEY:
-                report.add(check.name, pl.concat(failures[check.name] or [nothing], how="diagonal"))
+                report.add(check, pl.concat(failures[check.name] or [nothing], how="diagonal"))
 
     def _shown(self, rows: pl.DataFrame, column: str = "", finding: str = "") -> pl.DataFrame:
         """Failing rows as they are reported: day and key first, then what is wrong."""
@@ -125,25 +124,6 @@ def _check_of_rule(name: str) -> str:
 
 
 @cache
-def contract_of(name: str) -> Contract:
+def contract_of(table: Table) -> Contract:
     """The contract of a table."""
-    return Contract(TABLES[name])
-
-
-def contract_only(name: str) -> TableChecks:
-    """Checks of a table of which nothing but its schema is to be checked."""
-    contract = contract_of(name)
-
-    def evaluate(
-        warehouse: Warehouse,
-        raw_store: RawStore,  # noqa: ARG001  (every evaluation is called alike)
-        days: Sequence[date],
-    ) -> Iterator[dg.AssetCheckResult]:
-        report = Report(name, contract.checks, days)
-        with warehouse.connect() as connection:
-            warehouse.prepare(connection, [name])
-            for frame in read_blocks(connection, contract.table, days):
-                contract.judge(frame, report)
-        yield from report.results()
-
-    return TableChecks(name, contract.checks, evaluate)
+    return Contract(table)

@@ -4,41 +4,42 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from harvey_pipeline.checks.report import TableChecks, without_unwritten_days
-from harvey_pipeline.partitions import days_of_tags
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables import TABLES
-from harvey_pipeline.warehouse import DayRange, Warehouse
+from harvey_pipeline.checks.plan import CheckPlan
+from harvey_pipeline.checks.report import without_unwritten_days
+from harvey_pipeline.graph.partitions import days_of_tags
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 
-def declare_checks(checks: TableChecks) -> dg.AssetChecksDefinition:
+def declare_checks(plan: CheckPlan) -> dg.AssetChecksDefinition:
     """The asset checks of a table, without partitions and without the asset as an input.
 
     They read the days of the run that they are part of from the tables themselves: a partitioned
     check is recorded for no day in a run over a range, and an input would load every day.
     """
-    key = dg.AssetKey(checks.table.split("."))
+    key = dg.AssetKey(plan.table.name.split("."))
 
     @dg.multi_asset_check(
-        name=f"{checks.table.replace('.', '__')}_checks",
+        name=f"{plan.table.name.replace('.', '__')}_checks",
         specs=[
             dg.AssetCheckSpec(
                 check.name, asset=key, blocking=check.is_blocking, description=check.description
             )
-            for check in checks.checks
+            for check in plan.checks
         ],
     )
     def table_checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse, raw_store: RawStore
     ) -> Iterable[dg.AssetCheckResult]:
         days = days_of_tags(dict(context.run.tags))
-        yield from evaluate_days(checks, warehouse, raw_store, days)
+        yield from evaluate_days(plan, warehouse, raw_store, days)
 
     return table_checks
 
 
 def evaluate_days(
-    checks: TableChecks, warehouse: Warehouse, raw_store: RawStore, days: DayRange | None
+    plan: CheckPlan, warehouse: Warehouse, raw_store: RawStore, days: DayRange | None
 ) -> list[dg.AssetCheckResult]:
     """Evaluate a table's checks for the days of a run, or for all its days where a run has none.
 
@@ -47,10 +48,10 @@ def evaluate_days(
     """
     # Opening the file costs more than most queries: whatever connects meanwhile shares this one.
     with warehouse.connect():
-        written = warehouse.days_written(checks.table)
+        written = warehouse.days_written(plan.table)
         asked = sorted(written) if days is None else days.days
-        if TABLES[checks.table].is_monthly:
+        if plan.table.is_monthly:
             asked = [day for day in asked if day.day == 1]
         unwritten = [day for day in asked if day not in written]
-        results = list(checks.evaluate(warehouse, raw_store, asked))
+        results = list(plan.evaluate(warehouse, raw_store, asked))
     return [without_unwritten_days(one, unwritten, is_empty=not asked) for one in results]

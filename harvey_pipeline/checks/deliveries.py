@@ -1,320 +1,358 @@
-"""Checks of what was delivered: the raw tables, the ledger `raw.drops` and `raw.quarantine`."""
+"""Checks of what was delivered, for every source: its raw table, the ledger and the quarantine."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from typing import Final
 
 import dagster as dg
-import duckdb
 import polars as pl
 
 from harvey_pipeline.checks.blocks import add_failing_rows, blocks_of_days, within
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
-from harvey_pipeline.checks.report import WARN, Check, Report, TableChecks
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.tables.labels import RAW_TABLES, TITLES, Source
-from harvey_pipeline.transforms.activity import repeated_deliveries
-from harvey_pipeline.transforms.parse import LATE_DAYS, SNAPSHOT_KEYS
-from harvey_pipeline.warehouse import DayRange, Warehouse
-
-_IDENTIFIERS: Final = ("missing_id", "missing_user_id", "missing_firm_id")
-_FEEDBACK: Final = ("missing_feedback_score", "unreadable_feedback_score")
-_TIMESTAMPS: Final = (
-    "missing_timestamp",
-    "unreadable_timestamp",
-    "created_after_drop",
-    "before_start_date",
+from harvey_pipeline.checks.plan import CheckPlan, Judging, TableChecks
+from harvey_pipeline.checks.report import WARN, Check, Report
+from harvey_pipeline.landing.files import ACCEPT
+from harvey_pipeline.landing.ingestion import JUDGED_ROWS, is_unusable
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.repeats import repeated_deliveries
+from harvey_pipeline.landing.source import (
+    BEFORE_START_DATE,
+    CREATED_AFTER_DROP,
+    DUPLICATE_EVENT_ID,
+    EVENT_DATE,
+    SUPERSEDED,
+    TOO_LATE,
+    Source,
 )
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 _SAME_WEEKDAYS: Final = 4
 """How many of the same weekday before it a day's volume is compared with."""
 
-_EVENT_BLOCK_ROWS: Final = 1_000_000
+_BLOCK_ROWS: Final = 1_000_000
+_REASONS_TOLD: Final = 3
 
-
-@dataclass(frozen=True)
-class _Share:
-    """How much of a day's rows may be bad before a check warns, and before it fails."""
-
-    reasons: Sequence[str]
-    """Reasons that make a row bad; none: being rejected does."""
-    warn_percent: float
-    error_percent: float | None = None
-
-
-_SHARES: Final[Mapping[str, _Share]] = {
-    "identifiers_are_delivered": _Share(_IDENTIFIERS, 2, 5),
-    "feedback_is_delivered": _Share(_FEEDBACK, 5, 10),
-    "few_rows_are_rejected": _Share((), 2),
-}
+_ASK_SENDER: Final = "Look at the records in raw.quarantine and have the file corrected."
+_TIME_ZONE: Final = (
+    "Does the sender cut its days in another time zone? Have them cut in UTC, or timestamps "
+    "delivered with their offset."
+)
 
 _CONSERVED: Final = Check(
     "rows_are_conserved",
     "Rows read = rows accepted + rows rejected, as many are stored, and as many are in quarantine.",
     is_blocking=True,
+    advice="Run these days again; if it is still so, the raw folder was changed by hand.",
 )
-_NOT_SHRUNKEN: Final = Check(
-    "snapshot_is_not_shrunken",
-    "No drop holds fewer than 80 % of the ids of the largest of the seven drops before it.",
-    is_blocking=True,
+_ARRIVED: Final = Check(
+    "drop_has_arrived",
+    "A drop or an export covers every day.",
+    WARN,
+    advice="Ask for the drop; run from the day before it on once it is there.",
 )
-_ARRIVED: Final = Check("drop_has_arrived", "A drop or an export covers every day.", WARN)
+_USABLE: Final = Check(
+    "drop_is_usable",
+    f"At least half of the rows of every drop of {JUDGED_ROWS} rows or more are accepted; of "
+    "another one none counts.",
+    advice="Have it delivered again, or let it through",
+)
 _VOLUME: Final = Check(
     "volume_is_usual",
     "Rows read lie between half and double the median of the last four same weekdays.",
     WARN,
-)
-_IDS_DELIVERED: Final = Check(
-    "identifiers_are_delivered",
-    "Rows without an id: a warning from 2 % of the rows read, an error from 5 %.",
-    WARN,
-)
-_FEEDBACK_DELIVERED: Final = Check(
-    "feedback_is_delivered",
-    "Rows without a score from 1 to 5: a warning from 5 % of the rows read, an error from 10 %.",
-    WARN,
+    advice="Compare with the sender: a holiday explains it, a cut export does not.",
 )
 _FEW_REJECTED: Final = Check(
     "few_rows_are_rejected",
-    "Rejected rows, for whatever reason, stay below 2 % of those read.",
+    "Rejected rows, for whatever reason, stay below 2 % of those read; an error from 10 % (of ten "
+    "rows or more).",
     WARN,
+    advice=_ASK_SENDER,
 )
 _TIMESTAMPS_PLAUSIBLE: Final = Check(
     "timestamps_are_plausible",
     "Every timestamp can be read and lies within the calendar, not after its drop nor ahead.",
     WARN,
+    advice="Look at the named records; check the sender's format and time zone, and "
+    "HARVEY_START_DATE.",
+)
+_NOT_SHRUNKEN: Final = Check(
+    "snapshot_is_not_shrunken",
+    "No drop holds fewer than 80 % of the keys of the largest of the seven drops before it.",
+    advice="Have it delivered again, or let it through",
 )
 _ONE_VALUE: Final = Check(
-    "one_row_per_key_and_day", "No id is delivered twice in one snapshot.", WARN
+    "one_row_per_key_and_day",
+    "No key is delivered twice in one drop.",
+    WARN,
+    advice="Ask the sender which row is meant: of equal keys one stands.",
 )
-_KNOWN_TITLES: Final = Check("titles_are_known", f"Titles are {', '.join(TITLES)}.", WARN)
 _IN_TIME: Final = Check(
-    "events_arrive_within_a_day", "No event arrives later than the day after its own.", WARN
+    "events_arrive_within_a_day",
+    "No record arrives later than the late window of its source allows.",
+    WARN,
+    advice="Ask for timely drops; to count the records, have them delivered in a drop that is not "
+    "too late, and run from the day before it on.",
 )
 _IDS_UNIQUE: Final = Check(
     "event_ids_are_unique",
-    "No event id is delivered twice, in one drop or, for the same date, in two.",
+    "No id is delivered twice, in one drop or, for the same date, in two.",
     WARN,
+    advice="Nothing: it is counted once. If it is frequent, ask the sender.",
 )
 _EVENTS_DIFFER: Final = Check(
     "events_without_id_differ",
     "No event without an id is like another in every column. Such repeats are counted as events.",
     WARN,
+    advice="They count as separate events; ask the sender for ids.",
 )
 
-_OF_EVERY_SOURCE: Final = (
-    _CONSERVED,
-    _ARRIVED,
-    _VOLUME,
-    _IDS_DELIVERED,
-    _FEW_REJECTED,
-    _TIMESTAMPS_PLAUSIBLE,
-)
-_OF_SOURCE: Final[Mapping[Source, tuple[Check, ...]]] = {
-    "users": (_NOT_SHRUNKEN, _ONE_VALUE, _KNOWN_TITLES),
-    "firms": (_NOT_SHRUNKEN, _ONE_VALUE),
-    "events": (_FEEDBACK_DELIVERED, _IN_TIME, _IDS_UNIQUE, _EVENTS_DIFFER),
-}
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a day's rows may be bad before a check warns, and before it fails.
+
+    `reasons` make a row bad; none: being rejected does. Days of fewer rows than `least_rows` are
+    not judged at all, or, where `warns_below`, only warned of.
+    """
+
+    check: Check
+    reasons: tuple[str, ...]
+    warn_percent: float
+    error_percent: float
+    least_rows: int = 50
+    warns_below: bool = False
 
 
-def checks_of(source: Source) -> tuple[Check, ...]:
+def share_check(name: str, what: str, warn: float, error: float) -> Check:
+    """A check that judges a share of a day's rows, from 50 rows on."""
+    return Check(
+        name,
+        f"{what}: a warning from {warn:g} % of the rows read, an error from {error:g} % (of 50 "
+        "rows or more).",
+        WARN,
+        advice=_ASK_SENDER,
+    )
+
+
+_IDENTIFIERS: Final = share_check("identifiers_are_delivered", "Rows without an id", 2, 5)
+
+
+def _shares_of(source: Source) -> tuple[Share, ...]:
+    few = Share(_FEW_REJECTED, (), 2, 10, JUDGED_ROWS, warns_below=True)
+    if not source.missing_key_reasons:
+        return (few,)
+    return (Share(_IDENTIFIERS, source.missing_key_reasons, 2, 5), few)
+
+
+def _checks_of(source: Source) -> tuple[Check, ...]:
+    """The checks that a source's raw table gets without being asked."""
+    checks = [_CONSERVED, _ARRIVED, _USABLE, _VOLUME]
+    checks += [share.check for share in _shares_of(source)]
+    if source.at is not None:
+        checks.append(_TIMESTAMPS_PLAUSIBLE)
+    if source.is_snapshot:
+        return (*checks, _NOT_SHRUNKEN, _ONE_VALUE)
+    checks.append(_IN_TIME)
+    if source.kind == "changes":
+        return (*checks, _ONE_VALUE)
+    checks.append(_IDS_UNIQUE)
+    if any(column.missing == "keep" for column in source.key_columns):
+        checks.append(_EVENTS_DIFFER)
+    return tuple(checks)
+
+
+def plan_deliveries(source: Source, particular: Sequence[TableChecks]) -> CheckPlan:
     """The checks of a source's raw table."""
-    return (*contract_of(RAW_TABLES[source]).checks, *_OF_EVERY_SOURCE, *_OF_SOURCE[source])
+    table = source.table
+    contract = contract_of(table)
+    own = _checks_of(source)
+    checks = (
+        *contract.checks,
+        *own,
+        *(check for some in particular for check in some.checks),
+    )
 
-
-def evaluate_users(
-    warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]
-) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks of `raw.raw_users`."""
-    return _evaluate_source("users", _judge_titles, warehouse, raw_store, days)
-
-
-def evaluate_firms(
-    warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]
-) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks of `raw.raw_firms`."""
-    return _evaluate_source("firms", None, warehouse, raw_store, days)
-
-
-def evaluate_events(
-    warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]
-) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks of `raw.raw_events`."""
-    return _evaluate_source("events", _judge_events, warehouse, raw_store, days)
-
-
-def _evaluate_source(
-    source: Source,
-    judge_rows: Callable[[pl.DataFrame, Report, RawStore], None] | None,
-    warehouse: Warehouse,
-    raw_store: RawStore,
-    days: Sequence[date],
-) -> Iterator[dg.AssetCheckResult]:
-    table = RAW_TABLES[source]
-    report = Report(table, checks_of(source), days)
-    with warehouse.connect() as connection:
-        warehouse.prepare(connection, ["raw.drops", "raw.quarantine"])
-        ledger = connection.sql(
-            "select drop_date, form, rows_read, rows_accepted, rows_repaired, rows_rejected, "
-            f"is_observed from raw.drops where source = ? and {within('drop_date', days)} "
-            "order by drop_date",
-            params=[source],
-        ).pl()
-        stored: dict[date, int] = {}
-        accepted = dict(ledger.select("drop_date", "rows_accepted").iter_rows())
-        for rows in _read_raw(source, raw_store, days, accepted):
-            stored |= dict(rows.group_by("drop_date").len().iter_rows())
-            contract_of(table).judge(rows, report)
-            if judge_rows is not None:
-                judge_rows(rows, report, raw_store)
-        quarantine = _Quarantine(connection, source, days, report)
-        quarantine.judge_conservation(ledger, stored)
-        quarantine.judge_timestamps()
-        for check, share in _SHARES.items():
-            if check in {one.name for one in checks_of(source)}:
-                quarantine.judge_share(check, share, ledger)
-        if source == "events":
-            quarantine.judge_reasons(_IN_TIME.name, ("too_late",))
-            quarantine.judge_reasons(_IDS_UNIQUE.name, ("duplicate_event_id",))
-        else:
-            quarantine.judge_reasons(_ONE_VALUE.name, ("superseded",))
-            report.add(
-                _NOT_SHRUNKEN.name,
-                ledger.filter((pl.col("form") == "drop") & ~pl.col("is_observed")),
+    def evaluate(
+        warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]
+    ) -> Iterator[dg.AssetCheckResult]:
+        report = Report(table, checks, days)
+        with warehouse.connect() as connection:
+            needs = dict.fromkeys(
+                (DROPS, QUARANTINE, *(t for some in particular for t in some.needs))
             )
-        _judge_arrival(ledger, report)
-        _judge_volume(connection, source, report)
-    yield from report.results()
+            warehouse.prepare(connection, needs)
+            judging = Judging(connection, warehouse, raw_store, days, report)
+            ledger = read_ledger(judging, source)
+            stored: dict[date, int] = {}
+            accepted = dict(ledger.select("drop_date", "rows_accepted").iter_rows())
+            for rows in _read_raw(source, raw_store, days, accepted):
+                stored |= dict(rows.group_by("drop_date").len().iter_rows())
+                contract.judge(rows, report)
+                _judge_rows(source, rows, judging)
+                for some in particular:
+                    some.judge_rows(rows, judging)
+            _judge_conservation(judging, source, ledger, stored)
+            _judge_arrival(judging, ledger)
+            _judge_usability(judging, source, ledger)
+            _judge_volume(judging, source)
+            for share in _shares_of(source):
+                judge_share(judging, source, share)
+            if source.at is not None:
+                _judge_timestamps(judging, source)
+            if source.is_snapshot:
+                _judge_shrinking(judging, source, ledger)
+            else:
+                _judge_reasons(judging, source, _IN_TIME, (TOO_LATE,))
+            if source.kind == "events":
+                _judge_reasons(judging, source, _IDS_UNIQUE, (DUPLICATE_EVENT_ID,))
+            else:
+                _judge_reasons(judging, source, _ONE_VALUE, (SUPERSEDED,))
+            for some in particular:
+                some.judge(judging)
+        yield from report.results()
+
+    return CheckPlan(table, checks, evaluate)
+
+
+# --- what was delivered --------------------------------------------------------------------------
+
+
+def read_ledger(judging: Judging, source: Source) -> pl.DataFrame:
+    """The ledger's rows of the run's days, in their order."""
+    ledger: pl.DataFrame = judging.connection.sql(
+        "select drop_date, file, form, rows_read, rows_accepted, rows_repaired, rows_rejected, "
+        f"is_observed from {DROPS} where source = ? and {within('drop_date', judging.days)} "
+        "order by drop_date",
+        params=[source.name],
+    ).pl()
+    return ledger
 
 
 def _read_raw(
     source: Source, raw_store: RawStore, days: Sequence[date], rows_per_day: Mapping[date, int]
 ) -> Iterator[pl.DataFrame]:
     """The accepted rows of some days, in blocks of whole days; at least one frame."""
-    is_row = ~pl.col("is_sighting") if source in SNAPSHOT_KEYS else pl.lit(True)
-    for block in blocks_of_days(days, rows_per_day, _EVENT_BLOCK_ROWS):
+    is_row = ~pl.col("is_sighting") if source.is_snapshot else pl.lit(True)
+    for block in blocks_of_days(days, rows_per_day, _BLOCK_ROWS):
         yield raw_store.read(source, block).filter(is_row).collect()
     if not days:
         yield raw_store.read(source, DayRange(date.min, date.min)).filter(is_row).collect()
 
 
-class _Quarantine:
-    """What the rejected and repaired rows of some days of a source say."""
-
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        source: Source,
-        days: Sequence[date],
-        report: Report,
-    ) -> None:
-        self._connection = connection
-        self._rows = (
-            "select drop_date, file, line_number, reasons, record from raw.quarantine "
-            f"where source = '{source}' and {within('drop_date', days)}"
-        )
-        self._undated = (
-            "select drop_date, file, line_number, reasons, record from raw.quarantine "
-            f"where source = '{source}' and drop_date is null"
-        )
-        self._days = days
-        self._source = source
-        self._report = report
-
-    def judge_reasons(self, check: str, reasons: Sequence[str]) -> None:
-        """Every row with one of the reasons is a failure."""
-        add_failing_rows(self._report, check, self._connection, self._rows_with(reasons))
-
-    def judge_timestamps(self) -> None:
-        """As `judge_reasons`; records whose day cannot be read belong to every run."""
-        failing = f"{self._rows_with(_TIMESTAMPS)} union all {self._undated}"
-        add_failing_rows(self._report, _TIMESTAMPS_PLAUSIBLE.name, self._connection, failing)
-
-    def judge_share(self, check: str, share: _Share, ledger: pl.DataFrame) -> None:
-        """A day fails by the percentage of its rows that are bad."""
-        bad = dict(
-            self._connection.execute(
-                f"select drop_date, count(*) from ({self._rows_with(share.reasons)}) group by 1"
-            ).fetchall()
-        )
-        shares = ledger.select(
-            "drop_date",
-            "rows_read",
-            bad_rows=pl.col("drop_date").replace_strict(bad, default=0, return_dtype=pl.Int64)
-            if bad
-            else pl.lit(0, dtype=pl.Int64),
-        ).with_columns(percent=100 * pl.col("bad_rows") / pl.col("rows_read"))
-        failing = shares.filter(
-            (pl.col("bad_rows") > 0) & (pl.col("percent") >= share.warn_percent)
-        )
-        self._report.add(check, failing)
-        if share.error_percent is not None and (failing["percent"] >= share.error_percent).any():
-            self._report.escalate(check)
-        if not failing.is_empty():
-            worst = failing.sort("percent", descending=True)["drop_date"][0]
-            records = self._connection.sql(
-                f"select * from ({self._rows_with(share.reasons)}) where drop_date = ? "
-                "order by all limit 5",
-                params=[worst],
-            ).pl()
-            self._report.note(check, highest_percent=float(failing["percent"].max()))  # type: ignore[arg-type]
-            self._report.note_table(check, "records", records)
-
-    def judge_conservation(self, ledger: pl.DataFrame, stored: Mapping[date, int]) -> None:
-        """The ledger's counts agree with each other, with the stored rows and with quarantine."""
-        kept = self._connection.sql(
-            "select drop_date, count(*) filter (action = 'rejected') as quarantined_rejected, "
-            "count(*) filter (action = 'repaired') as quarantined_repaired from raw.quarantine "
-            f"where source = '{self._source}' and {within('drop_date', self._days)} group by 1"
-        ).pl()
-        rows = pl.DataFrame(
-            {"drop_date": list(stored), "rows_stored": list(stored.values())},
-            schema={"drop_date": pl.Date, "rows_stored": pl.Int64},
-        )
-        counted = (
-            ledger.join(rows, on="drop_date", how="left")
-            .join(kept, on="drop_date", how="left")
-            .with_columns(
-                pl.col("rows_stored", "quarantined_rejected", "quarantined_repaired").fill_null(0)
-            )
-        )
-        # Rows of a snapshot that does not count as seen are kept out.
-        to_store = pl.when("is_observed").then("rows_accepted").otherwise(0)
-        agrees = (
-            (pl.col("rows_read") == pl.col("rows_accepted") + pl.col("rows_rejected"))
-            & (pl.col("rows_stored") == to_store)
-            & (pl.col("quarantined_rejected") == pl.col("rows_rejected"))
-            & (pl.col("quarantined_repaired") == pl.col("rows_repaired"))
-        )
-        self._report.add(_CONSERVED.name, counted.filter(~agrees).drop("form", "is_observed"))
-
-    def _rows_with(self, reasons: Sequence[str]) -> str:
-        if not reasons:
-            return f"{self._rows} and action = 'rejected'"
-        listed = ", ".join(f"'{reason}'" for reason in reasons)
-        return f"{self._rows} and list_has_any(reasons, [{listed}])"
+def _quarantined(judging: Judging, source: Source, reasons: Sequence[str]) -> str:
+    """SQL of the records of the run's days with one of the reasons; of none: the rejected ones."""
+    rows = (
+        "select drop_date, file, line_number, reasons, record from raw.quarantine "
+        f"where source = '{source.name}' and {within('drop_date', judging.days)}"
+    )
+    if not reasons:
+        return f"{rows} and action = 'rejected'"
+    return f"{rows} and {_has_any(reasons)}"
 
 
-def _judge_arrival(ledger: pl.DataFrame, report: Report) -> None:
+def _has_any(reasons: Sequence[str]) -> str:
+    listed = ", ".join(f"'{reason}'" for reason in reasons)
+    return f"list_has_any(reasons, [{listed}])"
+
+
+def _judge_arrival(judging: Judging, ledger: pl.DataFrame) -> None:
     present = dict(ledger.select("drop_date", "form").iter_rows())
-    missing = [day for day in report.days if present.get(day, "none") == "none"]
-    report.add(_ARRIVED.name, pl.DataFrame({"drop_date": missing}, schema={"drop_date": pl.Date}))
+    missing = [day for day in judging.days if present.get(day, "none") == "none"]
+    judging.report.add(
+        _ARRIVED, pl.DataFrame({"drop_date": missing}, schema={"drop_date": pl.Date})
+    )
+    if missing:
+        judging.report.say(
+            _ARRIVED,
+            f"nothing was delivered for {len(missing)} of {len(judging.days)} days, "
+            f"last {missing[-1]}",
+        )
 
 
-def _judge_volume(connection: duckdb.DuckDBPyConnection, source: Source, report: Report) -> None:
+def _judge_usability(judging: Judging, source: Source, ledger: pl.DataFrame) -> None:
+    kept_out = ledger.filter((pl.col("form") != "none") & ~pl.col("is_observed"))
+    is_bad = [
+        form == "bulk" or is_unusable(read, accepted)
+        for form, read, accepted in kept_out.select(
+            "form", "rows_read", "rows_accepted"
+        ).iter_rows()
+    ]
+    failing = kept_out.filter(pl.Series(is_bad, dtype=pl.Boolean))
+    judging.report.add(_USABLE, failing)
+    if failing.is_empty():
+        return
+    last = failing.row(-1, named=True)
+    bulk = last["form"] == "bulk"
+    where = "drop_date is null or true" if bulk else f"drop_date = date '{last['drop_date']}'"
+    reasons = judging.connection.execute(
+        "select reason, count(*), min(line_number) from "
+        "(select unnest(reasons) as reason, line_number from raw.quarantine "
+        f"where source = ? and file = ? and action = 'rejected' and ({where})) "
+        f"group by 1 order by 2 desc, 1 limit {_REASONS_TOLD}",
+        [source.name, last["file"]],
+    ).fetchall()
+    told = ", ".join(f"{reason} {count:,} times (line {line})" for reason, count, line in reasons)
+    rows = (
+        "fewer than half of the export's rows are accepted"
+        if bulk
+        else f"{last['rows_rejected']:,} of {last['rows_read']:,} rows are rejected"
+    )
+    marker = f"{source.name}{ACCEPT}" if bulk else f"{source.name}/{last['drop_date']}{ACCEPT}"
+    judging.report.say(
+        _USABLE,
+        f"{last['file']}: {rows}, so that none of it counts: {told}" + _and_more(failing, bulk),
+        advice=f"Have it delivered again, or put an empty file {marker} beside it to let it "
+        "through; then run the day again.",
+    )
+
+
+def _and_more(failing: pl.DataFrame, is_one_file: bool = False) -> str:
+    others = failing.height - 1
+    if is_one_file or others == 0:
+        return ""
+    return f"; and {others} more day{'s' * (others > 1)}"
+
+
+def _judge_shrinking(judging: Judging, source: Source, ledger: pl.DataFrame) -> None:
+    is_small = [
+        form == "drop" and not observed and not is_unusable(read, accepted)
+        for form, observed, read, accepted in ledger.select(
+            "form", "is_observed", "rows_read", "rows_accepted"
+        ).iter_rows()
+    ]
+    failing = ledger.filter(pl.Series(is_small, dtype=pl.Boolean))
+    judging.report.add(_NOT_SHRUNKEN, failing)
+    if failing.is_empty():
+        return
+    last = failing.row(-1, named=True)
+    day = last["drop_date"]
+    keys, largest = judging.raw_store.count_keys(source, day)
+    judging.report.say(
+        _NOT_SHRUNKEN,
+        f"{last['file']}: {keys:,} keys, {largest:,} in the largest of the seven drops before it; "
+        f"its rows are kept out and nobody departs{_and_more(failing)}",
+        advice=f"Have it delivered again, or put an empty file {source.name}/{day}{ACCEPT} beside "
+        "it to let it through; then run the day again.",
+    )
+
+
+def _judge_volume(judging: Judging, source: Source) -> None:
     """Compare each day's rows with the same weekdays before it, as far as the ledger knows them."""
     rows_read: dict[date, int] = dict(
-        connection.execute(
-            "select drop_date, rows_read from raw.drops where source = ? and form <> 'none' "
+        judging.connection.execute(
+            f"select drop_date, rows_read from {DROPS} where source = ? and form <> 'none' "
             "order by drop_date",
-            [source],
+            [source.name],
         ).fetchall()
     )
     unusual = []
     compared = 0
-    for day in report.days:
+    for day in judging.days:
         before = [
             rows
             for other, rows in rows_read.items()
@@ -327,77 +365,235 @@ def _judge_volume(connection: duckdb.DuckDBPyConnection, source: Source, report:
         if not usual / 2 <= rows_read[day] <= usual * 2:
             unusual.append((day, rows_read[day], usual))
     schema = {"drop_date": pl.Date, "rows_read": pl.Int64, "usual_rows": pl.Float64}
-    report.add(_VOLUME.name, pl.DataFrame(unusual, schema=schema, orient="row"))
-    report.note(_VOLUME.name, days_with_a_day_to_compare=compared)
+    failing = pl.DataFrame(unusual, schema=schema, orient="row")
+    judging.report.add(_VOLUME, failing)
+    judging.report.note(_VOLUME, days_with_a_day_to_compare=compared)
+    if unusual:
+        day, rows, usual = unusual[-1]
+        judging.report.say(
+            _VOLUME,
+            f"{source.name} of {day}: {rows:,} rows, {usual:,.0f} on the same weekdays before"
+            + _and_more(failing),
+        )
 
 
-def _judge_titles(rows: pl.DataFrame, report: Report, raw_store: RawStore) -> None:  # noqa: ARG001
-    is_known = pl.col("title").is_in(TITLES).fill_null(False)
-    report.add(_KNOWN_TITLES.name, rows.filter(~is_known).select("drop_date", "user_id", "title"))
+# --- what was rejected ---------------------------------------------------------------------------
 
 
-def _judge_events(rows: pl.DataFrame, report: Report, raw_store: RawStore) -> None:
+def _judge_reasons(judging: Judging, source: Source, check: Check, reasons: Sequence[str]) -> None:
+    """Every row with one of the reasons is a failure."""
+    failing = _quarantined(judging, source, reasons)
+    add_failing_rows(judging.report, check, judging.connection, failing)
+    _say_records(judging, check, failing)
+
+
+def _judge_timestamps(judging: Judging, source: Source) -> None:
+    """As `_judge_reasons`; records whose day cannot be read belong to every run."""
+    assert source.at is not None
+    column = source.column(source.at)
+    reasons = (
+        column.missing_reason,
+        column.unusable_reason,
+        CREATED_AFTER_DROP,
+        BEFORE_START_DATE,
+    )
+    undated = (
+        "select drop_date, file, line_number, reasons, record from raw.quarantine "
+        f"where source = '{source.name}' and drop_date is null"
+    )
+    failing = f"{_quarantined(judging, source, reasons)} union all {undated}"
+    add_failing_rows(judging.report, _TIMESTAMPS_PLAUSIBLE, judging.connection, failing)
+    _say_records(judging, _TIMESTAMPS_PLAUSIBLE, failing)
+
+
+def _say_records(judging: Judging, check: Check, failing: str) -> None:
+    """Say which file's records a check is about: the last day's, and the first line of them."""
+    rows = judging.connection.execute(
+        "select any_value(file), count(*), min(line_number), arg_min(reasons, line_number), "
+        f"drop_date, (select count(distinct coalesce(drop_date, date '0001-01-01')) from ({failing})) "
+        f"from ({failing}) group by drop_date order by drop_date desc nulls last limit 1"
+    ).fetchall()
+    if not rows:
+        return
+    file, count, line, reasons, _, days = rows[0]
+    more = f"; and {days - 1} more day{'s' * (days > 2)}" if days > 1 else ""
+    judging.report.say(
+        check,
+        f"{file}: {count:,} row{'s' * (count > 1)} with {', '.join(reasons)} "
+        f"(first: line {line}){more}",
+    )
+
+
+def judge_share(judging: Judging, source: Source, share: Share) -> None:
+    """A day fails by the percentage of its rows that are bad."""
+    report, connection = judging.report, judging.connection
+    bad_records = _quarantined(judging, source, share.reasons)
+    ledger = read_ledger(judging, source)
+    bad = connection.sql(
+        "select drop_date, count(*) as bad_rows, min(line_number) as first_line, "
+        f"any_value(file) as bad_file from ({bad_records}) group by 1"
+    ).pl()
+    shares = (
+        ledger.select("drop_date", "rows_read")
+        .join(bad, on="drop_date")
+        .with_columns(percent=100 * pl.col("bad_rows") / pl.col("rows_read"))
+        .filter(pl.col("percent") >= share.warn_percent)
+        .sort("drop_date")
+    )
+    is_judged = pl.col("rows_read") >= share.least_rows
+    if not share.warns_below:
+        shares = shares.filter(is_judged)
+    report.add(share.check, shares.select("drop_date", "rows_read", "bad_rows", "percent"))
+    if shares.is_empty():
+        return
+    if not shares.filter(is_judged & (pl.col("percent") >= share.error_percent)).is_empty():
+        report.escalate(share.check)
+    worst = shares.sort("percent", descending=True)["drop_date"][0]
+    records = connection.sql(
+        f"select * from ({bad_records}) where drop_date = ? order by all limit 5", params=[worst]
+    ).pl()
+    report.note(share.check, highest_percent=float(shares["percent"].max()))  # type: ignore[arg-type]
+    report.note_table(share.check, "records", records)
+    _say_share(judging, share, shares, bad_records)
+
+
+def _say_share(judging: Judging, share: Share, shares: pl.DataFrame, bad_records: str) -> None:
+    last = shares.row(-1, named=True)
+    [(reason, count, line)] = judging.connection.execute(
+        "select reason, count(*), min(line_number) from (select unnest(reasons) as reason, "
+        f"line_number from ({bad_records}) where drop_date = ?) "
+        + (f"where {_is_one_of(share.reasons)} " if share.reasons else "")
+        + "group by 1 order by 2 desc, 1 limit 1",
+        [last["drop_date"]],
+    ).fetchall()
+    is_after_drop = reason == CREATED_AFTER_DROP and 2 * count > last["bad_rows"]
+    what = "are dated after the drop's day" if is_after_drop else f"are bad, mostly {reason}"
+    judging.report.say(
+        share.check,
+        f"{last['bad_file']}: {last['bad_rows']:,} of {last['rows_read']:,} rows "
+        f"({last['percent']:.0f} %) {what} (first: line {line}){_and_more(shares)}",
+        advice=_TIME_ZONE if is_after_drop else None,
+    )
+
+
+def _is_one_of(reasons: Sequence[str]) -> str:
+    return f"reason in ({', '.join(f'{chr(39)}{reason}{chr(39)}' for reason in reasons)})"
+
+
+def _judge_conservation(
+    judging: Judging, source: Source, ledger: pl.DataFrame, stored: Mapping[date, int]
+) -> None:
+    """The ledger's counts agree with each other, with the stored rows and with quarantine."""
+    kept = judging.connection.sql(
+        "select drop_date, count(*) filter (action = 'rejected') as quarantined_rejected, "
+        "count(*) filter (action = 'repaired') as quarantined_repaired from raw.quarantine "
+        f"where source = '{source.name}' and {within('drop_date', judging.days)} group by 1"
+    ).pl()
+    rows = pl.DataFrame(
+        {"drop_date": list(stored), "rows_stored": list(stored.values())},
+        schema={"drop_date": pl.Date, "rows_stored": pl.Int64},
+    )
+    counted = (
+        ledger.join(rows, on="drop_date", how="left")
+        .join(kept, on="drop_date", how="left")
+        .with_columns(
+            pl.col("rows_stored", "quarantined_rejected", "quarantined_repaired").fill_null(0)
+        )
+    )
+    # Rows of a drop that does not count as seen are kept out.
+    to_store = pl.when("is_observed").then("rows_accepted").otherwise(0)
+    agrees = (
+        (pl.col("rows_read") == pl.col("rows_accepted") + pl.col("rows_rejected"))
+        & (pl.col("rows_stored") == to_store)
+        & (pl.col("quarantined_rejected") == pl.col("rows_rejected"))
+        & (pl.col("quarantined_repaired") == pl.col("rows_repaired"))
+    )
+    judging.report.add(_CONSERVED, counted.filter(~agrees).drop("form", "is_observed"))
+
+
+# --- accepted rows -------------------------------------------------------------------------------
+
+
+def _judge_rows(source: Source, rows: pl.DataFrame, judging: Judging) -> None:
+    """What accepted rows say of time and of identity."""
+    if source.is_snapshot or source.at is None:
+        return
+    report = judging.report
+    shown = list(
+        dict.fromkeys(
+            (
+                "drop_date",
+                "line_number",
+                *source.key_names,
+                source.at,
+                *(column.name for column in source.columns if column.holds == "id"),
+            )
+        )
+    )
     now = datetime.now(UTC).replace(tzinfo=None)
-    shown = ["drop_date", "line_number", "event_id", "created_at", "user_id", "firm_id"]
-    report.add(_TIMESTAMPS_PLAUSIBLE.name, rows.filter(pl.col("created_at") > now).select(shown))
-    days_late = pl.col("drop_date") - pl.col("event_date")
-    too_late = rows.filter(days_late > timedelta(days=LATE_DAYS))
-    report.add(_IN_TIME.name, too_late.select(shown))
+    report.add(_TIMESTAMPS_PLAUSIBLE, rows.filter(pl.col(source.at) > now).select(shown))
+    days_late = pl.col("drop_date") - pl.col(EVENT_DATE)
+    too_late = rows.filter(days_late > timedelta(days=source.late_days))
+    report.add(_IN_TIME, too_late.select(shown))
+    if source.kind != "events":
+        return
     days = rows["drop_date"].unique().implode()
-    rows = _with_neighbour(rows, raw_store)
-    has_id = pl.col("event_id").is_not_null()
-    with_id = rows.filter(has_id) if rows["event_id"].null_count() < rows.height else rows.clear()
+    rows = _with_neighbours(source, rows, judging.raw_store)
+    key = list(source.key)
+    has_id = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
+    lacks_all = all(rows[name].null_count() == rows.height for name in key)
+    with_id = rows.clear() if lacks_all else rows.filter(has_id)
     without_id = rows if with_id.is_empty() else rows.filter(~has_id)
     in_block = pl.col("drop_date").is_in(days)
-    twice = repeated_rows(with_id, ["drop_date", "event_id"]).filter(in_block)
+    twice = repeated_rows(with_id, ["drop_date", *key]).filter(in_block)
     if not twice.is_empty():
-        report.escalate(_IDS_UNIQUE.name)
-    report.add(_IDS_UNIQUE.name, twice.select(shown))
+        report.escalate(_IDS_UNIQUE)
+    report.add(_IDS_UNIQUE, twice.select(shown))
     report.add(
-        _IDS_UNIQUE.name,
+        _IDS_UNIQUE,
         with_id.join(
-            repeated_deliveries(with_id.lazy()).collect(engine="streaming"),
+            repeated_deliveries(source, with_id.lazy()).collect(engine="streaming"),
             on=["drop_date", "line_number"],
             how="semi",
         )
         .filter(in_block)
         .select(shown),
     )
-    report.add(_EVENTS_DIFFER.name, _repeats(without_id).filter(in_block).select(shown))
+    if any(column.missing == "keep" for column in source.key_columns):
+        repeats = _repeats(source, without_id).filter(in_block)
+        report.add(_EVENTS_DIFFER, repeats.select(shown))
 
 
-def _with_neighbour(rows: pl.DataFrame, raw_store: RawStore) -> pl.DataFrame:
-    """The rows, with those of the drop before that their late events may repeat."""
-    is_late = pl.col("event_date") < pl.col("drop_date")
+def _with_neighbours(source: Source, rows: pl.DataFrame, raw_store: RawStore) -> pl.DataFrame:
+    """The rows, with those of the drops before that their late records may repeat."""
+    is_late = pl.col(EVENT_DATE) < pl.col("drop_date")
     first = rows["drop_date"].min()
     if not isinstance(first, date):
         return rows
     late = rows.filter((pl.col("drop_date") == first) & is_late)
     if late.is_empty():
         return rows
-    before = DayRange(first - timedelta(days=LATE_DAYS), first - timedelta(days=1))
-    dated = pl.col("event_date").is_in(late["event_date"].unique().implode())
-    return pl.concat([raw_store.read("events", before).filter(dated).collect(), rows])
+    before = DayRange(first - timedelta(days=source.late_days), first - timedelta(days=1))
+    dated = pl.col(EVENT_DATE).is_in(late[EVENT_DATE].unique().implode())
+    return pl.concat([raw_store.read(source, before).filter(dated).collect(), rows])
 
 
-def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
+def _repeats(source: Source, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows like an earlier one in every column delivered.
 
-    Moment and user alone tell nearly all events apart; only the others are compared as a whole.
+    Moment and one id alone tell nearly all events apart; only the others are compared as a whole.
     """
-    hashes = rows.select(pl.col("created_at").hash() ^ pl.col("user_id").hash(1)).to_series()
+    columns = [column.name for column in source.columns if column.name not in source.key]
+    identifier = next(
+        column.name
+        for column in source.columns
+        if column.holds == "id" and column.name not in source.key
+    )
+    hashes = rows.select(pl.col(str(source.at)).hash() ^ pl.col(identifier).hash(1)).to_series()
     ordered = hashes.sort()
     shared = ordered.filter(ordered == ordered.shift(1)).unique()
-    columns = ["created_at", "user_id", "firm_id", "event_type", "num_docs", "feedback_score"]
     return (
         rows.filter(hashes.is_in(shared))
         .sort("drop_date", "line_number")
         .filter(~pl.struct(columns).is_first_distinct())
     )
-
-
-CHECKS: Final = (
-    TableChecks(RAW_TABLES["users"], checks_of("users"), evaluate_users),
-    TableChecks(RAW_TABLES["firms"], checks_of("firms"), evaluate_firms),
-    TableChecks(RAW_TABLES["events"], checks_of("events"), evaluate_events),
-)

@@ -1,18 +1,17 @@
-"""Checks of the dimensions: intervals that tile a key's life, and values that do not change."""
+"""Checks of every dimension: intervals that tile a key's life, and values that do not change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
-from functools import partial
 from typing import Final
 
-import dagster as dg
 import polars as pl
 
-from harvey_pipeline.checks.contract import contract_of
-from harvey_pipeline.checks.report import WARN, Check, Evaluate, Report, TableChecks
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.transforms.history import FIRMS, USERS, Dimension
-from harvey_pipeline.warehouse import Warehouse
+from harvey_pipeline.checks.blocks import within
+from harvey_pipeline.checks.plan import Judging, TableChecks
+from harvey_pipeline.checks.report import WARN, Check
+from harvey_pipeline.history import Dimension
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.source import NOT_AN_OBJECT, WRONG_FIELD_COUNT, Source
 
 _NO_OVERLAP: Final = Check(
     "versions_do_not_overlap", "No two versions of a key hold on the same day.", is_blocking=True
@@ -26,75 +25,119 @@ _CREATED_STABLE: Final = Check(
     "created_date_is_stable",
     "No version that starts on the run's days gives its key another creation date.",
     WARN,
+    advice="Ask the sender which date is right; ages follow the version of the day.",
+)
+_DEPARTURES: Final = Check(
+    "departures_are_certain",
+    "No snapshot that closes versions holds records whose key cannot be read: one of them may be "
+    "the key that seems to be gone.",
+    WARN,
+    advice="Have the snapshot corrected and run its day again.",
 )
 
-
-def checks_of(table: str, dimension: Dimension) -> tuple[Check, ...]:
-    """The checks of a dimension's table."""
-    return (
-        *contract_of(table).checks,
-        _NO_OVERLAP,
-        _one_current(dimension),
-        _NEIGHBOURS_DIFFER,
-        _CREATED_STABLE,
-    )
+_KEYS_NAMED: Final = 10
 
 
-def _one_current(dimension: Dimension) -> Check:
-    entity = dimension.key.removesuffix("_id")
-    return Check(
-        f"one_current_version_per_{entity}",
+def dimension_checks(dimension: Dimension, source: Source) -> TableChecks:
+    """The checks of a dimension's table; all of it is judged, for any version may move."""
+    one_current = Check(
+        f"one_current_version_per_{dimension.entity}",
         "At most one version of a key is open.",
         is_blocking=True,
     )
+    key = list(dimension.key)
+    shown = ["effective_start_date", *key, "effective_end_date", "is_current"]
 
+    def judge_rows(versions: pl.DataFrame, judging: Judging) -> None:
+        report, days = judging.report, judging.days
+        start, end = pl.col("effective_start_date"), pl.col("effective_end_date")
+        identity = pl.struct(key)
+        # Most keys have one version, and nothing to compare it with.
+        ordered = versions.filter(identity.is_duplicated()).sort(
+            *key, "effective_start_date", "effective_end_date"
+        )
+        is_next = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in key)
+        latest_end_before = end.shift(1).cum_max().over(key)
+        touching = is_next & (start == end.shift(1) + pl.duration(days=1))
+        same = pl.all_horizontal(
+            pl.col(name).eq_missing(pl.col(name).shift(1)) for name in dimension.attributes
+        )
+        report.add(_NO_OVERLAP, ordered.filter(start <= latest_end_before).select(shown))
+        report.add(
+            one_current,
+            ordered.filter("is_current").filter(identity.is_duplicated()).select(shown),
+        )
+        report.add(_NEIGHBOURS_DIFFER, ordered.filter(touching & same).select(shown))
+        if dimension.created_date is not None:
+            created = pl.col(dimension.created_date)
+            started = start.is_between(days[0], days[-1]) if days else pl.lit(False)
+            changed = (created != pl.col("created_before")) & is_next & started
+            report.add(
+                _CREATED_STABLE,
+                ordered.with_columns(created_before=created.shift(1))
+                .filter(changed)
+                .select("effective_start_date", *key, "created_before", dimension.created_date),
+            )
 
-def _evaluate_dimension(
-    table: str,
-    dimension: Dimension,
-    warehouse: Warehouse,
-    raw_store: RawStore,  # noqa: ARG001  (every evaluation is called alike)
-    days: Sequence[date],
-) -> Iterator[dg.AssetCheckResult]:
-    """The whole table is judged, since any of its versions may move with any day."""
-    report = Report(table, checks_of(table, dimension), days)
-    with warehouse.connect() as connection:
-        warehouse.prepare(connection, [table])
-        versions = connection.sql(f"select * from {table}").pl()
-    contract_of(table).judge(versions, report)
-    key, created = pl.col(dimension.key), pl.col(dimension.created_date)
-    start, end = pl.col("effective_start_date"), pl.col("effective_end_date")
-    shown = ["effective_start_date", dimension.key, "effective_end_date", "is_current"]
-    # Most keys have one version, and nothing to compare it with.
-    ordered = versions.filter(key.is_duplicated()).sort(
-        dimension.key, "effective_start_date", "effective_end_date"
+    def judge(judging: Judging) -> None:
+        report = judging.report
+        unclear = _unclear_records(judging, source)
+        departed = judging.connection.sql(
+            _departed(dimension, judging.days),
+        ).pl()
+        found = (
+            unclear.join(departed, on="day")
+            .group_by("day", "file", "unreadable_records", "line_number")
+            .agg(closed_versions=pl.len(), keys=pl.col("key").sort().head(_KEYS_NAMED))
+            .with_columns(pl.col("keys").list.join(", "))
+            .sort("day", descending=True)
+        )
+        report.add(_DEPARTURES, found)
+        if not found.is_empty():
+            last = found.row(0, named=True)
+            more = f", and {found.height - 1} more days" if found.height > 1 else ""
+            report.say(
+                _DEPARTURES,
+                f"{last['file']}: {last['unreadable_records']} records without a readable key "
+                f"(first: line {last['line_number']}) while {last['closed_versions']} versions "
+                f"close: {last['keys']}{more}",
+            )
+
+    checks = [_NO_OVERLAP, one_current, _NEIGHBOURS_DIFFER]
+    if dimension.created_date is not None:
+        checks.append(_CREATED_STABLE)
+    return TableChecks(
+        dimension.table,
+        (*checks, _DEPARTURES),
+        judge,
+        judge_rows,
+        needs=(DROPS, QUARANTINE),
     )
-    is_next = key == key.shift(1)
-    latest_end_before = end.shift(1).cum_max().over(dimension.key)
-    touching = is_next & (start == end.shift(1) + pl.duration(days=1))
-    same = pl.all_horizontal(
-        pl.col(name).eq_missing(pl.col(name).shift(1)) for name in dimension.attributes
-    )
-    report.add(_NO_OVERLAP.name, ordered.filter(start <= latest_end_before).select(shown))
-    report.add(
-        _one_current(dimension).name,
-        ordered.filter("is_current").filter(key.is_duplicated()).select(shown),
-    )
-    report.add(_NEIGHBOURS_DIFFER.name, ordered.filter(touching & same).select(shown))
-    started = start.is_between(days[0], days[-1]) if days else pl.lit(False)
-    report.add(
-        _CREATED_STABLE.name,
-        ordered.with_columns(created_before=created.shift(1))
-        .filter(is_next & started & (created != pl.col("created_before")))
-        .select("effective_start_date", dimension.key, "created_before", dimension.created_date),
-    )
-    yield from report.results()
 
 
-evaluate_dim_user: Final[Evaluate] = partial(_evaluate_dimension, "core.dim_user", USERS)
-evaluate_dim_firms: Final[Evaluate] = partial(_evaluate_dimension, "core.dim_firms", FIRMS)
+def _unclear_records(judging: Judging, source: Source) -> pl.DataFrame:
+    """One row per observed drop of the run's days with records whose key cannot be read."""
+    reasons = [WRONG_FIELD_COUNT, NOT_AN_OBJECT, *source.missing_key_reasons]
+    listed = ", ".join(f"'{reason}'" for reason in reasons)
+    rows: pl.DataFrame = judging.connection.sql(
+        "select drop_date as day, any_value(quarantine.file) as file, "
+        "count(*) as unreadable_records, min(line_number) as line_number "
+        f"from {QUARANTINE} as quarantine join {DROPS} as drops using (source, drop_date) "
+        f"where source = ? and form = 'drop' and is_observed and list_has_any(reasons, [{listed}]) "
+        f"and {within('drop_date', judging.days)} group by 1",
+        params=[source.name],
+    ).pl()
+    return rows
 
-CHECKS: Final = (
-    TableChecks("core.dim_user", checks_of("core.dim_user", USERS), evaluate_dim_user),
-    TableChecks("core.dim_firms", checks_of("core.dim_firms", FIRMS), evaluate_dim_firms),
-)
+
+def _departed(dimension: Dimension, days: Sequence[date]) -> str:
+    """SQL of the versions that close without a successor: the day of absence, and the key."""
+    same_key = " and ".join(f"next.{name} = closed.{name}" for name in dimension.key)
+    key = ", ".join(f"closed.{name}" for name in dimension.key)
+    return (
+        f"select closed.effective_end_date + 1 as day, concat_ws(' ', {key}) as key "
+        f"from {dimension.table} as closed where not closed.is_current "
+        f"and {within('closed.effective_end_date + 1', days)} and not exists "
+        f"(from {dimension.table} as next where {same_key} "
+        "and next.effective_start_date = closed.effective_end_date + 1)"
+    )

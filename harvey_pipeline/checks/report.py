@@ -1,6 +1,6 @@
 """What the checks of one table find, gathered block by block and told as Dagster's results."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -8,52 +8,50 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.io_managers import as_markdown
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.warehouse import Warehouse
+from harvey_pipeline.warehouse.markdown import as_markdown
+from harvey_pipeline.warehouse.table import Table
 
 WARN: Final = dg.AssetCheckSeverity.WARN
 ERROR: Final = dg.AssetCheckSeverity.ERROR
 
+REPAIR_HINT: Final = (
+    "Run these days again; if it is still so, the warehouse was changed by hand or the transform "
+    "is wrong."
+)
+"""What to do where the pipeline's own results contradict each other."""
+
 _DAYS_NAMED: Final = 20
 _EXAMPLES: Final = 5
+_VALUES_TOLD: Final = 6
 
 
 @dataclass(frozen=True)
 class Check:
     """One assumption about a table; its name is the fact that it asserts.
 
-    A blocking check that fails with severity ERROR keeps downstream assets from running.
+    A blocking check that fails with severity ERROR keeps downstream assets from running. `advice`
+    says what to do when it fails.
     """
 
     name: str
     description: str
     severity: dg.AssetCheckSeverity = ERROR
     is_blocking: bool = False
-
-
-Evaluate = Callable[[Warehouse, RawStore, Sequence[date]], Iterator[dg.AssetCheckResult]]
-
-
-@dataclass(frozen=True)
-class TableChecks:
-    """The checks of one table, and the function that evaluates all of them for some days."""
-
-    table: str
-    checks: tuple[Check, ...]
-    evaluate: Evaluate
+    advice: str = REPAIR_HINT
 
 
 class _Findings:
     """What one check has found so far."""
 
-    def __init__(self, severity: dg.AssetCheckSeverity) -> None:
-        self.severity = severity
+    def __init__(self, check: Check) -> None:
+        self.severity = check.severity
+        self.advice = check.advice
         self.is_evaluated = False
         self.count = 0
         self.days: set[date] = set()
         self.examples: pl.DataFrame | None = None
         self.notes: dict[str, Any] = {}
+        self.told = ""
 
 
 class Report:
@@ -63,14 +61,14 @@ class Report:
     error, never a pass.
     """
 
-    def __init__(self, table: str, checks: Sequence[Check], days: Sequence[date]) -> None:
+    def __init__(self, table: Table, checks: Sequence[Check], days: Sequence[date]) -> None:
         self.table = table
         self.days = days
-        self._findings = {check.name: _Findings(check.severity) for check in checks}
+        self._findings = {check.name: _Findings(check) for check in checks}
 
     def add(
         self,
-        check: str,
+        check: Check,
         rows: pl.DataFrame,
         *,
         counts: Mapping[date | None, int] | None = None,
@@ -78,11 +76,11 @@ class Report:
         """Tell what a check found in a part of the data.
 
         Args:
-            check: Its name.
+            check: Which one.
             rows: The failing rows, none if all is well; their first column is the day.
             counts: Failures by day, where `rows` are only some examples of them.
         """
-        findings = self._findings[check]
+        findings = self._findings[check.name]
         findings.is_evaluated = True
         if counts is None:
             findings.count += rows.height
@@ -93,18 +91,24 @@ class Report:
         if findings.examples is None and not rows.is_empty():
             findings.examples = rows.head(_EXAMPLES)
 
-    def escalate(self, check: str) -> None:
+    def escalate(self, check: Check) -> None:
         """Make a check's failure an error, whatever its severity otherwise."""
-        self._findings[check].severity = ERROR
+        self._findings[check.name].severity = ERROR
 
-    def note(self, check: str, **metadata: Any) -> None:
+    def say(self, check: Check, text: str, *, advice: str | None = None) -> None:
+        """Say in words what was found, and perhaps another thing to do than usual."""
+        self._findings[check.name].told = text
+        if advice is not None:
+            self._findings[check.name].advice = advice
+
+    def note(self, check: Check, **metadata: Any) -> None:
         """Add to what a check's result says."""
-        self._findings[check].notes |= metadata
+        self._findings[check.name].notes |= metadata
 
-    def note_table(self, check: str, name: str, rows: pl.DataFrame) -> None:
+    def note_table(self, check: Check, name: str, rows: pl.DataFrame) -> None:
         """Add a few rows to what a check's result says."""
         table = as_markdown(rows.head(_EXAMPLES))
-        self._findings[check].notes[name] = dg.MetadataValue.md(table)
+        self._findings[check.name].notes[name] = dg.MetadataValue.md(table)
 
     def results(self) -> Iterator[dg.AssetCheckResult]:
         """One result per check, in the order of the checks."""
@@ -113,11 +117,31 @@ class Report:
                 raise ValueError(f"{name} of {self.table} was not evaluated")
             yield dg.AssetCheckResult(
                 passed=findings.count == 0,
-                asset_key=dg.AssetKey(self.table.split(".")),
+                asset_key=dg.AssetKey(self.table.name.split(".")),
                 check_name=name,
                 severity=findings.severity,
+                description=self._sentence(findings),
                 metadata=self._metadata(findings),
             )
+
+    def _sentence(self, findings: _Findings) -> str:
+        """What was found, with an example, and what to do."""
+        looked_at = f"{len(self.days):,} {_plural(self.noun, len(self.days))}"
+        if findings.count == 0:
+            return f"Nothing found in {looked_at}."
+        told = findings.told
+        if not told:
+            days = sorted(findings.days)
+            where = f" on {len(days):,} of {looked_at}, last {days[-1]}" if days else ""
+            told = f"{findings.count:,} {_plural('row', findings.count)}{where}"
+            if findings.examples is not None:
+                told += f"; for example {_as_example(findings.examples)}"
+        return f"{told}. {findings.advice}".strip()
+
+    @property
+    def noun(self) -> str:
+        """What a partition of the table is."""
+        return "month" if self.table.is_monthly else "day"
 
     def _metadata(self, findings: _Findings) -> dict[str, Any]:
         days = sorted(findings.days)
@@ -128,12 +152,27 @@ class Report:
         }
         if findings.count:
             metadata |= {
-                "failing_days": [str(day) for day in days[:_DAYS_NAMED]],
+                "failing_days": [str(day) for day in days[-_DAYS_NAMED:]],
                 "failing_day_count": len(days),
             }
         if findings.examples is not None:
             metadata["examples"] = dg.MetadataValue.md(as_markdown(findings.examples))
         return metadata
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def _as_example(rows: pl.DataFrame) -> str:
+    """The first of some rows in words."""
+    named = [(name, value) for name, value in rows.row(0, named=True).items() if value is not None]
+    return ", ".join(f"{name} {_short(value)}" for name, value in named[:_VALUES_TOLD])
+
+
+def _short(value: Any) -> str:
+    text = f"{value:,.2f}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def without_unwritten_days(
@@ -151,7 +190,8 @@ def without_unwritten_days(
             **result.metadata,
             "days_never_run": [str(day) for day in unwritten[:_DAYS_NAMED]],
         },
-        description=f"{len(unwritten)} of the days asked for were never run."
+        description=f"{len(unwritten)} of the days asked for were never run, first "
+        f"{unwritten[0]}. Run them. {result.description or ''}".strip()
         if unwritten
-        else "No day of this table was ever run.",
+        else "No day of this table was ever run. Run some.",
     )

@@ -1,76 +1,113 @@
-"""Whether all days that a mart's windows hold were run before the mart was."""
+"""Checks that every windowed table gets: whole windows, and figures that nothing has overtaken."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from harvey_pipeline import landing
-from harvey_pipeline.ingestion import bulk_dates
-from harvey_pipeline.raw_store import RawStore
-from harvey_pipeline.warehouse import DayRange, Warehouse
+from harvey_pipeline.checks.report import WARN, Check
+from harvey_pipeline.graph.assets import DaysRead, Reads, TableAsset
+from harvey_pipeline.landing.coverage import days_covered
+from harvey_pipeline.landing.files import find_files
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 _DAYS_NAMED: Final = 60
+_LATEST: Final = 60
+"""How many of a table's latest partitions are looked at for stale ones."""
+
+WINDOW_IS_COMPLETE: Final = Check(
+    "window_is_complete",
+    "All days of history that a partition rests on were run before it.",
+    WARN,
+    advice="Run the days that it names, then these days again.",
+)
+IS_CURRENT: Final = Check(
+    "figures_are_current",
+    "Nothing that a partition reads was computed anew after it: of the latest 60 partitions.",
+    WARN,
+    advice="Run the days that it names again: harvey run --from <first of them>.",
+)
 
 
-DaysRead = Callable[[date], Iterable[date]]
-"""Which days a day, or a month by its first day, of a mart reads."""
+def window_checks(asset: TableAsset) -> tuple[Check, ...]:
+    """The checks that an asset's windows ask for."""
+    if not has_window(asset):
+        return ()
+    return (WINDOW_IS_COMPLETE, IS_CURRENT) if days_read(asset) else (IS_CURRENT,)
 
 
-def days_back(offsets: Iterable[int]) -> DaysRead:
-    """The days so many days back."""
-    held = tuple(offsets)
-    return lambda day: (day - timedelta(days=back) for back in held)
+def has_window(asset: TableAsset) -> bool:
+    """Whether a partition rests on others than the one of the same day."""
+    reads_months = asset.table.is_monthly and asset.table.day_column is not None
+    return reads_months or any(one.has_window for one in asset.upstream)
 
 
-def all_days_until(raw_store: RawStore) -> DaysRead:
-    """All days of the calendar up to a day."""
-    start = date.fromisoformat(raw_store.start_date)
-    return lambda day: DayRange(start, day).days if start <= day else ()
+def days_read(asset: TableAsset) -> Mapping[str, DaysRead | None]:
+    """Which days of which table a partition rests on, looking back; None: all up to its own."""
+    found: dict[str, DaysRead | None] = {}
+    for one in asset.inputs.values():
+        if asset.table.is_monthly and asset.table.day_column is not None:
+            found[one.table] = _month_reader(one)
+        elif one.before:
+            found[one.table] = _day_reader(one)
+    return found | dict(asset.windows)
 
 
-def days_of_history(raw_store: RawStore) -> set[date]:
-    """The days whose events the landing folder covers, from the calendar's start on."""
-    files = landing.find_files(Path(raw_store.landing_dir), "events")
-    covered = set(files.drops)
-    exported = bulk_dates(files, Path(raw_store.root))
-    if exported is not None:
-        covered |= set(exported.days)
-    start = date.fromisoformat(raw_store.start_date)
-    return {day for day in covered if day >= start}
+def _day_reader(one: Reads) -> DaysRead:
+    return lambda day: one.days_of(day).days
+
+
+def _month_reader(one: Reads) -> DaysRead:
+    return lambda month: one.days_of_month(month).days
+
+
+def days_of_history(raw_store: RawStore, sources: Iterable[Source]) -> set[date]:
+    """The days that the landing folder covers by these sources, from the calendar's start on."""
+    covered: set[date] = set()
+    for source in sources:
+        files = find_files(Path(raw_store.landing_dir), source)
+        start = date.fromisoformat(raw_store.start_date)
+        covered |= days_covered(files, Path(raw_store.root), start)
+    return covered
 
 
 def days_not_run(
     warehouse: Warehouse,
-    raw_store: RawStore,
+    history: Collection[date],
     days: Sequence[date],
-    reads: Mapping[str, DaysRead],
+    reads: Mapping[Table, DaysRead | None],
+    start: date,
 ) -> pl.DataFrame:
-    """Days of history that a mart reads but that were not run.
+    """Days of history that a table rests on but that were not run.
 
     Args:
         warehouse: Knows which days were run.
-        raw_store: Knows which days there are.
-        days: The mart's days.
-        reads: For each table that counts, which of its days a day of the mart reads.
+        history: The days that there are.
+        days: The table's days, or months by their first days.
+        reads: For each table that counts, which of its days a day rests on; None: all up to it.
+        start: First day of the calendar.
 
     Returns:
         One row per `date` and `table` with `missing_days`, their number, and `days_not_run`, the
         first of them.
     """
-    history = days_of_history(raw_store)
     rows: list[tuple[date, str, int, str]] = []
-    for table, days_read in reads.items():
-        unwritten = history - warehouse.days_written(table)
+    for table, read in reads.items():
+        unwritten = set(history) - warehouse.days_written(table)
         if not unwritten:
             continue
         for day in days:
-            missing = sorted(unwritten.intersection(days_read(day)))
+            rested_on = read(day) if read is not None else _all_until(start, day)
+            missing = sorted(unwritten.intersection(rested_on))
             if missing:
                 named = ", ".join(map(str, missing[:_DAYS_NAMED]))
-                rows.append((day, table, len(missing), named))
+                rows.append((day, table.name, len(missing), named))
     schema = {
         "date": pl.Date,
         "table": pl.String,
@@ -78,3 +115,32 @@ def days_not_run(
         "days_not_run": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _all_until(start: date, day: date) -> list[date]:
+    return DayRange(start, day).days if start <= day else []
+
+
+def stale_partitions(
+    warehouse: Warehouse, asset: TableAsset, tables: Mapping[str, Table]
+) -> pl.DataFrame:
+    """Partitions of a table, of its latest 60, of which something they read was committed later.
+
+    Returns:
+        One row per `date` (a month by its first day) and `table`, the one that was computed anew,
+        with `changed_day`, the last of its days that were.
+    """
+    own = warehouse.last_commits(asset.table)
+    if asset.table.is_monthly:
+        own = {day: commit for day, commit in own.items() if day.day == 1}
+    latest = sorted(own)[-_LATEST:]
+    rows: list[tuple[date, str, date]] = []
+    for one in asset.inputs.values():
+        upstream = warehouse.last_commits(tables[one.table])
+        for day in latest:
+            read = one.days_of_month(day) if asset.table.is_monthly else one.days_of(day)
+            newer = [other for other in read.days if upstream.get(other, 0) > own[day]]
+            if newer:
+                rows.append((day, one.table, newer[-1]))
+    schema = {"date": pl.Date, "table": pl.String, "changed_day": pl.Date}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("date", descending=True)

@@ -23,7 +23,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from harvey_pipeline.sample import SampleSpec, write_sample
+from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 
 FIRST = date(2024, 4, 1)
 
@@ -111,10 +111,10 @@ def _run_range(last: date, days: int) -> dict[str, Any]:
     """Run the range in this process; the event log is on disk if DAGSTER_HOME is set."""
     import dagster as dg
 
-    from harvey_pipeline.cli import prepare_dagster_home
+    from harvey_pipeline.cli.home import prepare_dagster_home
     from harvey_pipeline.definitions import defs
-    from harvey_pipeline.partitions import months_touched, range_tags
-    from harvey_pipeline.resources import read_settings
+    from harvey_pipeline.graph.partitions import months_touched, range_tags
+    from harvey_pipeline.settings import read_settings
     from harvey_pipeline.warehouse import DayRange
 
     on_disk = "DAGSTER_HOME" in os.environ

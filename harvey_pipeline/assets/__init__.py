@@ -1,1 +1,0 @@
-"""The asset graph: wiring only. Each asset hands its inputs to a transform."""

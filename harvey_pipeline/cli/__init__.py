@@ -1,0 +1,37 @@
+"""The `harvey` command: the same jobs, instance and definitions as in Dagster's UI, from a shell.
+
+A file per command; what they share is in `app.py`. `outcomes.py` says what is known of a run,
+`progress.py` learns it from the run's events and shows it as it comes, `show.py` has the tables
+and lines that are printed at the end.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+from harvey_pipeline.cli.app import build_app, run_command
+from harvey_pipeline.cli.checks import list_checks
+from harvey_pipeline.cli.run import run_days
+from harvey_pipeline.cli.sample import make_sample
+from harvey_pipeline.cli.tables import list_tables
+from harvey_pipeline.cli.ui import open_ui
+
+APP = build_app(
+    {
+        "run": run_days,
+        "ui": open_ui,
+        "checks": list_checks,
+        "tables": list_tables,
+        "sample": make_sample,
+    }
+)
+
+
+def main() -> NoReturn:
+    """The console script."""
+    code = run_command(APP, sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is closed by now. polars keeps references beyond the interpreter's end, so that
+    # DuckDB's bindings would report leaked objects on stderr if it ended in the ordinary way.
+    os._exit(code)

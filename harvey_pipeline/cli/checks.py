@@ -1,0 +1,202 @@
+"""`harvey checks`: what is assumed of the tables, and which of it did not hold last time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from harvey_pipeline.cli.app import (
+    OK,
+    DagsterHome,
+    Debug,
+    UnusableError,
+    WarehouseFile,
+    unknown_name,
+)
+from harvey_pipeline.cli.home import find_dagster_home
+from harvey_pipeline.cli.outcomes import FailedCheck, most_urgent_first
+from harvey_pipeline.cli.show import (
+    columns_of,
+    label,
+    label_of,
+    listing_output,
+    name_days,
+    plural,
+    say,
+)
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from harvey_pipeline.checks.report import Check
+
+
+def list_checks(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A table (`marts.power_curve`), a schema (`marts`) or a check (`key_is_unique`); "
+            "else all checks."
+        ),
+    ] = None,
+    is_failed_wanted: Annotated[
+        bool,
+        typer.Option("--failed", help="Those that did not pass when they were last evaluated."),
+    ] = False,
+    warehouse: WarehouseFile = None,
+    dagster_home: DagsterHome = None,
+    debug: Debug = False,
+) -> int:
+    """Show the checks, or those that did not pass."""
+    declared = _declared(name)
+    console = listing_output()
+    if is_failed_wanted:
+        _show_failed(console, declared)
+        return OK
+    for number, table in enumerate(dict.fromkeys(table for table, _ in declared)):
+        say(console, Text("\n" * bool(number)).append(table, style="bold cyan"))
+        console.print(grid_of_checks([check for one, check in declared if one == table]))
+    return OK
+
+
+def checks_of(table: str) -> list["Check"]:
+    """The checks of a table, as they are declared; none for one that no asset is named after."""
+    return [check for one, check in _all_declared() if one == table]
+
+
+def grid_of_checks(checks: Sequence["Check"]) -> Grid:
+    """A line for each check: name, severity, and what it asserts."""
+    grid = columns_of(3)
+    for check in checks:
+        severity = label(check.severity.value, is_blocking=check.is_blocking)
+        grid.add_row(check.name, severity, Text(check.description))
+    return grid
+
+
+def _all_declared() -> list[tuple[str, "Check"]]:
+    from harvey_pipeline.definitions import SUBJECTS, check_plans
+
+    return [(plan.table.name, check) for plan in check_plans(SUBJECTS) for check in plan.checks]
+
+
+def _declared(name: str | None) -> list[tuple[str, "Check"]]:
+    """The checks that a name stands for, with their tables."""
+    declared = _all_declared()
+    found = [
+        (table, check)
+        for table, check in declared
+        if name in (None, table, table.partition(".")[0], check.name)
+    ]
+    if name is not None and not found:
+        tables = {table for table, _ in declared}
+        schemas = {table.partition(".")[0] for table in tables}
+        known = sorted(tables | schemas | {check.name for _, check in declared})
+        raise unknown_name("table, schema or check", name, known, "harvey checks")
+    return found
+
+
+# --- what did not pass ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A check that did not pass, with all that its result says."""
+
+    check: FailedCheck
+    assertion: str
+    evaluation: "dg.AssetCheckEvaluation"
+    run_id: str
+    evaluated_at: datetime
+
+
+def _show_failed(console: Console, declared: Sequence[tuple[str, "Check"]]) -> None:
+    evaluated, results = _read_latest(declared)
+    for result in results:
+        for part in _tell(result, is_terminal=console.is_terminal):
+            console.print(part)
+        console.print()
+    told = f"{len(results)} of {plural(evaluated, 'check')} did not pass"
+    say(console, f"{told} when they were last evaluated.")
+
+
+def _read_latest(declared: Sequence[tuple[str, "Check"]]) -> tuple[int, list[_Result]]:
+    """How many of the checks were ever evaluated, and which of them did not pass last time."""
+    import dagster as dg
+
+    from harvey_pipeline.cli.progress import read_failed_check
+    from harvey_pipeline.settings import SettingsError, read_settings
+
+    try:
+        home = find_dagster_home(read_settings())
+    except SettingsError as error:
+        raise UnusableError(str(error)) from error
+    nothing = UnusableError(
+        f"{home} holds no results of checks. Compute something with `harvey run`, or set "
+        f"DAGSTER_HOME or --dagster-home to the folder that it used."
+    )
+    if not home.is_dir():
+        raise nothing
+    evaluated = 0
+    results = {}
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for table, check in declared:
+            key = dg.AssetCheckKey(dg.AssetKey(table.split(".")), check.name)
+            record = instance.get_latest_asset_check_evaluation_record(key)
+            if record is None or record.event is None:
+                continue
+            evaluation = _evaluation_of(record.event)
+            if evaluation is None:
+                continue
+            evaluated += 1
+            if not evaluation.passed:
+                failed = read_failed_check(evaluation)
+                moment = datetime.fromtimestamp(record.create_timestamp, UTC)
+                results[failed.asset, failed.name] = _Result(
+                    failed, check.description, evaluation, record.run_id, moment
+                )
+    if not evaluated:
+        raise nothing
+    in_order = most_urgent_first([result.check for result in results.values()])
+    return evaluated, [results[check.asset, check.name] for check in in_order]
+
+
+def _evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None":
+    """The result that an event tells; None for one that only says that there will be a result."""
+    import dagster as dg
+
+    event = entry.dagster_event
+    if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return None
+    return event.asset_check_evaluation_data
+
+
+def _tell(result: _Result, *, is_terminal: bool) -> Iterator[RenderableType]:
+    """A check that did not pass, in full; its tables are drawn at a terminal only."""
+    import dagster as dg
+
+    check = result.check
+    yield Text.assemble(label_of(check), " ", (f"{check.asset} {check.name}", "bold"))
+    evaluated_at = f"{result.evaluated_at:%Y-%m-%d %H:%M} UTC"
+    lines = [
+        check.description,
+        f"Asserted: {result.assertion}",
+        f"Days: {name_days(check)}." if check.day_count else "",
+    ]
+    yield from (_indented(Text(line)) for line in lines if line)
+    for name, value in result.evaluation.metadata.items():
+        if isinstance(value, dg.MarkdownMetadataValue) and value.value:
+            yield _indented(Text(f"{name.replace('_', ' ').capitalize()}:"))
+            yield _indented(Markdown(value.value) if is_terminal else Text(value.value))
+    told = f"Evaluated {evaluated_at} in run {result.run_id}."
+    yield _indented(Text(told, style="dim"))
+
+
+def _indented(part: RenderableType) -> Padding:
+    return Padding(part, (0, 0, 0, 2), expand=False)

@@ -1,0 +1,64 @@
+"""`harvey sample`: synthetic drops."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harvey_pipeline.cli.app import OK, Debug, UnusableError
+from harvey_pipeline.cli.show import output, plural, say
+
+_DAYS = 91
+"""Days of a sample of which no number is given."""
+
+
+def make_sample(
+    users: Annotated[
+        int | None, typer.Option(metavar="N", help="Users.", show_default="250")
+    ] = None,
+    firms: Annotated[
+        int | None, typer.Option(metavar="N", help="Firms.", show_default="12")
+    ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Days, from 2024-04-01 on.", show_default="91"),
+    ] = None,
+    events_per_day: Annotated[
+        int | None, typer.Option(metavar="N", help="Events a day, on average.", show_default="220")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Another seed gives other data.", show_default="7"),
+    ] = None,
+    dirty: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Share of broken rows, at most 0.1.", show_default="0.01"
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(envvar="HARVEY_LANDING_DIR", metavar="DIR", help="Where to write.")
+    ] = Path("data/landing"),
+    debug: Debug = False,
+) -> int:
+    """Make synthetic drops in a folder that holds none."""
+    from rich.progress import Progress
+
+    from harvey_pipeline.definitions import SUBJECTS
+
+    sizes = {"users": users, "firms": firms, "days": days, "events_per_day": events_per_day}
+    given: dict[str, Any] = {**sizes, "seed": seed, "dirty": dirty}
+    given = {name: value for name, value in given.items() if value is not None}
+    console = output()
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            for subject in SUBJECTS:
+                if subject.write_sample is None:
+                    continue
+                task = progress.add_task(f"Writing drops of {subject.name}", total=days or _DAYS)
+                made = subject.write_sample(out, given, lambda _, task=task: progress.advance(task))
+    except (ValueError, OSError) as error:
+        raise UnusableError(str(error)) from error
+    count = plural(len(made.days), "day")
+    say(console, f"{count} of drops, {made.first} to {made.last}, are in {out}.")
+    return OK

@@ -1,0 +1,82 @@
+"""`harvey tables`: which tables there are, and what stands in them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table as Grid
+from rich.text import Text
+
+from harvey_pipeline.cli.app import OK, Debug, unknown_name
+from harvey_pipeline.cli.show import columns_of, listing_output, say
+
+if TYPE_CHECKING:
+    from harvey_pipeline.warehouse.table import Table
+
+
+def list_tables(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A table (`marts.power_curve`) or a schema (`marts`); else all tables."
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> int:
+    """Show the tables, or the columns and checks of one."""
+    from harvey_pipeline.definitions import SUBJECTS, tables_of
+
+    tables = tables_of(SUBJECTS)
+    console = listing_output()
+    if name is not None and name in tables:
+        for part in _describe(tables[name]):
+            console.print(part)
+        return OK
+    schemas = list(dict.fromkeys(table.partition(".")[0] for table in tables))
+    if name is not None and name not in schemas:
+        raise unknown_name("table or schema", name, [*tables, *schemas], "harvey tables")
+    for number, schema in enumerate(schemas if name is None else [name]):
+        say(console, Text("\n" * bool(number)).append(schema, style="bold cyan"))
+        grid = columns_of(2)
+        for table in tables.values():
+            if table.name.startswith(f"{schema}."):
+                grid.add_row(table.name, Text(table.description))
+        console.print(grid)
+    if name is None:
+        say(console, Text("\nColumns and checks of one: harvey tables NAME", style="dim"))
+    return OK
+
+
+def _describe(table: "Table") -> Iterator[Text | Grid]:
+    from harvey_pipeline.cli.checks import checks_of, grid_of_checks
+
+    yield Text(table.name, style="bold cyan")
+    yield Text(table.description)
+    yield Text(f"Key: {', '.join(table.key) or 'none'}.")
+    yield Text("\nColumns", style="bold")
+    grid = columns_of(4)
+    described = table.schema.columns()
+    for column, (kind, is_nullable) in _types(table).items():
+        role = "key" if column in table.key else "nullable" if is_nullable else ""
+        told = Text((described[column].description or "").strip())
+        labels = getattr(table.polars_schema[column], "categories", None)
+        if labels is not None:
+            told.append(f" One of: {', '.join(labels)}.", style="dim")
+        grid.add_row(column, kind, Text(role, style="dim"), told)
+    yield grid
+    checks = checks_of(table.name)
+    yield Text("\nChecks", style="bold")
+    yield grid_of_checks(checks) if checks else Text("None: what writes the table is checked.")
+
+
+def _types(table: "Table") -> dict[str, tuple[str, bool]]:
+    """By column the type that DuckDB has, and whether it takes nulls."""
+    import duckdb
+
+    from harvey_pipeline.warehouse.warehouse import table_ddl
+
+    with duckdb.connect() as connection:
+        for statement in table_ddl(table, "described"):
+            connection.execute(statement)
+        rows = connection.sql("describe described").fetchall()
+    return {column: (kind, null == "YES") for column, kind, null, *_ in rows}

@@ -1,0 +1,100 @@
+"""`harvey ui`: Dagster's UI over the same definitions and the same instance."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from harvey_pipeline.cli.app import (
+    FAILED,
+    OK,
+    DagsterHome,
+    Debug,
+    EndDate,
+    LandingDir,
+    StartDate,
+    UnusableError,
+    WarehouseFile,
+)
+from harvey_pipeline.cli.home import prepare_dagster_home
+from harvey_pipeline.cli.show import output, say
+
+_ANSWERS_WITHIN: Final = 120.0
+_POLL_SECONDS: Final = 0.5
+
+
+def open_ui(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 3000,
+    landing_dir: LandingDir = None,
+    warehouse: WarehouseFile = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    dagster_home: DagsterHome = None,
+    debug: Debug = False,
+) -> int:
+    """Open Dagster's UI, with its daemon; Ctrl-C stops it."""
+    from harvey_pipeline.settings import SettingsError, read_settings
+
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise UnusableError(str(error)) from error
+    prepare_dagster_home(settings)
+    dagster = Path(sys.executable).with_name("dagster")
+    if not dagster.exists():
+        raise UnusableError(
+            f"{dagster} does not exist. Install dagster-webserver with this package."
+        )
+    environment = os.environ | {
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        # Its processes import this package, which may be a checkout that is not installed.
+        "PYTHONPATH": os.pathsep.join(
+            [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
+    }
+    if not debug:
+        environment.setdefault("PYTHONWARNINGS", "ignore")
+    command = [str(dagster), "dev", "-m", "harvey_pipeline.definitions"]
+    process = subprocess.Popen([*command, "--host", host, "--port", str(port)], env=environment)
+    return _attend(process, f"http://{host}:{port}")
+
+
+def _attend(process: subprocess.Popen[bytes], address: str) -> int:
+    """Pass signals on to the UI, say when it answers, and wait for its end."""
+    stopped_by: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        stopped_by.append(number)
+        if process.poll() is None:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        if _wait_until_it_answers(process, address):
+            say(output(), f"Dagster's UI is at {address}. Ctrl-C stops it.")
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped_by:
+        return 128 + stopped_by[0]
+    return OK if code == 0 else FAILED
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str) -> bool:
+    deadline = time.monotonic() + _ANSWERS_WITHIN
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/server_info", timeout=_POLL_SECONDS):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(_POLL_SECONDS)
+    return False

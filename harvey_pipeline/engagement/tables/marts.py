@@ -1,0 +1,376 @@
+"""Marts by day: scores, summaries, KPIs, growth."""
+
+import dataframely as dy
+import polars as pl
+
+from harvey_pipeline.engagement.tables import rules
+from harvey_pipeline.engagement.tables.labels import (
+    ADOPTION_LEVELS,
+    ARR_TIERS,
+    ENGAGEMENT_LEVELS,
+    FIRM_HEALTH_STATUSES,
+    FIRM_MATURITY_STAGES,
+    FIRM_SIZE_CATEGORIES,
+    GRAINS,
+    GROWTH_DAYS,
+    GROWTH_TRENDS,
+    POWER_USER_TIERS,
+    QUALITY_LEVELS,
+    SEGMENTS,
+    TENURE_BANDS,
+    USAGE_PATTERNS,
+    USAGE_VOLUME_CATEGORIES,
+    WEEK_DAYS,
+    WINDOW_DAYS,
+)
+from harvey_pipeline.warehouse import columns as c
+
+
+class DailyUserEngagement(dy.Schema):
+    """One row per (`date`, `user_id`), valid that day or active in the trailing 30 days."""
+
+    date = c.day("Last day of the trailing 30-day window.", key=True)
+    user_id = c.text("User.", key=True)
+    user_role = c.text("Job title as of `date`.", nullable=True)
+    user_created_date = c.day("Account creation date as of `date`.", nullable=True)
+    months_since_creation = dy.Int32(
+        nullable=True, description="Whole calendar months since creation, clamped to month ends."
+    )
+    tenure_band = c.label("Band of `months_since_creation`.", TENURE_BANDS, nullable=True)
+    firm_id = c.text("Firm with most queries in the window; null if inactive.", nullable=True)
+    firm_count = c.count("Firms used in the window.")
+    total_queries = c.count("Queries in the window.")
+    assistant_queries = c.count("Queries of type ASSISTANT in the window.")
+    vault_queries = c.count("Queries of type VAULT in the window.")
+    workflow_queries = c.count("Queries of type WORKFLOW in the window.")
+    total_documents_processed = c.count("Documents processed in the window.")
+    active_days = dy.Int16(
+        min=0, max=WINDOW_DAYS, nullable=False, description="Distinct dates with a query."
+    )
+    unique_event_types = dy.Int16(
+        min=0, max=3, nullable=False, description="Distinct event types in the window."
+    )
+    avg_feedback_score = c.number(
+        "Mean score over scored events in the window; null if none.", minimum=1.0, maximum=5.0
+    )
+    avg_documents_per_query = c.number("Documents per query; null without queries.")
+    first_activity_date = c.day("First active date in the window.", nullable=True)
+    last_activity_date = c.day("Last active date in the window.", nullable=True)
+    is_active_today = c.flag("Whether the user made a query on `date`.")
+    active_days_weight = c.weight("Score component of active days.", (0, 20, 40, 60, 80, 100))
+    document_volume_weight = c.weight("Score component of documents.", (0, 20, 40, 60, 80, 100))
+    feature_breadth_weight = c.weight("Score component of event types.", (0, 40, 70, 100))
+    power_user_score = dy.Int16(
+        min=0,
+        max=100,
+        nullable=False,
+        description="0.4 active days + 0.3 documents + 0.3 breadth weight.",
+    )
+    power_user_tier = c.label("Tier of `power_user_score`.", POWER_USER_TIERS)
+    engagement_level = c.label("Level by queries and active days.", ENGAGEMENT_LEVELS)
+    usage_pattern = c.label("Which event type leads.", USAGE_PATTERNS)
+    quality_level = c.label("Level of `avg_feedback_score`.", QUALITY_LEVELS, nullable=True)
+
+    @dy.rule()
+    def score_equals_components(cls) -> pl.Expr:
+        return rules.score_equals_components()
+
+    @dy.rule()
+    def tier_agrees_with_score(cls) -> pl.Expr:
+        return rules.tier_agrees_with_score()
+
+    @dy.rule()
+    def level_agrees_with_thresholds(cls) -> pl.Expr:
+        level = pl.col("engagement_level").cast(pl.String)
+        reached = pl.sum_horizontal(
+            [
+                ((pl.col("total_queries") >= queries) & (pl.col("active_days") >= days)).cast(
+                    pl.Int8
+                )
+                for queries, days in ((20, 15), (10, 8), (5, 3), (1, 0))
+            ]
+        )
+        rank = level.replace_strict(
+            dict(zip(ENGAGEMENT_LEVELS, (4, 3, 2, 1, 0), strict=True)), return_dtype=pl.Int8
+        )
+        return rank == reached
+
+    @dy.rule()
+    def queries_add_up_by_type(cls) -> pl.Expr:
+        return pl.col("total_queries") == pl.sum_horizontal(
+            "assistant_queries", "vault_queries", "workflow_queries"
+        )
+
+    @dy.rule()
+    def activity_is_whole(cls) -> pl.Expr:
+        active = pl.col("active_days") > 0
+        return (
+            (active == (pl.col("total_queries") > 0))
+            & (active == pl.col("firm_id").is_not_null())
+            & (active == (pl.col("firm_count") > 0))
+            & (active == pl.col("first_activity_date").is_not_null())
+            & (active == pl.col("last_activity_date").is_not_null())
+        )
+
+    @dy.rule()
+    def activity_within_window(cls) -> pl.Expr:
+        first, last = pl.col("first_activity_date"), pl.col("last_activity_date")
+        return first.is_null() | (
+            (first <= last)
+            & (last <= pl.col("date"))
+            & (first > pl.col("date") - pl.duration(days=WINDOW_DAYS))
+        )
+
+
+class DailyFirmUsageSummary(dy.Schema):
+    """One row per (`date`, `firm_id`), valid that day or active in the trailing 30 days."""
+
+    date = c.day("The day, and last day of the trailing 30-day window.", key=True)
+    firm_id = c.text("Firm.", key=True)
+    active_users = c.count("Users active on `date`.")
+    total_queries = c.count("Queries on `date`.")
+    assistant_queries = c.count("Queries of type ASSISTANT on `date`.")
+    vault_queries = c.count("Queries of type VAULT on `date`.")
+    workflow_queries = c.count("Queries of type WORKFLOW on `date`.")
+    total_documents_processed = c.count("Documents processed on `date`.")
+    avg_feedback_score = c.number(
+        "Mean score over the day's scored events; null if none.", minimum=1.0, maximum=5.0
+    )
+    avg_documents_per_query = c.number("The day's documents per query; null without queries.")
+    queries_per_active_user = c.number("The day's queries per active user; null without any.")
+    firm_usage_pattern = c.label("Which event type leads on `date`.", USAGE_PATTERNS)
+    daily_adoption_rate = c.number("100 x `active_users` / `firm_size`; may exceed 100.")
+    active_users_30d = c.count("Users active in the window.")
+    total_queries_30d = c.count("Queries in the window.")
+    avg_feedback_score_30d = c.number(
+        "Mean score over the window's scored events; null if none.", minimum=1.0, maximum=5.0
+    )
+    queries_per_active_user_30d = c.number("The window's queries per active user.")
+    adoption_rate_30d = c.number("100 x `active_users_30d` / `firm_size`; may exceed 100.")
+    firm_size = dy.Int32(min=0, nullable=True, description="Provisioned seats as of `date`.")
+    arr_usd = c.number("Annual contract value as of `date`, USD.")
+    firm_created_date = c.day("Creation date as of `date`.", nullable=True)
+    days_since_firm_creation = dy.Int32(
+        nullable=True, description="Days from `firm_created_date` to `date`."
+    )
+    arr_per_active_user_30d = c.number("`arr_usd` per user active in the window, USD.")
+    unused_seats_30d = c.count("Seats without a user active in the window.", nullable=True)
+    adoption_level = c.label("Level of `adoption_rate_30d`.", ADOPTION_LEVELS, nullable=True)
+    firm_health_status = c.label(
+        "Health by the window's feedback and queries per active user.", FIRM_HEALTH_STATUSES
+    )
+    firm_maturity_stage = c.label(
+        "Stage by `days_since_firm_creation`.", FIRM_MATURITY_STAGES, nullable=True
+    )
+    firm_size_category = c.label("Category of `firm_size`.", FIRM_SIZE_CATEGORIES, nullable=True)
+    arr_tier = c.label("Tier of `arr_usd`.", ARR_TIERS, nullable=True)
+
+    @dy.rule()
+    def queries_add_up_by_type(cls) -> pl.Expr:
+        return pl.col("total_queries") == pl.sum_horizontal(
+            "assistant_queries", "vault_queries", "workflow_queries"
+        )
+
+    @dy.rule()
+    def day_within_window(cls) -> pl.Expr:
+        return (pl.col("active_users") <= pl.col("active_users_30d")) & (
+            pl.col("total_queries") <= pl.col("total_queries_30d")
+        )
+
+    @dy.rule()
+    def adoption_level_agrees_with_rate(cls) -> pl.Expr:
+        rate = pl.col("adoption_rate_30d")
+        reached = pl.sum_horizontal([(rate >= limit).cast(pl.Int8) for limit in (20, 40, 60, 80)])
+        rank = (
+            pl.col("adoption_level")
+            .cast(pl.String)
+            .replace_strict(
+                dict(zip(ADOPTION_LEVELS, (4, 3, 2, 1, 0), strict=True)), return_dtype=pl.Int8
+            )
+        )
+        return pl.when(rate.is_null()).then(rank.is_null()).otherwise(rank.eq_missing(reached))
+
+
+class DailyEventSummary(dy.Schema):
+    """One row per `date`: the day's events in total; a day without events is a row of zeros."""
+
+    date = c.day("The day.", key=True)
+    is_covered = c.flag("Whether the landing folder covers the day's events.")
+    total_events = c.count("Events dated `date`.")
+    active_users = c.count("Users with an event.")
+    active_firms = c.count("Firms with an event.")
+    total_documents = c.count("Documents processed.")
+    avg_feedback_score = c.number(
+        "Mean score over scored events; null if none.", minimum=1.0, maximum=5.0
+    )
+    assistant_events = c.count("Events of type ASSISTANT.")
+    vault_events = c.count("Events of type VAULT.")
+    workflow_events = c.count("Events of type WORKFLOW.")
+    scored_events = c.count("Events with a feedback score.")
+    high_satisfaction_events = c.count("Scored events of 4 or more.")
+    low_satisfaction_events = c.count("Scored events of 2 or less.")
+
+    @dy.rule()
+    def events_add_up_by_type(cls) -> pl.Expr:
+        return pl.col("total_events") == pl.sum_horizontal(
+            "assistant_events", "vault_events", "workflow_events"
+        )
+
+
+class HarveyAnalyticsDashboard(DailyEventSummary):
+    """One row per `date`: the KPIs of the day and of the 30 days that end on it."""
+
+    assistant_percent = c.percent("Share of ASSISTANT in `total_events`")
+    vault_percent = c.percent("Share of VAULT in `total_events`")
+    workflow_percent = c.percent("Share of WORKFLOW in `total_events`")
+    high_satisfaction_rate = c.percent("Share of `scored_events` of 4 or more")
+    low_satisfaction_rate = c.percent("Share of `scored_events` of 2 or less")
+    events_per_user = c.number("Events per user active on `date`.")
+    documents_per_user = c.number("Documents per user active on `date`.")
+    documents_per_event = c.number("Documents per event.")
+    dau = c.count("Users active on `date`.")
+    wau = c.count("Users active in the 7 days that end on `date`.")
+    mau = c.count("Users active in the 30 days that end on `date`.")
+    stickiness = c.percent("`dau` of `mau`")
+    power_users = c.count("Users of tier Power User.")
+    high_value_users = c.count("Users of tier High Value User.")
+    medium_value_users = c.count("Users of tier Medium Value User.")
+    low_value_users = c.count("Users of tier Low Value User.")
+    inactive_users = c.count("Users of tier Inactive User.")
+    power_user_rate = c.percent("`power_users` of `mau`")
+    avg_power_score = c.number("Mean `power_user_score` of users active in the window.")
+    avg_queries_per_user = c.number("Mean `total_queries` of users active in the window.")
+    avg_active_days_per_user = c.number("Mean `active_days` of users active in the window.")
+    avg_user_feedback = c.number(
+        "Mean of users' `avg_feedback_score` in the window.", minimum=1.0, maximum=5.0
+    )
+    feature_adoption_rate = c.percent("Users of 2 or more event types of `mau`")
+    avg_firm_feedback = c.number(
+        "Mean of the day's `avg_feedback_score` of firms active on `date`.",
+        minimum=1.0,
+        maximum=5.0,
+    )
+    avg_firm_adoption_rate = c.number("Mean `daily_adoption_rate` of firms active on `date`.")
+    excellent_firms = c.count("Firms of health Excellent.")
+    good_firms = c.count("Firms of health Good.")
+    fair_firms = c.count("Firms of health Fair.")
+    needs_attention_firms = c.count("Firms of health Needs Attention.")
+    critical_firms = c.count("Firms of health Critical.")
+    new_users = c.count("Of `mau`: accounts created in the window.")
+    returning_users = c.count("Of `mau`: the rest.")
+    power_user_retention = c.percent("Power users of 30 days before who still are")
+    users_moved_up = c.count("Users whose tier is better than 30 days before.")
+    users_moved_down = c.count("Users whose tier is worse than 30 days before.")
+    growth_trend = c.label("Change of `power_users` against 30 days before.", GROWTH_TRENDS)
+    usage_volume_category = c.label("Category of `total_events`.", USAGE_VOLUME_CATEGORIES)
+
+    @dy.rule()
+    def percentages_sum_to_100(cls) -> pl.Expr:
+        total = pl.sum_horizontal("assistant_percent", "vault_percent", "workflow_percent")
+        return (pl.col("total_events") == 0) | ((total - 100).abs() < 1e-9)
+
+    @dy.rule()
+    def users_nest(cls) -> pl.Expr:
+        return rules.actives_nest()
+
+    @dy.rule()
+    def users_split_into_new_and_returning(cls) -> pl.Expr:
+        return pl.col("mau") == pl.col("new_users") + pl.col("returning_users")
+
+    @dy.rule()
+    def dau_equals_active_users(cls) -> pl.Expr:
+        return pl.col("dau") == pl.col("active_users")
+
+
+class _ActiveCounts(dy.Schema):
+    """Columns of entities counted by when they were last active."""
+
+    dau = c.count("Active on `date`.")
+    wau = c.count("Active in the 7 days that end on `date`.")
+    mau = c.count("Active in the 30 days that end on `date`.")
+    stickiness = c.percent("`dau` of `mau`")
+
+    @dy.rule()
+    def actives_nest(cls) -> pl.Expr:
+        return rules.actives_nest()
+
+
+class _GrowthCounts(dy.Schema):
+    """Columns of entities counted by where the active ones of 28 days came from."""
+
+    active = c.count("Active in the 28 days that end on `date`.")
+    previous_active = c.count("Active in the 28 days before those.")
+    new = c.count("Of `active`: never active before these 28 days.")
+    retained = c.count("Of `active`: active in the previous 28 days too.")
+    resurrected = c.count("Of `active`: active before, but not in the previous 28 days.")
+    churned = c.count("Of `previous_active`: not `active`.")
+    quick_ratio = c.number("(`new` + `resurrected`) / `churned`; null where none churned.")
+    growth_rate = c.number(
+        "100 x (`active` - `previous_active`) / `previous_active`; null where none was active.",
+        minimum=-100.0,
+    )
+
+    @dy.rule()
+    def active_is_new_retained_or_resurrected(cls) -> pl.Expr:
+        return pl.col("active") == pl.sum_horizontal("new", "retained", "resurrected")
+
+    @dy.rule()
+    def change_is_gains_less_losses(cls) -> pl.Expr:
+        change = pl.col("active") - pl.col("previous_active")
+        return change == pl.col("new") + pl.col("resurrected") - pl.col("churned")
+
+
+class _DayAndGrain(dy.Schema):
+    """Key of what is counted on a day, for users and for firms."""
+
+    date = c.day("The day, and last day of every window.", key=True)
+    grain = c.label("What is counted: users or firms.", GRAINS, key=True)
+
+
+class _DayAndSegment(dy.Schema):
+    """Key of what is counted on a day, by a value of an attribute."""
+
+    date = c.day("The day, and last day of every window.")
+    grain = c.label("What is counted: users or firms.", GRAINS)
+    segment = c.label("Attribute by which they are split, as of `date`.", SEGMENTS)
+    segment_value = c.text("Value of the attribute; null where it is unknown.", nullable=True)
+
+    @dy.rule()
+    def segment_belongs_to_grain(cls) -> pl.Expr:
+        is_user = pl.col("grain").cast(pl.String) == "user"
+        return is_user == (pl.col("segment").cast(pl.String) == "user_role")
+
+
+class UsageBySegment(_DayAndSegment, _ActiveCounts, _GrowthCounts):
+    """One row per (`date`, `grain`, `segment`, `segment_value`) active in the trailing 56 days."""
+
+
+class GrowthAccounting(_DayAndGrain, _GrowthCounts):
+    """One row per (`date`, `grain`): where the active users, or firms, of 28 days came from."""
+
+
+class ActiveUsage(_DayAndGrain, _ActiveCounts):
+    """One row per (`date`, `grain`): daily, weekly and monthly active users, or firms."""
+
+
+class PowerCurve(dy.Schema):
+    """One row per (`date`, `window_days`, `active_days`): users active on just so many days."""
+
+    date = c.day("Last day of the window.", key=True)
+    window_days = dy.Int16(
+        primary_key=True,
+        is_in=(WEEK_DAYS, GROWTH_DAYS),
+        description="Length of the window: 7 or 28 days.",
+    )
+    active_days = dy.Int16(
+        primary_key=True,
+        min=1,
+        max=GROWTH_DAYS,
+        description="Days of the window with a query, from 1 to `window_days`.",
+    )
+    users = c.count("Users active on exactly `active_days` days of the window.")
+    users_percent = c.percent("Share of `users` in all users active in the window")
+
+    @dy.rule()
+    def active_days_within_window(cls) -> pl.Expr:
+        return pl.col("active_days") <= pl.col("window_days")

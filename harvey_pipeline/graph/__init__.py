@@ -1,0 +1,1 @@
+"""What assets have in common: partitions, wiring, jobs and schedules, Dagster's event log."""

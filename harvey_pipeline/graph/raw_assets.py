@@ -1,0 +1,47 @@
+"""Raw assets: each takes in its source's drops and writes its slice of quarantine and ledger."""
+
+from dataclasses import asdict
+
+import dagster as dg
+import polars as pl
+
+from harvey_pipeline.graph.assets import days_of_run, declare_asset
+from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.markdown import as_markdown
+
+
+def raw_asset(source: Source, partitions: Partitions) -> dg.AssetsDefinition:
+    """The asset of a source's raw table."""
+
+    def ingest(
+        context: dg.AssetExecutionContext, raw_store: RawStore
+    ) -> dg.MaterializeResult[None]:
+        days = days_of_run(context)
+        done = raw_store.ingest(source, DayRange(days[0], days[-1]))
+        missing = [str(one.day) for one in done.days if not one.is_observed]
+        if missing:
+            context.log.warning("%s: no usable drop for %s", source.name, ", ".join(missing))
+        if done.strays:
+            context.log.warning("%s: nothing reads %s", source.name, ", ".join(done.strays))
+        ledger = pl.DataFrame([asdict(one) for one in done.days[-7:]])
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(one.rows_accepted for one in done.days),
+                "rows_read": sum(one.rows_read for one in done.days),
+                "rows_repaired": sum(one.rows_repaired for one in done.days),
+                "rows_rejected": sum(one.rows_rejected for one in done.days),
+                "days_loaded_anew": len(done.reloaded),
+                "days_without_usable_drop": missing,
+                "unknown_columns": list(done.unknown_columns),
+                "files_that_nothing_reads": list(done.strays),
+                "preview": dg.MetadataValue.md(
+                    as_markdown(ledger.drop("fingerprint", "data_file"))
+                ),
+            }
+        )
+
+    kinds = ("csv", "polars", "parquet")
+    return declare_asset(source.table, partitions, kinds=kinds, io_manager_key="raw_io")(ingest)

@@ -1,0 +1,239 @@
+"""The raw layer: typed rows of each drop as immutable Parquet, and the ledger that knows them.
+
+`ingestion.py` makes the files; the ledger says which of them are current. Committing a ledger row,
+together with the quarantine slice, is what makes a drop loaded.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from harvey_pipeline.landing.files import find_files
+from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.scratch import write_if_missing
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.days import DayRange, consecutive_days
+from harvey_pipeline.warehouse.warehouse import Warehouse, quoted, record_commits
+
+
+class RawStoreError(Exception):
+    """The raw store lacks what the ledger says it holds; the message says what to run."""
+
+
+@dataclass(frozen=True)
+class Ingestion:
+    """What an ingestion of a range of days did."""
+
+    days: Sequence[Parsed]
+    reloaded: Sequence[date]
+    """Days whose ledger row changed."""
+    unknown_columns: Sequence[str]
+    strays: Sequence[str]
+
+
+class RawStore(dg.ConfigurableResource[None]):
+    """Parquet files beside the warehouse, one per drop, and DuckDB views over the current ones.
+
+    `root` is their folder, `landing_dir` where drops arrive, `start_date` the first day of the
+    pipeline's calendar (ISO).
+    """
+
+    root: str
+    landing_dir: str
+    start_date: str
+    warehouse: dg.ResourceDependency[Warehouse]
+
+    # --- in ---
+
+    def ingest(self, source: Source, days: DayRange) -> Ingestion:
+        """Load every day of a range, as a whole: all of its days are committed, or none.
+
+        Raises:
+            LandingError: A file of the range cannot be read; nothing has changed then.
+        """
+        files = find_files(Path(self.landing_dir), source)
+        job = Ingester(files, Path(self.root), date.fromisoformat(self.start_date))
+        parsed = job.parse(days.days)
+        undated = job.undated_quarantine()
+        reloaded = self._commit(source, days, parsed, undated)
+        job.remove_unused(days, parsed)
+        return Ingestion(
+            parsed,
+            reloaded,
+            sorted(job.unknown_columns),
+            [files.name_of(path) for path in files.strays],
+        )
+
+    def count_keys(self, source: Source, day: date) -> tuple[int, int]:
+        """Distinct keys of a day's snapshot, and of the largest drop it is compared with."""
+        files = find_files(Path(self.landing_dir), source)
+        job = Ingester(files, Path(self.root), date.fromisoformat(self.start_date))
+        return job.compare_keys(day)
+
+    def _commit(
+        self, source: Source, days: DayRange, parsed: Sequence[Parsed], undated: Path | None
+    ) -> list[date]:
+        ledger = pl.DataFrame(
+            [
+                asdict(one)
+                | {
+                    "source": source.name,
+                    "drop_date": one.day,
+                    "data_file": one.data_file if one.is_observed else None,
+                    "loaded_at": datetime.now(UTC).replace(tzinfo=None),
+                }
+                for one in parsed
+            ],
+            schema_overrides=DROPS.polars_schema,
+        ).select(list(DROPS.polars_schema))
+        with self.warehouse.connect() as connection:
+            self.warehouse.prepare(connection, [DROPS, QUARANTINE])
+            connection.begin()
+            before = connection.sql(
+                "select * from raw.drops where source = ? and drop_date between ? and ?",
+                params=[source.name, days.first, days.last],
+            ).pl()
+            changed = _changed_days(before, ledger)
+            if changed:
+                self._replace_days(connection, source, changed, parsed, ledger)
+            self._replace_undated(connection, source, undated)
+            for some in consecutive_days(changed):
+                record_commits(connection, [DROPS, QUARANTINE, source.table], some)
+            self._refresh_view(connection, source)
+            connection.commit()
+        return changed
+
+    def _replace_days(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: Source,
+        changed: Sequence[date],
+        parsed: Sequence[Parsed],
+        ledger: pl.DataFrame,
+    ) -> None:
+        rows = ledger.filter(pl.col("drop_date").is_in(list(changed))).to_arrow()  # noqa: F841
+        for table in ("raw.drops", "raw.quarantine"):
+            connection.execute(
+                f"delete from {table} where source = ? and drop_date in "
+                f"(select drop_date from rows)",
+                [source.name],
+            )
+        connection.execute("insert into raw.drops by name select * from rows")
+        kept = [
+            _without_pattern(Path(self.root) / "quarantine" / one.quarantine_file)
+            for one in parsed
+            if one.quarantine_file is not None and one.day in set(changed)
+        ]
+        if kept:
+            connection.execute(
+                "insert into raw.quarantine by name select * from read_parquet(?)", [kept]
+            )
+
+    def _replace_undated(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, undated: Path | None
+    ) -> None:
+        """Keep the bulk records whose day cannot be read: once, whatever days are run."""
+        schema = QUARANTINE.polars_schema
+        before = connection.sql(
+            "select * from raw.quarantine where source = ? and drop_date is null "
+            "order by line_number",
+            params=[source.name],
+        ).pl()
+        after = pl.DataFrame(schema=schema) if undated is None else pl.read_parquet(undated)
+        if before.select(list(schema)).equals(after.select(list(schema))):
+            return
+        connection.execute(
+            "delete from raw.quarantine where source = ? and drop_date is null", [source.name]
+        )
+        rows = after.to_arrow()  # noqa: F841
+        connection.execute("insert into raw.quarantine by name select * from rows")
+
+    def _refresh_view(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+        table = source.table
+        name = table.name
+        folder = Path(self.root) / table.own_name
+        write_if_missing(folder / "none.parquet", empty_file(source).write_parquet)
+        columns = table.schema.columns()
+        listed = ", ".join(f'"{column}"' for column in columns)
+        connection.execute(
+            f"create or replace view {name} as select {listed} from read_parquet("
+            f"{quoted(_without_pattern(folder.resolve()) + '/*.parquet')}, filename = true) "
+            f"where parse_filename(filename) in (select data_file from raw.drops "
+            f"where source = {quoted(source.name)} and data_file is not null)"
+            + (" and not is_sighting" if source.is_snapshot else "")
+        )
+        connection.execute(f"comment on view {name} is {quoted(table.description)}")
+        for column, definition in columns.items():
+            connection.execute(
+                f'comment on column {name}."{column}" is {quoted(definition.description or "")}'
+            )
+
+    # --- out ---
+
+    def read(self, source: Source, days: DayRange) -> pl.LazyFrame:
+        """The current rows of a range of drops; snapshots with `is_sighting` rows beside them.
+
+        Raises:
+            RawStoreError: A file of the range has gone.
+        """
+        named = self.warehouse.query(
+            "select drop_date, data_file from raw.drops "
+            "where source = ? and drop_date between ? and ? "
+            "and data_file is not null order by drop_date",
+            [source.name, days.first, days.last],
+            tables=[DROPS],
+        )
+        folder = Path(self.root) / source.table.own_name
+        gone = [str(day) for day, name in named if not (folder / name).exists()]
+        if gone:
+            raise RawStoreError(
+                f"{folder} lacks the rows of {', '.join(gone[:7])}{', ...' * (len(gone) > 7)}. "
+                f"Run {folder.name} for {'this day' if len(gone) == 1 else 'these days'} again."
+            )
+        if not named:
+            return empty_file(source).lazy()
+        return pl.scan_parquet([folder / name for _, name in named], glob=False)
+
+    def last_covered_day(self, source: Source) -> date | None:
+        """The last day run that a source covers; None if there is none."""
+        rows = self.warehouse.query(
+            "select max(drop_date) from raw.drops where source = ? and is_observed",
+            [source.name],
+            tables=[DROPS],
+        )
+        last: date | None = rows[0][0]
+        return last
+
+    def observed_days(self, source: Source, days: DayRange) -> pl.DataFrame:
+        """`day` and `form` of the days of a range that count as seen."""
+        rows = self.warehouse.query(
+            "select drop_date, form from raw.drops where source = ? and is_observed "
+            "and drop_date between ? and ? order by drop_date",
+            [source.name, days.first, days.last],
+            tables=[DROPS],
+        )
+        schema = {"day": pl.Date, "form": pl.String}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _changed_days(before: pl.DataFrame, after: pl.DataFrame) -> list[date]:
+    """Days whose ledger row is new or differs in anything but the time of loading."""
+    columns = [name for name in after.columns if name != "loaded_at"]
+    known = set(before.select(columns).iter_rows())
+    return [
+        row[columns.index("drop_date")]
+        for row in after.select(columns).iter_rows()
+        if row not in known
+    ]
+
+
+def _without_pattern(path: Path) -> str:
+    """A path as DuckDB takes it: nothing in it stands for other characters."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))

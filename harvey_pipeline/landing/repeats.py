@@ -1,0 +1,40 @@
+"""What several drops deliver of the same record."""
+
+import polars as pl
+
+from harvey_pipeline.landing.source import EVENT_DATE, Source
+from harvey_pipeline.warehouse.days import is_dated
+
+
+def repeated_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
+    """(`drop_date`, `line_number`) of events that an earlier drop already delivered for their date.
+
+    Only an event delivered late can repeat one of an earlier drop, so the search starts from the
+    few late ones.
+    """
+    key = list(source.key)
+    has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
+    late = (
+        events.filter((pl.col(EVENT_DATE) < pl.col("drop_date")) & has_key)
+        .select(*key, EVENT_DATE, "drop_date", "line_number")
+        .collect(engine="streaming")
+    )
+    if late.is_empty():
+        return late.lazy().select("drop_date", "line_number")
+    dates = late[EVENT_DATE].unique().to_list()
+    earlier = events.filter(is_dated(min(dates), max(dates), EVENT_DATE)).select(
+        *key, EVENT_DATE, earlier_drop="drop_date"
+    )
+    return (
+        late.lazy()
+        .join(earlier, on=[*key, EVENT_DATE])
+        .filter(pl.col("earlier_drop") < pl.col("drop_date"))
+        .select("drop_date", "line_number")
+        .unique()
+    )
+
+
+def latest_deliveries(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Of changes, one row per key and `event_date`: the one that the latest drop delivered."""
+    identity = list(dict.fromkeys((*source.key, EVENT_DATE)))
+    return rows.filter(pl.col("drop_date") == pl.col("drop_date").max().over(identity))

@@ -1,0 +1,167 @@
+"""What a subject is: one object that says what it brings, and what follows from that.
+
+A subject is one folder with rooms of the same names; its `__init__.py` holds the object `SUBJECT`.
+Raw tables and assets, the dimensions' own state, and every check that does not have to be written
+follow from what is declared here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import dagster as dg
+
+from harvey_pipeline.checks.deliveries import plan_deliveries
+from harvey_pipeline.checks.dimensions import dimension_checks
+from harvey_pipeline.checks.plan import CheckPlan, Surroundings, TableChecks, plan_checks
+from harvey_pipeline.graph.assets import TableAsset
+from harvey_pipeline.graph.dimension_assets import dimension_asset
+from harvey_pipeline.graph.jobs import DAILY, MONTHLY, Months
+from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.graph.raw_assets import raw_asset
+from harvey_pipeline.history import Dimension
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
+
+
+class WriteSample(Protocol):
+    """Writes a subject's synthetic drops into a landing folder."""
+
+    def __call__(
+        self, out: Path, sizes: Mapping[str, Any], on_day: Callable[[date], None]
+    ) -> DayRange:
+        """Write them, calling `on_day` when a day is done, and return the days.
+
+        Raises:
+            ValueError: A size cannot be had, or the folder holds drops already.
+            OSError: The folder cannot be written.
+        """
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The figures of a day that a terminal shows: a table with one row per day, and its groups."""
+
+    title: str
+    table: Table
+    groups: Mapping[str, Mapping[str, str]]
+    """Labels and the columns behind them, by group."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A subject and all that it brings.
+
+    Args:
+        name: Its folder, and the beginning of its jobs' names.
+        title: What it answers, in one sentence.
+        sources: What it reads from the landing folder.
+        tables: Its tables beyond the raw ones.
+        dimensions: Those of its tables that are histories of a snapshot source.
+        assets: What computes its other tables.
+        checks: What is particular to its tables.
+        guide: Markdown file, in its folder, with what a reader of its page has to know first.
+        headline: What a terminal shows at the end of a run.
+        write_sample: Makes synthetic drops.
+        jobs: Names of its jobs, where they are not `<name>_daily` and `<name>_monthly`.
+    """
+
+    name: str
+    title: str
+    sources: tuple[Source, ...]
+    tables: tuple[Table, ...] = ()
+    dimensions: tuple[Dimension, ...] = ()
+    assets: tuple[TableAsset, ...] = ()
+    checks: tuple[TableChecks, ...] = ()
+    guide: Path | None = None
+    headline: Headline | None = None
+    write_sample: WriteSample | None = None
+    jobs: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def raw_tables(self) -> tuple[Table, ...]:
+        return tuple(source.table for source in self.sources)
+
+    @cached_property
+    def state_tables(self) -> tuple[Table, ...]:
+        """What the dimensions remember, and nobody else reads."""
+        return tuple(
+            table
+            for dimension in self.dimensions
+            for table in (dimension.snapshots, dimension.intervals)
+        )
+
+    @cached_property
+    def table_assets(self) -> tuple[TableAsset, ...]:
+        """What computes its tables, the dimensions first."""
+        by_name = {source.name: source for source in self.sources}
+        dimensions = (
+            dimension_asset(dimension, by_name[dimension.source]) for dimension in self.dimensions
+        )
+        return (*dimensions, *self.assets)
+
+    @cached_property
+    def covering(self) -> tuple[Source, ...]:
+        """The sources that tell which days there are: those of which a drop is a day's news."""
+        return tuple(source for source in self.sources if not source.is_snapshot)
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether a landing folder may have nothing of it."""
+        return all(source.is_optional for source in self.sources)
+
+    @cached_property
+    def months(self) -> Months | None:
+        """Its tables by calendar month and what they read; None where it has none."""
+        monthly = [asset for asset in self.table_assets if asset.table.is_monthly]
+        if not monthly:
+            return None
+        own = {asset.table.name for asset in monthly}
+        by_name = {table.name: table for table in self.tables}
+        read = {
+            one.table: by_name[one.table]
+            for asset in monthly
+            for one in asset.upstream
+            if one.table not in own
+        }
+        return Months(tuple(asset.table for asset in monthly), tuple(read.values()), self.covering)
+
+    def job_name(self, kind: str) -> str:
+        """The name of its daily or its monthly job."""
+        return self.jobs.get(kind, f"{self.name}_{kind}")
+
+    @cached_property
+    def job_names(self) -> tuple[str, ...]:
+        return tuple(self.job_name(kind) for kind in (DAILY, MONTHLY)[: 2 if self.months else 1])
+
+    def build_assets(self, partitions: Partitions) -> list[dg.AssetsDefinition]:
+        """Dagster's assets, raw ones first."""
+        return [
+            *(raw_asset(source, partitions) for source in self.sources),
+            *(asset.build(partitions) for asset in self.table_assets),
+        ]
+
+    def plan_checks(self, tables: Mapping[str, Table]) -> tuple[CheckPlan, ...]:
+        """All checks, table by table; `tables` are those of all subjects by name."""
+        by_source = {source.name: source for source in self.sources}
+        particular: dict[str, list[TableChecks]] = {}
+        for dimension in self.dimensions:
+            of_dimension = dimension_checks(dimension, by_source[dimension.source])
+            particular.setdefault(dimension.table.name, []).append(of_dimension)
+        for checks in self.checks:
+            particular.setdefault(checks.table.name, []).append(checks)
+        surroundings = Surroundings(self.covering, tables)
+        return (
+            *(
+                plan_deliveries(source, particular.get(source.table.name, []))
+                for source in self.sources
+            ),
+            *(
+                plan_checks(asset, particular.get(asset.table.name, []), surroundings)
+                for asset in self.table_assets
+            ),
+        )

@@ -1,0 +1,1 @@
+"""The warehouse: tables as schemas, DuckDB in and out, io managers, the published copy."""

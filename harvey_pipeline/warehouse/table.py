@@ -1,0 +1,62 @@
+"""What a table is: a schema, and how it is cut into partitions.
+
+A schema's docstring is the table's description and opens with its grain. From it come the DuckDB
+table and its comments, Dagster's column metadata, the contract check and the reference page.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import dataframely as dy
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where a schema is stored; as text, and so in SQL, it is its qualified name.
+
+    `day_column` names the column by which a table is cut into slices, a day each (or, where
+    `is_monthly`, a calendar month each, by its first day); a table without one is replaced whole.
+    `key_columns` is the key where a column of it may be null, which a schema cannot say of a
+    primary key.
+    """
+
+    name: str
+    schema: type[dy.Schema]
+    day_column: str | None = None
+    key_columns: tuple[str, ...] = ()
+    is_monthly: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def schema_name(self) -> str:
+        """The DuckDB schema, which is the asset's group too."""
+        return self.name.partition(".")[0]
+
+    @property
+    def own_name(self) -> str:
+        """The name within the schema."""
+        return self.name.partition(".")[2]
+
+    @property
+    def description(self) -> str:
+        return " ".join((self.schema.__doc__ or "").split())
+
+    @property
+    def polars_schema(self) -> dict[str, pl.DataType]:
+        return {name: column.dtype for name, column in self.schema.columns().items()}
+
+    @property
+    def key(self) -> list[str]:
+        return list(self.key_columns) or self.schema.primary_key()
+
+    def count_partitions(self, first: date, last: date) -> int:
+        """How many days, or months, lie between two of them, both counted."""
+        if self.is_monthly:
+            return (last.year - first.year) * 12 + last.month - first.month + 1
+        return (last - first).days + 1
+
+    def empty(self) -> pl.LazyFrame:
+        return pl.LazyFrame(schema=self.polars_schema)

@@ -1,0 +1,399 @@
+"""The one way in and out of DuckDB: lazy reads, transactional writes, waiting for the lock.
+
+One file, one writing process at a time. Tables are made from their schemas; a write replaces a
+range of days (or a whole table) in one transaction, by name. No business rules.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+from dagster_duckdb import DuckDBResource
+from polars.io.plugins import register_io_source
+
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.progress import report_progress
+from harvey_pipeline.warehouse.table import Table
+
+logger = logging.getLogger(__name__)
+
+_COMMITS: Final = "meta.commits"
+_BATCH_ROWS: Final = 122_880
+_SAMPLE_ROWS: Final = 5
+_LOCK_POLL_SECONDS: Final = 0.25
+
+_DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
+    pl.String: "VARCHAR",
+    pl.Enum: "VARCHAR",
+    pl.Date: "DATE",
+    pl.Datetime: "TIMESTAMP",
+    pl.Boolean: "BOOLEAN",
+    pl.Int16: "SMALLINT",
+    pl.Int32: "INTEGER",
+    pl.Int64: "BIGINT",
+    pl.Float64: "DOUBLE",
+    pl.List: "VARCHAR[]",
+}
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A table's rows as LazyFrames in the order of their days, planned one at a time."""
+
+    plans: Iterable[pl.LazyFrame]
+
+
+Frames = pl.LazyFrame | Pieces
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """Tables that are planned only once no other process can write.
+
+    For rows that depend on what the same tables hold: nothing can come between reading them and
+    replacing them.
+    """
+
+    plan: Callable[[], Mapping[Table, Frames]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write put into a table: the number of rows, and a few of the last ones."""
+
+    rows: int
+    sample: pl.DataFrame
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot take or give what is asked; the message says what to do."""
+
+
+def is_lock_conflict(error: duckdb.Error) -> bool:
+    """Whether a DuckDB error says that another process holds the file."""
+    return "Could not set lock" in str(error) or "Conflicting lock" in str(error)
+
+
+def quoted(text: str | Path) -> str:
+    """Text as an SQL string literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def table_ddl(table: Table, qualified_name: str) -> list[str]:
+    """The statements that make a table with its comments, where it does not exist."""
+    columns = table.schema.columns()
+    types = {name: _DUCKDB_TYPES[type(dtype)] for name, dtype in table.polars_schema.items()}
+    body = ", ".join(
+        f'"{name}" {types[name]}{"" if column.nullable else " NOT NULL"}'
+        for name, column in columns.items()
+    )
+    return [
+        f"create table if not exists {qualified_name} ({body})",
+        f"comment on table {qualified_name} is {quoted(table.description)}",
+        *(
+            f'comment on column {qualified_name}."{name}" is {quoted(column.description or "")}'
+            for name, column in columns.items()
+        ),
+    ]
+
+
+class Warehouse(DuckDBResource):
+    """The DuckDB file of everything after raw.
+
+    `database` is the path of the file. A process that finds it locked waits up to
+    `lock_timeout_seconds`, saying for whom.
+    """
+
+    lock_timeout_seconds: float = 600.0
+    memory_limit: str = "1GB"
+
+    @property
+    def path(self) -> Path:
+        return Path(self.database)
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that closes whatever happens.
+
+        Raises:
+            WarehouseError: The file stayed locked, or is no DuckDB file of this version.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._wait_for_lock()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _wait_for_lock(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        has_warned = False
+        while True:
+            try:
+                return duckdb.connect(
+                    self.database,
+                    config={
+                        "memory_limit": self.memory_limit,
+                        "preserve_insertion_order": "false",
+                        **self.connection_config,
+                    },
+                )
+            except duckdb.IOException as error:
+                if not is_lock_conflict(error):
+                    raise WarehouseError(
+                        f"{self.path} cannot be opened: {error}. If it is no warehouse of this "
+                        f"pipeline, point HARVEY_WAREHOUSE elsewhere."
+                    ) from error
+                if time.monotonic() >= deadline:
+                    raise WarehouseError(
+                        f"{self.path} is still locked after {self.lock_timeout_seconds:g} s: "
+                        f"{_holder(error)}. Wait for that process or stop it, then run again; "
+                        f"to only read, open {published_path(self.path).name}."
+                    ) from error
+                if not has_warned:
+                    logger.warning("waiting for %s: %s", self.path, _holder(error))
+                    has_warned = True
+                time.sleep(_LOCK_POLL_SECONDS)
+
+    def read(self, table: Table, days: DayRange | None = None) -> pl.LazyFrame:
+        """A lazy scan of a table, or of a range of its days; the file is open only while it runs.
+
+        Columns, filters and the range are pushed down to DuckDB.
+        """
+        schema = table.polars_schema
+
+        def scan(
+            with_columns: list[str] | None,
+            predicate: pl.Expr | None,
+            n_rows: int | None,
+            batch_size: int | None,  # noqa: ARG001  (polars gives it by position)
+        ) -> Iterator[pl.DataFrame]:
+            with self.connect() as connection:
+                self.prepare(connection, [table])
+                where = "" if days is None else f" where {_within(table, days)}"
+                lazy = connection.sql(f"select * from {table}{where}").pl(lazy=True)
+                wanted = list(schema) if with_columns is None else with_columns
+                if predicate is not None:
+                    lazy = lazy.filter(predicate)
+                if n_rows is not None:
+                    lazy = lazy.head(n_rows)
+                lazy = lazy.select(pl.col(column).cast(schema[column]) for column in wanted)
+                yield from lazy.collect_batches(chunk_size=_BATCH_ROWS, engine="streaming")
+
+        return register_io_source(scan, schema=schema)
+
+    def write(
+        self, outputs: Mapping[Table, Frames] | Deferred, days: DayRange | None
+    ) -> dict[Table, Written]:
+        """Replace a range of days of each table (the whole table, if it has no days) at once.
+
+        Plans are streamed batch by batch. Either all tables hold the new rows afterwards or all
+        hold the old ones.
+
+        Returns:
+            What was written, by table.
+
+        Raises:
+            WarehouseError: A frame's columns or types are not the table's, or a row is dated
+                outside the range.
+        """
+        with self.connect() as connection:
+            named = outputs.plan() if isinstance(outputs, Deferred) else outputs
+            self.prepare(connection, named)
+            connection.begin()
+            written = {
+                table: _replace(connection, table, frames, days) for table, frames in named.items()
+            }
+            record_commits(connection, named, days)
+            connection.commit()
+        return written
+
+    def prepare(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+        """Make the tables that are missing.
+
+        Raises:
+            WarehouseError: A table exists with other columns.
+        """
+        if _columns(connection, _COMMITS) is None:
+            connection.execute("create schema if not exists meta")
+            connection.execute(
+                f"create table if not exists {_COMMITS} (generation BIGINT NOT NULL, "
+                "table_name VARCHAR NOT NULL, first_day DATE, last_day DATE, "
+                "committed_at TIMESTAMP NOT NULL)"
+            )
+        for table in tables:
+            name = table.name
+            found = _columns(connection, name)
+            wanted = {
+                column: _DUCKDB_TYPES[type(dtype)] for column, dtype in table.polars_schema.items()
+            }
+            if found is None:
+                connection.execute(f"create schema if not exists {table.schema_name}")
+                for statement in table_ddl(table, name):
+                    connection.execute(statement)
+            elif found != wanted:
+                different = sorted(set(found.items()) ^ set(wanted.items()))
+                raise WarehouseError(
+                    f"{name} in {self.path} was made by another version: "
+                    f"{', '.join(f'{column} {kind}' for column, kind in different)}. Move the "
+                    f"warehouse aside and run again: everything in it comes from the landing "
+                    f"folder."
+                )
+
+    def days_written(self, table: Table) -> set[date]:
+        """The days of a table that were ever written, empty ones included."""
+        return set(self.last_commits(table))
+
+    def last_commits(self, table: Table) -> dict[date, int]:
+        """The days of a table that were ever written, each with the number of its last commit.
+
+        Commits of all tables are numbered in the order in which they were made. The days of a
+        table by months are the first ones of its months, and those between them.
+        """
+        with self.connect() as connection:
+            self.prepare(connection, ())
+            rows = connection.execute(
+                "select day::date, max(generation) from (select generation, "
+                "unnest(generate_series(first_day, last_day, interval 1 day)) as day "
+                f"from {_COMMITS} where table_name = ?) group by day",
+                [table.name],
+            ).fetchall()
+        return dict(rows)
+
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, tables: Iterable[Table] = ()
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a query; the tables that it names are made where they are missing."""
+        with self.connect() as connection:
+            self.prepare(connection, tables)
+            return connection.execute(sql, list(parameters)).fetchall()
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection, table: Table, frames: Frames, days: DayRange | None
+) -> Written:
+    window = days if table.day_column is not None else None
+    batches = _Batches(table, frames.plans if isinstance(frames, Pieces) else [frames], window)
+    where = f" where {_within(table, window)}" if window else ""
+    connection.execute(f"delete from {table.name}{where}")
+    reader = batches.reader()  # noqa: F841  (DuckDB finds it by its name)
+    try:
+        connection.execute(f"insert into {table.name} by name select * from reader")
+    except duckdb.Error as error:
+        connection.rollback()
+        if batches.error is None:
+            raise
+        raise batches.error from error
+    return Written(batches.rows, batches.sample)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str] | None:
+    """Columns and types of a table; None where there is no such table."""
+    try:
+        described = connection.execute(f"describe {name}").fetchall()
+    except duckdb.CatalogException:
+        return None
+    return {row[0]: row[1] for row in described}
+
+
+def record_commits(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], days: DayRange | None
+) -> None:
+    """Note, within the transaction, which days of which tables it replaces."""
+    for table in tables:
+        connection.execute(
+            f"insert into {_COMMITS} select coalesce(max(generation), 0) + 1, ?, ?, ?, "
+            f"now() at time zone 'UTC' from {_COMMITS}",
+            [table.name, days.first if days else None, days.last if days else None],
+        )
+
+
+def published_path(warehouse: Path) -> Path:
+    """Where the read-only copy of a warehouse is."""
+    return warehouse.with_name(f"{warehouse.stem}.published.duckdb")
+
+
+def _within(table: Table, days: DayRange) -> str:
+    return f"{table.day_column} between date '{days.first}' and date '{days.last}'"
+
+
+def _holder(error: duckdb.Error) -> str:
+    """Who holds the lock, in DuckDB's words."""
+    text = str(error)
+    start = text.find("Conflicting lock")
+    return text[start:].split(". ")[0] if start >= 0 else text.splitlines()[0]
+
+
+class _Batches:
+    """Plans as one Arrow stream, checked against the table on the way."""
+
+    def __init__(
+        self, table: Table, plans: Iterable[pl.LazyFrame], window: DayRange | None
+    ) -> None:
+        self.table = table
+        self.plans = plans
+        self.window = window
+        self.rows = 0
+        self.sample = table.empty().collect()
+        self.error: BaseException | None = None
+        """What went wrong inside the stream: Arrow passes on only its text."""
+
+    def reader(self) -> pa.RecordBatchReader:
+        schema = self.table.empty().collect().to_arrow().schema
+        return pa.RecordBatchReader.from_batches(schema, self._stream())
+
+    def _stream(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for plan in self.plans:
+                self._check_columns(plan.collect_schema())
+                ordered = plan.select(list(self.table.polars_schema))
+                for batch in ordered.collect_batches(
+                    chunk_size=_BATCH_ROWS, engine="streaming", maintain_order=True
+                ):
+                    self._check_days(batch)
+                    self.rows += batch.height
+                    self.sample = batch.tail(_SAMPLE_ROWS) if batch.height else self.sample
+                    self._report(batch)
+                    yield from batch.to_arrow().to_batches()
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def _report(self, batch: pl.DataFrame) -> None:
+        if self.window is not None and self.table.day_column and batch.height:
+            last = batch[self.table.day_column][-1]
+            done = self.table.count_partitions(self.window.first, last)
+            total = self.table.count_partitions(self.window.first, self.window.last)
+            report_progress(self.table.own_name, done, total)
+
+    def _check_columns(self, found: Mapping[str, pl.DataType]) -> None:
+        wanted = self.table.polars_schema
+        if dict(found) != wanted:
+            different = [
+                f"{name}: {found.get(name, 'missing')} instead of {wanted.get(name, 'nothing')}"
+                for name in dict.fromkeys([*wanted, *found])
+                if found.get(name) != wanted.get(name)
+            ]
+            raise WarehouseError(
+                f"{self.table.name} does not take this frame: {'; '.join(different)}. Mend the "
+                f"transform or the table's schema."
+            )
+
+    def _check_days(self, batch: pl.DataFrame) -> None:
+        day = self.table.day_column
+        if self.window is None or day is None:
+            return
+        outside = batch.filter(~pl.col(day).is_between(self.window.first, self.window.last))
+        if not outside.is_empty():
+            raise WarehouseError(
+                f"{self.table.name} gets a row of {outside[day][0]}, outside the days that are "
+                f"written ({self.window}). Mend the transform."
+            )

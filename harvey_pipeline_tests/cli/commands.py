@@ -1,0 +1,50 @@
+"""The `harvey` command as a process: how it is started, and what is expected of a refusal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from harvey_pipeline_tests.builders import FIRMS, HEADERS, USERS, csv_text, landing_file, user_rows
+
+REPOSITORY = Path(__file__).parents[2]
+HARVEY = (sys.executable, "-m", "harvey_pipeline")
+SMALL_SAMPLE = ("--users", "20", "--firms", "5", "--days", "5", "--events-per-day", "20")
+
+Finished = subprocess.CompletedProcess[str]
+
+
+def environment() -> dict[str, str]:
+    """Nothing of the pipeline's own settings, so that defaults show."""
+    ours = ("HARVEY_", "_HARVEY_", "DAGSTER_", "PYTHON", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}
+
+
+def run_harvey(folder: Path, *arguments: str, **settings: str) -> Finished:
+    """The command in a folder, without a terminal."""
+    return subprocess.run(
+        [*HARVEY, *arguments],
+        cwd=folder,
+        env=environment() | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def assert_refused(finished: Finished, *parts: str) -> None:
+    """One message on stderr that holds these parts, and exit code 2."""
+    assert finished.returncode == 2, finished.stdout + finished.stderr
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("harvey: ")
+    assert finished.stderr.count("\n") == 1
+    for part in parts:
+        assert part in finished.stderr
+
+
+def one_day(root: Path, day: str = "2024-04-01", users: int = 10) -> None:
+    """A day's three drops in `landing`, without events."""
+    landing_file(root, f"users/{day}.csv", csv_text(USERS, *user_rows(users)))
+    landing_file(root, f"firms/{day}.csv", csv_text(FIRMS, "f1,2024-04-01,10,100"))
+    landing_file(root, f"events/{day}.csv", csv_text(HEADERS["events"]))

@@ -1,0 +1,245 @@
+"""`harvey run` as a user meets it: exit codes, messages, files, and what a pipe gets."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from harvey_pipeline.engagement.sample import SampleSpec, write_sample
+from harvey_pipeline_tests.builders import USERS, csv_text, landing_file, user_rows
+from harvey_pipeline_tests.cli.commands import HARVEY, assert_refused, environment, one_day
+from harvey_pipeline_tests.cli.conftest import Computed, Harvey
+
+
+def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
+    spec = SampleSpec(users=20, firms=5, days=2, events_per_day=20, dirty=0)
+    write_sample(tmp_path / "data" / "landing", spec)
+    finished = harvey("run")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stderr == ""
+    assert (
+        "Running 2024-04-01 to 2024-04-02 (2 days in 1 month) of data/landing\n" in finished.stdout
+    )
+    assert finished.stdout.count("\nraw.raw_events ") == 1
+    assert "KPIs of 2024-04-02\n" in finished.stdout
+    assert "Done in " in finished.stdout
+    assert "\x1b" not in finished.stdout
+    assert (tmp_path / "data" / "warehouse.duckdb").exists()
+    home = tmp_path / "data" / "dagster_home"
+    assert "max_concurrent_runs: 1" in (home / "dagster.yaml").read_text()
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert not instance.telemetry_enabled
+        runs = {run.job_name: run for run in instance.get_runs()}
+    assert {run.status for run in runs.values()} == {dg.DagsterRunStatus.SUCCESS}
+    assert {name: keys_of(run) for name, run in runs.items()} == {
+        "daily": ("2024-04-01", "2024-04-02"),
+        "monthly": ("2024-04-01", "2024-04-01"),
+    }
+    for run in runs.values():
+        assert run.run_id in finished.stdout
+    published = str(tmp_path / "data" / "warehouse.published.duckdb")
+    with duckdb.connect(published, read_only=True) as connection:
+        for name in ("marts.harvey_analytics_dashboard", "months.user_engagement"):
+            assert connection.sql(f"from {name}").fetchall(), name
+
+
+def keys_of(run: dg.DagsterRun) -> tuple[str, str]:
+    """The first and the last partition of a run."""
+    ends = ("start", "end")
+    first, last = (run.tags[f"dagster/asset_partition_range_{end}"] for end in ends)
+    return first, last
+
+
+def test_the_month_after_is_run_too_if_it_was_before(tmp_path: Path, harvey: Harvey) -> None:
+    """April says who of May was active before."""
+    spec = SampleSpec(
+        users=20, firms=5, days=3, events_per_day=20, dirty=0, start=date(2024, 4, 29)
+    )
+    write_sample(tmp_path / "data" / "landing", spec)
+    assert harvey("run").returncode == 0
+    finished = harvey("run", "--from", "2024-04-29", "--to", "2024-04-29")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    with dg.DagsterInstance.from_config(str(tmp_path / "data" / "dagster_home")) as instance:
+        (last, before) = (run for run in instance.get_runs() if run.job_name == "monthly")
+    assert keys_of(before) == ("2024-04-01", "2024-05-01")
+    assert keys_of(last) == ("2024-04-01", "2024-05-01")
+
+
+def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path, "2024-04-01", users=10)
+    one_day(tmp_path, "2024-04-02", users=1)
+    finished = harvey("run", "--landing-dir", "landing", "--warehouse", "store/w.duckdb")
+    assert finished.returncode == 1, finished.stdout + finished.stderr
+    lines = finished.stdout.splitlines()
+    (line,) = (line for line in lines if line.startswith("blocking"))
+    assert line.startswith("blocking raw.raw_users snapshot_is_not_shrunken: 2024-04-02")
+    for name in ("core.dim_user", "months.user_engagement"):
+        (line,) = (line for line in lines if line.startswith(f"{name} "))
+        assert line.endswith("  not run")
+    assert "Failed in " in finished.stdout
+    assert "Traceback" not in finished.stdout + finished.stderr
+    assert (tmp_path / "store" / "w.duckdb").exists()
+    assert (tmp_path / "store" / "w.published.duckdb").exists()
+
+
+def test_an_error_that_blocks_nothing_fails_what_was_computed(
+    tmp_path: Path, harvey: Harvey
+) -> None:
+    one_day(tmp_path)
+    users = csv_text(USERS, *user_rows(10), ",2024-04-01,Partner")
+    landing_file(tmp_path, "users/2024-04-01.csv", users)
+    finished = harvey("run", "--landing-dir", "landing")
+    assert (finished.returncode, finished.stderr) == (1, ""), finished.stdout
+    lines = finished.stdout.splitlines()
+    (line,) = (line for line in lines if line.startswith("error"))
+    assert line.startswith("error    raw.raw_users identifiers_are_delivered: 2024-04-01")
+    assert any(line.startswith("Computed, but 1 check failed in ") for line in lines)
+    assert "KPIs of 2024-04-01" in lines
+    assert "not run" not in finished.stdout
+    assert "Done" not in finished.stdout
+
+
+def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path)
+    landing_file(tmp_path, "events/2024-04-01.csv", "created,firm_id\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "notes.txt").write_text("somebody's own folder")
+    finished = harvey(
+        "run", "--landing-dir", "landing", "--dagster-home", "home", DAGSTER_HOME="/nowhere"
+    )
+    assert finished.returncode == 2
+    (line,) = (line for line in finished.stdout.splitlines() if line.startswith("failed "))
+    assert line.startswith("failed   raw.raw_events: events/2024-04-01.csv lacks the columns")
+    assert "Not executing" not in finished.stdout
+    assert "Traceback" not in finished.stdout + finished.stderr
+    assert (home / "history").is_dir()
+    assert not (home / "dagster.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        pytest.param(("--from", "2024-13-01"), ("--from 2024-13-01 is no day",), id="no-date"),
+        pytest.param(
+            ("--from", "2024-03-31"), ("lies outside the calendar", "--start-date"), id="too-early"
+        ),
+        pytest.param(("--to", "2024-04-03"), ("lies outside the calendar",), id="too-late"),
+        pytest.param(
+            ("--from", "2024-04-02", "--to", "2024-04-01"),
+            ("the range ends (2024-04-01) before it starts (2024-04-02)",),
+            id="reversed",
+        ),
+    ],
+)
+def test_days_that_cannot_be_run_are_refused_with_the_calendar(
+    tmp_path: Path, harvey: Harvey, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    for day in ("2024-04-01", "2024-04-02"):
+        one_day(tmp_path, day)
+    finished = harvey("run", "--landing-dir", "landing", *arguments)
+    assert_refused(finished, *parts, "The calendar goes from 2024-04-01 to 2024-04-02")
+
+
+def test_a_landing_folder_without_drops_is_named(tmp_path: Path, harvey: Harvey) -> None:
+    assert_refused(harvey("run"), f"{tmp_path}/data/landing does not exist", "`harvey sample`")
+    (tmp_path / "empty").mkdir()
+    finished = harvey("run", HARVEY_LANDING_DIR="empty")
+    assert_refused(finished, f"{tmp_path}/empty holds no drops", "`harvey sample`")
+
+
+def test_settings_that_cannot_be_used_are_refused(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path)
+    finished = harvey("run", "--landing-dir", "landing", "--end-date", "soon")
+    assert_refused(finished, "HARVEY_END_DATE is 'soon'")
+    landing_file(tmp_path, "users/2024-04-01.parquet")
+    finished = harvey("run", "--landing-dir", "landing")
+    assert_refused(finished, "users/2024-04-01.csv and users/2024-04-01.parquet both stand for")
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    write_sample(tmp_path / "data" / "landing", SampleSpec(days=20))
+    with subprocess.Popen(
+        [*HARVEY, "run"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if line.startswith("raw.raw_events "):
+                process.send_signal(signal.SIGINT)
+        message = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert message.startswith("harvey: interrupted.")
+    assert message.count("\n") == 1
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("computed")
+def test_a_pipe_gets_a_line_for_each_asset_then_warnings_then_kpis(computed: Computed) -> None:
+    assert (computed.finished.returncode, computed.finished.stderr) == (0, "")
+    lines = computed.finished.stdout.splitlines()
+    assets = [line for line in lines if line.endswith(("passed", "warned"))]
+    assert len({line.split()[0] for line in assets}) == len(assets) >= 18
+    assert lines.count("In full: harvey checks --failed") == 1
+    warned = [line for line in lines if line.startswith("warning ")]
+    assert "warning  raw.raw_events few_rows_are_rejected: 4 days, last 2024-04-05" in [
+        line.partition(". ")[0] for line in warned
+    ]
+    done = next(line for line in lines if line.startswith("Done in "))
+    order = [lines.index(line) for line in (*assets, *warned, "KPIs of 2024-04-05", done)]
+    assert order == sorted(order)
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("computed")
+def test_a_terminal_of_80_columns_shows_bars_names_and_counts_uncut(computed: Computed) -> None:
+    drawn = seen_at_terminal(computed.folder, "run")
+    lines = drawn.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in drawn
+    for name in ("marts.daily_firm_usage_summary", "marts.harvey_analytics_dashboard"):
+        bars = [line.split() for line in lines if f" {name} " in line and "5/5" in line]
+        assert any(set(bar) == {"\N{BOX DRAWINGS HEAVY HORIZONTAL}"} for _, _, bar, *_ in bars)
+        assert any(line.split()[:1] == [name] for line in lines), "in the table at the end"
+    assert any(line.startswith("Done in ") for line in lines)
+
+
+def seen_at_terminal(folder: Path, *arguments: str) -> str:
+    """All lines that the command writes to a terminal of 80 x 24, redrawn ones included."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    with subprocess.Popen(
+        [*HARVEY, *arguments],
+        cwd=folder,
+        env=environment() | {"TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        pieces = []
+        # Linux ends a terminal that nobody writes to any more with an error.
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                pieces.append(piece)
+        os.close(ours)
+        assert process.wait(timeout=60) == 0
+    text = b"".join(pieces).decode()
+    # A command to the terminal that moves the cursor begins a line of what is seen.
+    return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "\n", re.sub(r"\x1b\[[0-9;]*m", "", text))

@@ -1,0 +1,32 @@
+"""`harvey sample`: where drops are written, and what is told of them."""
+
+import re
+from pathlib import Path
+
+from harvey_pipeline.engagement.sample import SampleSpec
+from harvey_pipeline_tests.cli.commands import assert_refused
+from harvey_pipeline_tests.cli.conftest import Harvey
+
+
+def test_a_sample_is_written_where_runs_look_for_it(tmp_path: Path, harvey: Harvey) -> None:
+    size = ("--users", "20", "--firms", "5", "--days", "2", "--events-per-day", "20")
+    finished = harvey("sample", *size, "--seed", "1", "--dirty", "0")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == "2 days of drops, 2024-04-01 to 2024-04-02, are in data/landing.\n"
+    names = {path.name for path in (tmp_path / "data" / "landing" / "events").iterdir()}
+    assert {name.partition(".")[0] for name in names} == {"2024-04-01", "2024-04-02"}
+    assert_refused(harvey("sample", *size), "data/landing already holds drops")
+    assert_refused(harvey("sample", "--users", "3", "--out", "x"), "users must be at least 20")
+    finished = harvey("sample", *size, HARVEY_LANDING_DIR="elsewhere")
+    assert finished.stdout == "2 days of drops, 2024-04-01 to 2024-04-02, are in elsewhere.\n"
+
+
+def test_help_names_the_sizes_that_a_sample_has_by_default(harvey: Harvey) -> None:
+    told = harvey("sample", "--help", COLUMNS="100").stdout
+    spec = SampleSpec()
+    for name in ("users", "firms", "days", "events_per_day", "seed", "dirty"):
+        option = told.index(f"--{name.replace('_', '-')} ")
+        default = re.search(r"\[default: \((\S+)\)\]", told[option:])
+        assert default is not None
+        assert default[1] == str(getattr(spec, name))
+    assert f"from {spec.start} on" in told

@@ -1,0 +1,361 @@
+"""The jobs and their schedules, on an ephemeral instance with real files."""
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from harvey_pipeline.definitions import defs
+from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.graph.jobs import (
+    daily_schedule,
+    monthly_schedule,
+    months_after,
+    months_due,
+)
+from harvey_pipeline.graph.partitions import (
+    CALENDAR,
+    DAYS_OF_MONTH,
+    DAYS_OF_MONTH_AND_MONTH_BEFORE,
+    days_of_tags,
+    months_touched,
+)
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
+from harvey_pipeline_tests.builders import (
+    EVENTS,
+    FIRMS,
+    HEADERS,
+    USERS,
+    csv_text,
+    landing_file,
+    raw_store,
+)
+
+DAY = date(2024, 4, 2)
+
+
+def tick(root: Path, yesterday: date) -> dg.RunRequest | dg.SkipReason:
+    """What the schedule answers on the morning after a day."""
+    morning = datetime(yesterday.year, yesterday.month, yesterday.day, 6, tzinfo=UTC)
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=morning + timedelta(days=1),
+            resources={"raw_store": raw_store(root)},
+        ) as context,
+    ):
+        answer = daily_schedule(context)
+    assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+    return answer
+
+
+def reason_to_wait(root: Path, yesterday: date) -> str:
+    answer = tick(root, yesterday)
+    assert isinstance(answer, dg.SkipReason)
+    return str(answer.skip_message)
+
+
+def days_asked_for(root: Path, yesterday: date) -> DayRange | None:
+    answer = tick(root, yesterday)
+    assert isinstance(answer, dg.RunRequest)
+    assert answer.run_key == str(yesterday)
+    return days_of_tags(dict(answer.tags))
+
+
+def drops_of(root: Path, day: date, *sources: str) -> None:
+    for source, header in HEADERS.items():
+        if source in sources:
+            landing_file(root, f"{source}/{day}.csv", csv_text(header))
+
+
+def test_the_last_two_days_are_one_range(tmp_path: Path) -> None:
+    drops_of(tmp_path, DAY, *HEADERS)
+    assert days_asked_for(tmp_path, DAY) == DayRange(date(2024, 4, 1), date(2024, 4, 2))
+
+
+def test_no_day_before_the_calendar_is_asked_for(tmp_path: Path) -> None:
+    drops_of(tmp_path, CALENDAR.first, *HEADERS)
+    assert days_asked_for(tmp_path, CALENDAR.first) == DayRange(CALENDAR.first, CALENDAR.first)
+
+
+def test_days_outside_the_calendar_are_skipped(tmp_path: Path) -> None:
+    assert CALENDAR.last is not None
+    before, after = CALENDAR.first - timedelta(days=1), CALENDAR.last + timedelta(days=1)
+    drops_of(tmp_path, before, *HEADERS)
+    drops_of(tmp_path, after, *HEADERS)
+    assert reason_to_wait(tmp_path, before) == (
+        f"{before} lies before the calendar, which starts {CALENDAR.first}"
+    )
+    assert reason_to_wait(tmp_path, after) == (
+        f"{after} lies after the calendar, which ends {CALENDAR.last}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrived", "missing"),
+    [
+        pytest.param((), "users/2024-04-02.csv, firms/2024-04-02.csv, events/2024-04-02.csv"),
+        pytest.param(("users", "events"), "firms/2024-04-02.csv"),
+        pytest.param(("users", "firms"), "events/2024-04-02.csv"),
+    ],
+    ids=["nothing", "without-firms", "without-events"],
+)
+def test_missing_drops_are_waited_for_by_name(
+    tmp_path: Path, arrived: tuple[str, ...], missing: str
+) -> None:
+    drops_of(tmp_path, DAY, *arrived)
+    drops_of(tmp_path, DAY - timedelta(days=1), *HEADERS)
+    assert reason_to_wait(tmp_path, DAY) == f"waiting for {missing} in {tmp_path / 'landing'}"
+
+
+def test_a_day_within_a_bulk_export_counts_as_there(tmp_path: Path) -> None:
+    landing_file(tmp_path, "users.csv", csv_text(USERS))
+    landing_file(tmp_path, "firms.csv", csv_text(FIRMS))
+    rows = [f"{day},f1,u1,VAULT,1,5" for day in ("2024-03-30", "2024-04-02")]
+    landing_file(tmp_path, "events.csv", csv_text(EVENTS, *rows))
+    assert days_asked_for(tmp_path, DAY) == DayRange(date(2024, 4, 1), DAY)
+    later = DAY + timedelta(days=1)
+    assert reason_to_wait(tmp_path, later).startswith("waiting for events/2024-04-03.csv in")
+
+
+def test_the_job_holds_everything_daily_and_all_its_checks() -> None:
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
+    daily = {"__".join(key.path) for key in keys if key.path[0] in ("raw", "core", "marts")}
+    steps = {node.name for node in defs.resolve_job_def("daily").nodes}
+    assert len(daily) == 15
+    assert steps == daily | {f"{name}_checks" for name in daily}
+
+
+def test_the_schedule_runs_hourly_from_six_utc() -> None:
+    schedule = defs.resolve_schedule_def("daily_schedule")
+    assert schedule.cron_schedule == "0 6-23 * * *"
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.job_name == "daily"
+
+
+# --- months --------------------------------------------------------------------------------------
+
+MARCH, APRIL, MAY, JUNE = (date(2024, month, 1) for month in (3, 4, 5, 6))
+MONTH_ENDS = (date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31))
+ACTIVITY = "core.user_daily_activity"
+MONTHLY = [name for name in TABLES if name.startswith("months.")]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(database=str(tmp_path / "warehouse.duckdb"))
+
+
+def commit(warehouse: Warehouse, first: date, last: date, *names: str) -> None:
+    """Commit days of some tables, without rows, as a run of them would."""
+    for name in names:
+        warehouse.write({name: TABLES[name].empty()}, DayRange(first, last))
+
+
+def monthly_tick(warehouse: Warehouse) -> list[dg.RunRequest] | dg.SkipReason:
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2024, 7, 1, tzinfo=UTC),
+            resources={"warehouse": warehouse},
+        ) as context,
+    ):
+        answer = monthly_schedule(context)
+    assert isinstance(answer, list | dg.SkipReason)
+    return answer
+
+
+def test_a_month_is_due_once_a_day_of_it_was_run(warehouse: Warehouse) -> None:
+    assert months_due(warehouse) == {}
+    commit(warehouse, date(2024, 5, 30), date(2024, 5, 31), ACTIVITY)
+    assert list(months_due(warehouse)) == [MAY]
+
+
+def test_a_month_that_was_run_after_its_days_is_not_due(warehouse: Warehouse) -> None:
+    commit(warehouse, APRIL, date(2024, 6, 2), ACTIVITY, "core.first_activity")
+    assert sorted(months_due(warehouse)) == [APRIL, MAY, JUNE]
+    commit(warehouse, APRIL, JUNE, *MONTHLY)
+    assert months_due(warehouse) == {}
+
+
+@pytest.mark.parametrize("left_out", MONTHLY)
+def test_a_month_is_due_until_all_of_its_tables_were_run(
+    warehouse: Warehouse, left_out: str
+) -> None:
+    commit(warehouse, MAY, MAY, ACTIVITY)
+    commit(warehouse, MAY, MAY, *(name for name in MONTHLY if name != left_out))
+    assert list(months_due(warehouse)) == [MAY]
+    commit(warehouse, MAY, MAY, left_out)
+    assert months_due(warehouse) == {}
+
+
+@pytest.mark.parametrize("name", [ACTIVITY, "core.dim_firms", "core.first_activity"])
+def test_a_day_that_is_run_again_makes_its_month_and_the_next_one_due(
+    warehouse: Warehouse, name: str
+) -> None:
+    """May says who of June was active before."""
+    cover(warehouse, *MONTH_ENDS)
+    commit(warehouse, MARCH, date(2024, 6, 2), ACTIVITY)
+    commit(warehouse, MARCH, JUNE, *MONTHLY)
+    commit(warehouse, date(2024, 5, 10), date(2024, 5, 10), name)
+    assert sorted(months_due(warehouse)) == [MAY, JUNE]
+
+
+def cover(warehouse: Warehouse, *days: date) -> None:
+    """Note in the ledger that events of some days are covered."""
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, ["raw.drops"])
+        for day in days:
+            connection.execute(
+                "insert into raw.drops select 'events', ?, null, 'drop', null, null, 0, 0, 0, 0, "
+                "true, null, now()",
+                [day],
+            )
+
+
+def test_a_month_whose_end_is_not_covered_waits_for_the_days_after_it(
+    warehouse: Warehouse,
+) -> None:
+    """They tell that it is over, and on which day its firms are seen."""
+    commit(warehouse, MAY, date(2024, 5, 31), ACTIVITY)
+    commit(warehouse, MAY, MAY, *MONTHLY)
+    cover(warehouse, date(2024, 5, 30))
+    commit(warehouse, JUNE, JUNE, ACTIVITY)
+    assert sorted(months_due(warehouse)) == [MAY, JUNE]
+    assert months_after(warehouse, DayRange(JUNE, JUNE)) == DayRange(MAY, JUNE)
+    cover(warehouse, date(2024, 5, 31))
+    assert sorted(months_due(warehouse)) == [JUNE]
+    assert months_after(warehouse, DayRange(JUNE, JUNE)) == DayRange(JUNE, JUNE)
+
+
+def test_months_outside_the_calendar_are_left_alone(warehouse: Warehouse) -> None:
+    """A calendar that was longer once leaves months in the warehouse."""
+    assert CALENDAR.last == date(2025, 12, 31)
+    after, before = date(2026, 1, 1), CALENDAR.first - timedelta(days=1)
+    commit(warehouse, before, before, ACTIVITY)
+    commit(warehouse, after, after, ACTIVITY, *MONTHLY)
+    commit(warehouse, after, after, ACTIVITY)
+    assert months_due(warehouse) == {}
+    december = DayRange(date(2025, 12, 1), date(2025, 12, 31))
+    assert months_after(warehouse, december) == DayRange(december.first, december.first)
+
+
+def test_a_month_without_a_day_is_never_due(warehouse: Warehouse) -> None:
+    commit(warehouse, MAY, MAY, ACTIVITY)
+    commit(warehouse, MAY, JUNE, "core.dim_firms")
+    assert list(months_due(warehouse)) == [MAY]
+
+
+def test_due_months_are_requested_as_ranges(warehouse: Warehouse) -> None:
+    commit(warehouse, date(2024, 1, 5), date(2024, 1, 6), ACTIVITY)
+    commit(warehouse, date(2024, 3, 31), date(2024, 5, 1), ACTIVITY)
+    answer = monthly_tick(warehouse)
+    assert isinstance(answer, list)
+    asked = [days_of_tags(dict(request.tags)) for request in answer]
+    assert asked == [DayRange(date(2024, 1, 1), date(2024, 1, 1)), DayRange(MARCH, MAY)]
+    assert len({request.run_key for request in answer}) == 2
+
+
+def test_the_same_state_is_requested_under_the_same_key_and_a_new_one_under_another(
+    warehouse: Warehouse,
+) -> None:
+    """Dagster runs a key once, so a month that is asked for already is not asked for twice."""
+
+    def key() -> str | None:
+        answer = monthly_tick(warehouse)
+        assert isinstance(answer, list)
+        (request,) = answer
+        return request.run_key
+
+    commit(warehouse, MAY, MAY, ACTIVITY)
+    first = key()
+    assert first is not None
+    assert key() == first
+    commit(warehouse, MAY, MAY, ACTIVITY)
+    assert key() not in (first, None)
+
+
+def test_nothing_due_is_skipped_with_the_reason(warehouse: Warehouse) -> None:
+    answer = monthly_tick(warehouse)
+    assert isinstance(answer, dg.SkipReason)
+    assert str(answer.skip_message).startswith("nothing was run yet: ")
+    assert not warehouse.path.exists()
+    commit(warehouse, MAY, MAY, ACTIVITY)
+    commit(warehouse, MAY, MAY, *MONTHLY)
+    answer = monthly_tick(warehouse)
+    assert isinstance(answer, dg.SkipReason)
+    assert answer.skip_message == "no day was computed after its month"
+
+
+def test_a_warehouse_at_work_is_looked_at_later(warehouse: Warehouse) -> None:
+    commit(warehouse, MAY, MAY, ACTIVITY)
+    holds = f"import duckdb; held = duckdb.connect({warehouse.database!r}); print(); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holds], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        answer = monthly_tick(warehouse)
+        other.communicate(b"\n")
+    assert isinstance(answer, dg.SkipReason)
+    assert str(answer.skip_message).startswith("looking again later: ")
+    assert isinstance(monthly_tick(warehouse), list)
+
+
+def test_days_take_their_months_along_and_the_next_one_if_it_was_run(warehouse: Warehouse) -> None:
+    cover(warehouse, *MONTH_ENDS)
+    days = DayRange(date(2024, 4, 30), date(2024, 5, 1))
+    assert months_touched(days) == DayRange(APRIL, MAY)
+    assert months_after(warehouse, days) == DayRange(APRIL, MAY)
+    commit(warehouse, APRIL, JUNE, *MONTHLY)
+    assert months_after(warehouse, days) == DayRange(APRIL, JUNE)
+    june = DayRange(JUNE, date(2024, 6, 30))
+    assert months_after(warehouse, june) == DayRange(JUNE, JUNE)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "month", "first", "last"),
+    [
+        (DAYS_OF_MONTH, "2024-02-01", "2024-02-01", "2024-02-29"),
+        (DAYS_OF_MONTH_AND_MONTH_BEFORE, "2024-03-01", "2024-02-01", "2024-03-31"),
+        (DAYS_OF_MONTH_AND_MONTH_BEFORE, "2024-01-01", "2023-12-01", "2024-01-31"),
+    ],
+)
+def test_a_month_reads_its_days_and_those_of_the_month_before(
+    mapping: dg.TimeWindowPartitionMapping, month: str, first: str, last: str
+) -> None:
+    daily = dg.DailyPartitionsDefinition("2023-11-15")
+    monthly = dg.MonthlyPartitionsDefinition("2023-11-01", end_offset=1)
+    upstream = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        monthly.subset_with_partition_keys([month]), monthly, daily
+    )
+    keys = sorted(upstream.partitions_subset.get_partition_keys())
+    assert (keys[0], keys[-1]) == (first, last)
+
+
+def test_months_of_which_only_some_days_are_in_the_calendar_read_those() -> None:
+    daily = dg.DailyPartitionsDefinition("2023-11-15", end_date="2024-02-11")
+    monthly = dg.MonthlyPartitionsDefinition("2023-11-01", end_date="2024-03-01", end_offset=1)
+    for month, first, last in (
+        ("2023-11-01", "2023-11-15", "2023-11-30"),
+        ("2024-02-01", "2024-02-01", "2024-02-10"),
+    ):
+        upstream = DAYS_OF_MONTH.get_upstream_mapped_partitions_result_for_partitions(
+            monthly.subset_with_partition_keys([month]), monthly, daily
+        )
+        keys = sorted(upstream.partitions_subset.get_partition_keys())
+        assert (keys[0], keys[-1]) == (first, last)
+
+
+def test_the_monthly_job_holds_every_month_table_and_all_its_checks() -> None:
+    tables = {name.replace(".", "__") for name in MONTHLY}
+    steps = {node.name for node in defs.resolve_job_def("monthly").nodes}
+    assert steps == tables | {f"{name}_checks" for name in tables}
+    schedule = defs.resolve_schedule_def("monthly_schedule")
+    assert (schedule.cron_schedule, schedule.job_name) == ("*/10 * * * *", "monthly")

@@ -1,0 +1,102 @@
+"""JSON lines: values as they stand in the file, and lines that are no objects."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from harvey_pipeline.landing.records import json_records, open_delivery
+from harvey_pipeline_tests.landing.records.reading import Column, error_of, read, records_of
+
+COLUMNS = (Column("id", holds="id"), Column("made"), Column("note", holds="json"))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param('{"id":1,"made":"2","note":null}', ("1", "2", None), id="plain"),
+        pytest.param('{" ID\u00a0":1.50,"Made":true}', ("1.50", "true", None), id="names"),
+        pytest.param(f'{{"id":{"9" * 5000}}}', ("9" * 5000, None, None), id="a-long-number"),
+        pytest.param('{"id":1e400,"made":-0.0}', ("1e400", "-0.0", None), id="odd-numbers"),
+        pytest.param('{"id":1,"ID":2,"id":3}', ("3", None, None), id="the-last-key"),
+        pytest.param(
+            '{"id":[1],"made":{"a": 1.0},"note":[ 1,{"b":"é\\u00e9"} ]}',
+            (None, '{"a": 1.0}', '[ 1,{"b":"é\\u00e9"} ]'),
+            id="nested",
+        ),
+        pytest.param(
+            '{"note":"[1]","id":"","made":"\\u0000\\ud800\\ud83d\\ude00"}',
+            ("", "\0\ufffd😀", "[1]"),
+            id="strings",
+        ),
+        pytest.param("\ufeff{} ", (None, None, None), id="an-empty-object"),
+        pytest.param('{"id":NaN}', '{"id":NaN}', id="not-a-number"),
+        pytest.param('{"id":1} x', '{"id":1} x', id="more-behind"),
+        pytest.param("[1]", "[1]", id="an-array"),
+        pytest.param('"a"\r', '"a"', id="a-string"),
+        pytest.param('{"id":' + "[" * 9999, '{"id":' + "[" * 9999, id="nested-without-end"),
+        pytest.param(
+            '{"id":' + "[" * 9999 + "]" * 9999 + "}",
+            '{"id":' + "[" * 9999 + "]" * 9999 + "}",
+            id="nested-deeply",
+        ),
+        pytest.param('{"id":"a\u2028b\u0085"}', ("a\u2028b\u0085", None, None), id="no-line-ends"),
+        pytest.param(f'{{"id":"{"x" * 2_000_000}"}}', ("x" * 2_000_000, None, None), id="long"),
+    ],
+)
+def test_a_line_is_read(tmp_path: Path, line: str, expected: tuple[str | None, ...] | str) -> None:
+    found = read(tmp_path, f"\n{line}\n \n", "things.jsonl", COLUMNS)
+    assert found == [(2, expected)]
+
+
+def test_unknown_keys_are_named_once_the_records_were_read(tmp_path: Path) -> None:
+    path = tmp_path / "things.jsonl"
+    path.write_text('{"id":1,"a":2}\n' + "".join(f'{{"k{n}":1}}\n' for n in range(2_000)))
+    with open_delivery(COLUMNS, "things.jsonl", path, tmp_path) as delivery:
+        for _ in range(2):
+            records_of(delivery)
+        assert delivery.unknown_columns == ["a", *[f"k{n}" for n in range(999)]]
+        assert [name for _, name in delivery.header] == ["id", "made", "note"]
+
+
+def test_random_objects_are_read_as_json_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_records, "_PIECE_BYTES", 100)
+    choose = random.Random(1)
+
+    def value(depth: int) -> object:
+        if depth and choose.random() < 0.4:
+            inner = value(depth - 1)
+            return choose.choice([[inner], {"id": inner, 'é"': 1}])
+        return choose.choice([-9, 10**20, 'a\n"\\,}]é', None, True, 0.5])
+
+    def shown(found: object) -> str | None:
+        return found if found is None or isinstance(found, str) else json.dumps(found)
+
+    objects = [{"note": value(3), "x": value(3), "made": value(3)} for _ in range(1_000)]
+    text = "".join(json.dumps(one) + "\n" for one in objects)
+    expected = [
+        (place, (None, shown(one["made"]), shown(one["note"])))
+        for place, one in enumerate(objects, start=1)
+    ]
+    assert read(tmp_path, text, "things.jsonl", COLUMNS) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("<html>", "an HTML or XML page", id="HTML"),
+        pytest.param(b"PK\x03\x04", "a zip archive", id="zip"),
+        pytest.param('{"id":1}\r{"id":2}\r{"id":3}', "line 1: a carriage return", id="old-mac"),
+        pytest.param(b'{"id":1}\n{"id":"\xe9"}\n', "line 2: is not UTF-8", id="latin-1"),
+    ],
+)
+def test_what_is_no_text_is_an_error(tmp_path: Path, content: str | bytes, message: str) -> None:
+    assert message in error_of(tmp_path, content, "things.jsonl", COLUMNS)
+
+
+def test_an_empty_file_has_no_records_and_csv_under_the_name_no_objects(tmp_path: Path) -> None:
+    assert read(tmp_path, "", "things.jsonl", COLUMNS) == []
+    assert read(tmp_path, "id,made\n1,2\n", "things.jsonl", COLUMNS) == [(1, "id,made"), (2, "1,2")]
