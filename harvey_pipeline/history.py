@@ -1,4 +1,4 @@
-"""History out of snapshots, for any dimension: SCD type 2 versions that do not depend on the order of loading.
+"""History out of snapshots, for any dimension: SCD type 2 versions that no order can change.
 
 Beside each dimension stand two small tables that record what was observed and nothing else:
 

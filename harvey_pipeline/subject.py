@@ -154,7 +154,8 @@ class Subject:
             particular.setdefault(dimension.table.name, []).append(of_dimension)
         for checks in self.checks:
             particular.setdefault(checks.table.name, []).append(checks)
-        surroundings = Surroundings(self.covering, tables)
+        assets = {asset.table.name: asset for asset in self.table_assets}
+        surroundings = Surroundings(self.covering, tables, assets)
         return (
             *(
                 plan_deliveries(source, particular.get(source.table.name, []))

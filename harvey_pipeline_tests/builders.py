@@ -6,8 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from harvey_pipeline.engagement.tables.labels import Source
+from harvey_pipeline.engagement.sources import SOURCES as _SOURCES
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -15,7 +17,8 @@ USERS: Final = "id,created,title"
 FIRMS: Final = "id,created,firm_size,arr_in_thousands"
 EVENTS: Final = "created,firm_id,user_id,event_type,num_docs,feedback_score"
 EVENTS_WITH_ID: Final = f"{EVENTS},event_id"
-HEADERS: Final[dict[Source, str]] = {"users": USERS, "firms": FIRMS, "events": EVENTS}
+SOURCES: Final[dict[str, Source]] = {source.name: source for source in _SOURCES}
+HEADERS: Final[dict[str, str]] = {"users": USERS, "firms": FIRMS, "events": EVENTS}
 
 Rows = list[dict[str, Any]]
 
@@ -57,7 +60,7 @@ def day_range(first: date, last: date | None = None) -> DayRange:
 
 def table_rows(store: RawStore, sql: str) -> Rows:
     """What a query gives; a table's name alone stands for all of it."""
-    tables = ["raw.drops", "raw.quarantine"]
+    tables = [DROPS, QUARANTINE]
     with store.warehouse.connect() as connection:
         store.warehouse.prepare(connection, tables)
         rows: Rows = connection.sql(sql if " " in sql else f"from {sql}").pl().to_dicts()

@@ -11,14 +11,16 @@ from typing import Any
 
 import dagster as dg
 
-from harvey_pipeline.definitions import build_definitions
-from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.definitions import SUBJECTS, build_definitions, tables_of
+from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
 Rows = list[dict[str, Any]]
+
+TABLES = tables_of(SUBJECTS)
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "raw.drops": ("source", "drop_date"),
@@ -62,7 +64,7 @@ class Pipeline:
             start_date=str(self.first),
             warehouse=self.warehouse,
         )
-        return build_definitions(self.warehouse, raw_store)
+        return build_definitions(SUBJECTS, Calendar(self.first, None), self.warehouse, raw_store)
 
     def run(
         self, first: date, last: date, *assets: str, checks: bool = False

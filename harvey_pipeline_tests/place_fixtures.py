@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline.checks import all_table_checks
 from harvey_pipeline.warehouse.days import DayRange
-from harvey_pipeline_tests.places import FIRMS, FIRST, USERS, Place, Runs, events_of
+from harvey_pipeline_tests.places import FIRMS, FIRST, PLANS, USERS, Place, Runs, events_of
 
 
 def assert_all_checks_passed(runs: Runs) -> None:
     assert runs.success
     assert runs.failed_checks == []
-    assert len(runs.evaluations) == sum(len(checks.checks) for checks in all_table_checks())
+    assert len(runs.evaluations) == sum(len(plan.checks) for plan in PLANS.values())
 
 
 @pytest.fixture(scope="session")

@@ -4,22 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 import duckdb
 import polars as pl
 
-from harvey_pipeline.checks import all_table_checks
 from harvey_pipeline.checks.declare import evaluate_days
 from harvey_pipeline.checks.report import ERROR
-from harvey_pipeline.definitions import build_definitions
-from harvey_pipeline.engagement.tables import TABLES
-from harvey_pipeline.graph.jobs import DAILY_JOB, MONTHLY_JOB
+from harvey_pipeline.definitions import (
+    SUBJECTS,
+    build_definitions,
+    check_plans,
+    sources_of,
+    tables_of,
+)
+from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
+
+TABLES: Final = tables_of(SUBJECTS)
+SOURCES: Final = {source.name: source for source in sources_of(SUBJECTS)}
+PLANS: Final = {plan.table.name: plan for plan in check_plans(SUBJECTS)}
+CALENDAR: Final = Calendar(date(2023, 1, 1), None)
 
 FIRST, MIDDLE, LAST = date(2024, 4, 1), date(2024, 4, 2), date(2024, 4, 3)
 DAYS: Final = DayRange(FIRST, LAST)
@@ -100,7 +109,7 @@ class Place:
         return RawStore(
             root=str(self.root / "raw"),
             landing_dir=str(self.landing),
-            start_date="2023-01-01",
+            start_date=str(CALENDAR.first),
             warehouse=self.warehouse,
         )
 
@@ -111,29 +120,29 @@ class Place:
 
     def run(self, days: DayRange = DAYS) -> Runs:
         """Materialise days and then their months, with their checks, in process."""
-        daily = self._execute(DAILY_JOB.name, days)
+        daily = self._execute("daily", days)
         if not daily.success:
             return Runs((daily,))
-        return Runs((daily, self._execute(MONTHLY_JOB.name, months_touched(days))))
+        return Runs((daily, self._execute("monthly", months_touched(days))))
 
     def run_days(self, days: DayRange) -> Runs:
         """Materialise days with their checks, but not their months."""
-        return Runs((self._execute(DAILY_JOB.name, days),))
+        return Runs((self._execute("daily", days),))
 
     def run_months(self, days: DayRange) -> Runs:
         """Materialise the months of some days with their checks, but not the days."""
-        return Runs((self._execute(MONTHLY_JOB.name, months_touched(days)),))
+        return Runs((self._execute("monthly", months_touched(days)),))
 
     def _execute(self, job: str, partitions: DayRange) -> dg.ExecuteInProcessResult:
-        definitions = build_definitions(self.warehouse, self.raw_store)
+        definitions = build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
         return definitions.resolve_job_def(job).execute_in_process(
             instance=dg.DagsterInstance.ephemeral(tempdir=str(self.root)),
             tags=range_tags(partitions),
             raise_on_error=False,
         )
 
-    def ingest(self, source: Any, days: DayRange = DAYS) -> None:
-        self.raw_store.ingest(source, days)
+    def ingest(self, source: str, days: DayRange = DAYS) -> None:
+        self.raw_store.ingest(SOURCES[source], days)
 
     def sql(self, *statements: str) -> None:
         with duckdb.connect(str(self.database)) as connection:
@@ -149,11 +158,11 @@ class Place:
         self, table: str, days: DayRange | None = DAYS
     ) -> Mapping[str, dg.AssetCheckResult]:
         """The results by check, for the days (or for their months, where a table is by month)."""
-        [checks] = [checks for checks in all_table_checks() if checks.table == table]
+        plan = PLANS[table]
         if days is not None and TABLES[table].is_monthly:
             days = months_touched(days)
-        results = evaluate_days(checks, self.warehouse, self.raw_store, days)
-        assert [result.check_name for result in results] == [one.name for one in checks.checks]
+        results = evaluate_days(plan, self.warehouse, self.raw_store, days)
+        assert [result.check_name for result in results] == [one.name for one in plan.checks]
         return {str(result.check_name): result for result in results}
 
     def failing(self, table: str, days: DayRange | None = DAYS) -> list[str]:
@@ -187,3 +196,8 @@ def blank(table: str, column: str, where: str) -> tuple[str, ...]:
         f"alter table {table} alter column {column} drop not null",
         f"update {table} set {column} = null where {where}",
     )
+
+
+def many_users(count: int) -> list[str]:
+    """A users drop of so many users, `u0` and on."""
+    return [USERS[0], *(f"u{number},2024-01-05,Partner" for number in range(count))]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harvey_pipeline import engagement
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
-from harvey_pipeline.engagement.tables import TABLES
-from harvey_pipeline.engagement.tables.labels import RAW_TABLES
+from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.jobs import months_after, months_due
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file
@@ -17,6 +17,7 @@ from harvey_pipeline_tests.pipelines import (
     DAILY_ASSETS,
     KEYS,
     MONTHLY_ASSETS,
+    TABLES,
     Pipeline,
     Rows,
     assert_same_rows,
@@ -28,8 +29,16 @@ from harvey_pipeline_tests.pipelines import (
 SAMPLE = Path(__file__).parents[1] / "data" / "landing"
 FIRST, LAST = date(2024, 4, 1), date(2024, 6, 30)
 
+MONTHS = engagement.SUBJECT.months
+
 one_worker = pytest.mark.xdist_group("one_run")
 """Tests that look at the same run, which so takes place once."""
+
+
+def due_of(pipeline: Pipeline) -> dict[date, int]:
+    """The months that are due in a pipeline."""
+    assert MONTHS is not None
+    return months_due(pipeline.warehouse, MONTHS, Calendar(pipeline.first, None))
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +89,9 @@ def test_day_by_day_as_the_schedule_runs_gives_the_same_tables(
     for day in days_between(FIRST, LAST):
         pipeline.run(max(FIRST, day - timedelta(days=1)), day)
         if day.day in (2, 17) or day == LAST:
-            due = sorted(months_due(pipeline.warehouse))
+            due = sorted(due_of(pipeline))
             pipeline.run_months(due[0], due[-1])
-            assert months_due(pipeline.warehouse) == {}
+            assert due_of(pipeline) == {}
     assert_same_tables(pipeline.tables(), reference)
 
 
@@ -131,7 +140,7 @@ def test_a_day_that_is_run_again_changes_only_what_it_must(tmp_path: Path) -> No
     before = pipeline.tables()
     drop.write_text("\n".join([header, *lines]) + "\n")
     pipeline.run(corrected, corrected)
-    assert sorted(months_due(pipeline.warehouse)) == [date(2024, 5, 1), date(2024, 6, 1)]
+    assert sorted(due_of(pipeline)) == [date(2024, 5, 1), date(2024, 6, 1)]
     pipeline.run_months(corrected, date(2024, 6, 1))
     after = pipeline.tables()
 
@@ -200,8 +209,10 @@ def test_a_month_that_turns_out_to_be_over_sees_its_firms_on_its_last_day(tmp_pa
     (january,) = pipeline.rows("months.firm_usage_summary")
     assert january["firm_size"] == 10
     pipeline.run(days[-1], days[-1])
-    assert sorted(months_due(pipeline.warehouse)) == [date(2024, 1, 1), date(2024, 2, 1)]
-    after = months_after(pipeline.warehouse, DayRange(days[-1], days[-1]))
+    assert sorted(due_of(pipeline)) == [date(2024, 1, 1), date(2024, 2, 1)]
+    assert MONTHS is not None
+    days_run = DayRange(days[-1], days[-1])
+    after = months_after(pipeline.warehouse, MONTHS, Calendar(days[0], None), days_run)
     pipeline.run_months(after.first, after.last)
     assert_same_tables(pipeline.tables(), expected_tables(tmp_path / "landing", days, days[0]))
 
@@ -263,4 +274,4 @@ def test_bulk_exports_run_backwards_give_the_same_tables(tmp_path: Path) -> None
 
 def test_every_table_is_compared() -> None:
     assert {*DAILY_ASSETS, *MONTHLY_ASSETS, "raw.drops", "raw.quarantine"} == set(KEYS)
-    assert set(RAW_TABLES.values()) < set(DAILY_ASSETS)
+    assert {table.name for table in engagement.SUBJECT.raw_tables} < set(DAILY_ASSETS)

@@ -15,12 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvey_pipeline import history
-from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.engagement.dimensions import FIRMS, USERS
 from harvey_pipeline.engagement.tables.core import DimFirms, DimUser
 from harvey_pipeline.history import (
-    FIRMS,
     OPEN_END,
-    USERS,
     Dimension,
     attributes_as_of,
     derive_versions,
@@ -51,26 +49,21 @@ class State(NamedTuple):
 
 Days = Mapping[int, Snapshot]
 
-TABLE_NAMES: Final = {
-    USERS: ("history.user_intervals", "history.user_snapshots", "core.dim_user"),
-    FIRMS: ("history.firm_intervals", "history.firm_snapshots", "core.dim_firms"),
-}
-
 
 def january(day: int) -> date:
     return date(2024, 1, day)
 
 
 def empty_states(dimension: Dimension) -> State:
-    intervals, snapshots, _ = (TABLES[name] for name in TABLE_NAMES[dimension])
-    return State(dimension, intervals.empty().collect(), snapshots.empty().collect())
+    empty = (table.empty().collect() for table in (dimension.intervals, dimension.snapshots))
+    return State(dimension, *empty)
 
 
 def shown_rows(dimension: Dimension, days: Days) -> pl.LazyFrame:
-    intervals = TABLES[TABLE_NAMES[dimension][0]].polars_schema
+    intervals = dimension.intervals.polars_schema
     schema = {
         "day": pl.Date(),
-        **{name: intervals[name] for name in (dimension.key, *dimension.attributes)},
+        **{name: intervals[name] for name in (*dimension.key, *dimension.attributes)},
         "is_sighting": pl.Boolean(),
     }
     unknown = (None,) * len(dimension.attributes)
@@ -372,8 +365,9 @@ def test_tables_have_the_columns_and_types_of_their_schemas(dimension: Dimension
     showing = {USERS: ("Partner", CREATED), FIRMS: (10, 1e5, CREATED)}[dimension]
     state = run_all({1: Snapshot("drop", {"a": showing, "b": SIGHTED})}, dimension)
     frames = (state.intervals, state.snapshots, state.versions())
-    for frame, name in zip(frames, TABLE_NAMES[dimension], strict=True):
-        assert dict(frame.schema) == TABLES[name].polars_schema
+    tables = (dimension.intervals, dimension.snapshots, dimension.table)
+    for frame, table in zip(frames, tables, strict=True):
+        assert dict(frame.schema) == table.polars_schema
     assert dict(empty_states(dimension).versions().schema) == dict(frames[2].schema)
 
 
@@ -478,7 +472,7 @@ def versions_of(state: State) -> list[Version]:
     names = state.dimension.attributes
     return [
         (
-            row[state.dimension.key],
+            row[state.dimension.key[0]],
             tuple(row[name] for name in names),
             row["effective_start_date"],
             row["effective_end_date"],
@@ -490,7 +484,7 @@ def versions_of(state: State) -> list[Version]:
 def intervals_of(state: State) -> list[tuple[object, ...]]:
     return [
         (
-            row[state.dimension.key],
+            row[state.dimension.key[0]],
             SIGHTED
             if row["is_sighting"]
             else tuple(row[name] for name in state.dimension.attributes),
@@ -504,7 +498,7 @@ def intervals_of(state: State) -> list[tuple[object, ...]]:
 def assert_sound(versions: pl.DataFrame, dimension: Dimension) -> None:
     """Versions of a key do not overlap, neighbours that touch differ, at most one is current."""
     rows = list(versions.iter_rows(named=True))
-    key = dimension.key
+    [key] = dimension.key
     for before, after in pairwise(rows):
         if before[key] == after[key]:
             end, start = before["effective_end_date"], after["effective_start_date"]

@@ -63,7 +63,15 @@ def test_setup_cfg_packages_the_product_only(
     included = setup_cfg["options.packages.find"]["include"].split()
     assert included == [name, f"{name}.*"]
     assert "setuptools" not in pyproject["tool"], "packaging has one place"
-    assert set(setup_cfg.sections()) == {"options", "options.packages.find"}
+    assert set(setup_cfg.sections()) == {
+        "options",
+        "options.packages.find",
+        "options.package_data",
+    }
+
+
+def test_pages_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
+    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md"}
 
 
 def test_every_direct_dependency_has_a_lower_bound_and_is_locked(

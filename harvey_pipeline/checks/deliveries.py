@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -13,7 +14,7 @@ from harvey_pipeline.checks.blocks import add_failing_rows, blocks_of_days, with
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
 from harvey_pipeline.checks.plan import CheckPlan, Judging, TableChecks
 from harvey_pipeline.checks.report import WARN, Check, Report
-from harvey_pipeline.landing.files import ACCEPT
+from harvey_pipeline.landing.files import ACCEPT, find_files
 from harvey_pipeline.landing.ingestion import JUDGED_ROWS, is_unusable
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
@@ -37,6 +38,10 @@ _BLOCK_ROWS: Final = 1_000_000
 _REASONS_TOLD: Final = 3
 
 _ASK_SENDER: Final = "Look at the records in raw.quarantine and have the file corrected."
+_LET_THROUGH: Final = (
+    f"Have it delivered again, or put an empty file `<source>/<day>{ACCEPT}` (for a bulk export "
+    f"`<source>{ACCEPT}`) into the landing folder; then run the day again."
+)
 _TIME_ZONE: Final = (
     "Does the sender cut its days in another time zone? Have them cut in UTC, or timestamps "
     "delivered with their offset."
@@ -52,13 +57,13 @@ _ARRIVED: Final = Check(
     "drop_has_arrived",
     "A drop or an export covers every day.",
     WARN,
-    advice="Ask for the drop; run from the day before it on once it is there.",
+    advice="Ask for the drop; run from its day on once it is there.",
 )
 _USABLE: Final = Check(
     "drop_is_usable",
-    f"At least half of the rows of every drop of {JUDGED_ROWS} rows or more are accepted; of "
-    "another one none counts.",
-    advice="Have it delivered again, or let it through",
+    f"At least half of the rows of every drop of {JUDGED_ROWS} rows or more are accepted. If "
+    "fewer are, none of the drop's rows counts.",
+    advice=_LET_THROUGH,
 )
 _VOLUME: Final = Check(
     "volume_is_usual",
@@ -83,7 +88,7 @@ _TIMESTAMPS_PLAUSIBLE: Final = Check(
 _NOT_SHRUNKEN: Final = Check(
     "snapshot_is_not_shrunken",
     "No drop holds fewer than 80 % of the keys of the largest of the seven drops before it.",
-    advice="Have it delivered again, or let it through",
+    advice=_LET_THROUGH,
 )
 _ONE_VALUE: Final = Check(
     "one_row_per_key_and_day",
@@ -96,7 +101,7 @@ _IN_TIME: Final = Check(
     "No record arrives later than the late window of its source allows.",
     WARN,
     advice="Ask for timely drops; to count the records, have them delivered in a drop that is not "
-    "too late, and run from the day before it on.",
+    "too late, and run from its day on.",
 )
 _IDS_UNIQUE: Final = Check(
     "event_ids_are_unique",
@@ -197,7 +202,7 @@ def plan_deliveries(source: Source, particular: Sequence[TableChecks]) -> CheckP
                 for some in particular:
                     some.judge_rows(rows, judging)
             _judge_conservation(judging, source, ledger, stored)
-            _judge_arrival(judging, ledger)
+            _judge_arrival(judging, source, ledger)
             _judge_usability(judging, source, ledger)
             _judge_volume(judging, source)
             for share in _shares_of(source):
@@ -260,9 +265,12 @@ def _has_any(reasons: Sequence[str]) -> str:
     return f"list_has_any(reasons, [{listed}])"
 
 
-def _judge_arrival(judging: Judging, ledger: pl.DataFrame) -> None:
+def _judge_arrival(judging: Judging, source: Source, ledger: pl.DataFrame) -> None:
     present = dict(ledger.select("drop_date", "form").iter_rows())
     missing = [day for day in judging.days if present.get(day, "none") == "none"]
+    if source.is_optional and find_files(Path(judging.raw_store.landing_dir), source).is_empty:
+        # Nobody waits for what is never delivered.
+        missing = []
     judging.report.add(
         _ARRIVED, pl.DataFrame({"drop_date": missing}, schema={"drop_date": pl.Date})
     )
@@ -334,8 +342,8 @@ def _judge_shrinking(judging: Judging, source: Source, ledger: pl.DataFrame) -> 
     keys, largest = judging.raw_store.count_keys(source, day)
     judging.report.say(
         _NOT_SHRUNKEN,
-        f"{last['file']}: {keys:,} keys, {largest:,} in the largest of the seven drops before it; "
-        f"its rows are kept out and nobody departs{_and_more(failing)}",
+        f"{last['file']}: {keys:,} of {largest:,} ids of the largest of the seven drops before "
+        f"it; its rows are kept out and nobody departs{_and_more(failing)}",
         advice=f"Have it delivered again, or put an empty file {source.name}/{day}{ACCEPT} beside "
         "it to let it through; then run the day again.",
     )
@@ -410,8 +418,9 @@ def _say_records(judging: Judging, check: Check, failing: str) -> None:
     """Say which file's records a check is about: the last day's, and the first line of them."""
     rows = judging.connection.execute(
         "select any_value(file), count(*), min(line_number), arg_min(reasons, line_number), "
-        f"drop_date, (select count(distinct coalesce(drop_date, date '0001-01-01')) from ({failing})) "
-        f"from ({failing}) group by drop_date order by drop_date desc nulls last limit 1"
+        "drop_date, (select count(distinct coalesce(drop_date, date '0001-01-01')) "
+        f"from ({failing})) from ({failing}) group by drop_date "
+        "order by drop_date desc nulls last limit 1"
     ).fetchall()
     if not rows:
         return

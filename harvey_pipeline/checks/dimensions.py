@@ -8,7 +8,7 @@ import polars as pl
 
 from harvey_pipeline.checks.blocks import within
 from harvey_pipeline.checks.plan import Judging, TableChecks
-from harvey_pipeline.checks.report import WARN, Check
+from harvey_pipeline.checks.report import WARN, Check, plural
 from harvey_pipeline.history import Dimension
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.source import NOT_AN_OBJECT, WRONG_FIELD_COUNT, Source
@@ -95,12 +95,14 @@ def dimension_checks(dimension: Dimension, source: Source) -> TableChecks:
         report.add(_DEPARTURES, found)
         if not found.is_empty():
             last = found.row(0, named=True)
-            more = f", and {found.height - 1} more days" if found.height > 1 else ""
+            others = found.height - 1
+            more = f"; and {others} more {plural('day', others)}" if others else ""
+            records, closed = last["unreadable_records"], last["closed_versions"]
             report.say(
                 _DEPARTURES,
-                f"{last['file']}: {last['unreadable_records']} records without a readable key "
-                f"(first: line {last['line_number']}) while {last['closed_versions']} versions "
-                f"close: {last['keys']}{more}",
+                f"{last['file']}: {records} {plural('record', records)} without a readable key "
+                f"(first: line {last['line_number']}) while {closed} "
+                f"{'version closes' if closed == 1 else 'versions close'}: {last['keys']}{more}",
             )
 
     checks = [_NO_OVERLAP, one_current, _NEIGHBOURS_DIFFER]

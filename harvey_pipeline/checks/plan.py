@@ -10,9 +10,10 @@ import polars as pl
 
 from harvey_pipeline.checks.blocks import read_blocks
 from harvey_pipeline.checks.contract import contract_of
-from harvey_pipeline.checks.report import Check, Report
+from harvey_pipeline.checks.report import Check, Report, plural
 from harvey_pipeline.checks.windows import (
     IS_CURRENT,
+    NEWER,
     WINDOW_IS_COMPLETE,
     days_not_run,
     days_of_history,
@@ -63,19 +64,17 @@ class CheckPlan:
     evaluate: Callable[[Warehouse, RawStore, Sequence[date]], Iterator[dg.AssetCheckResult]]
 
 
-def no_particular_checks(table: Table) -> TableChecks:
-    return TableChecks(table, ())
-
-
 @dataclass(frozen=True)
 class Surroundings:
     """What the checks of windows know beyond their table.
 
-    `covering` are the sources that tell which days there are, `tables` all tables by name.
+    `covering` are the sources that tell which days there are, `tables` all tables by name,
+    `assets` what computes the subject's, by table.
     """
 
     covering: tuple[Source, ...]
     tables: Mapping[str, Table] = field(default_factory=dict)
+    assets: Mapping[str, TableAsset] = field(default_factory=dict)
 
 
 def plan_checks(
@@ -125,15 +124,22 @@ def _judge_windows(asset: TableAsset, surroundings: Surroundings, judging: Judgi
         found = days_not_run(judging.warehouse, history, judging.days, reads, start)
         judging.report.add(WINDOW_IS_COMPLETE, found)
     if IS_CURRENT in checks:
-        stale = stale_partitions(judging.warehouse, asset, surroundings.tables)
+        stale = stale_partitions(judging.warehouse, asset, surroundings.assets, surroundings.tables)
         judging.report.add(IS_CURRENT, stale)
         if not stale.is_empty():
             days = sorted(set(stale["date"]))
-            named = ", ".join(map(str, days[:5])) + (f" and {len(days) - 5} more" * (len(days) > 5))
-            last = stale.filter(pl.col("date") == days[0]).row(0, named=True)
+            named = ", ".join(map(str, days[:5])) + f" and {len(days) - 5} more" * (len(days) > 5)
+            first = stale.filter(pl.col("date") == days[0]).row(0, named=True)
+            are = "is" if len(days) == 1 else "are"
             judging.report.say(
                 IS_CURRENT,
-                f"{len(days)} of the latest {judging.report.noun}s are stale: {named}; {days[0]} "
-                f"was computed before {last['table']} of {last['changed_day']}",
+                f"{len(days)} {plural(judging.report.noun, len(days))} {are} stale ({named}): "
+                + _why_stale(**first),
                 advice=f"Run them again: harvey run --from {days[0]}.",
             )
+
+
+def _why_stale(date: date, table: str, changed_day: date, why: str) -> str:
+    if why == NEWER:
+        return f"{date} was computed before {table} of {changed_day}"
+    return f"{date} rests on {table} of {changed_day}, which is stale"

@@ -126,14 +126,14 @@ class Report:
 
     def _sentence(self, findings: _Findings) -> str:
         """What was found, with an example, and what to do."""
-        looked_at = f"{len(self.days):,} {_plural(self.noun, len(self.days))}"
+        looked_at = f"{len(self.days):,} {plural(self.noun, len(self.days))}"
         if findings.count == 0:
             return f"Nothing found in {looked_at}."
         told = findings.told
         if not told:
             days = sorted(findings.days)
             where = f" on {len(days):,} of {looked_at}, last {days[-1]}" if days else ""
-            told = f"{findings.count:,} {_plural('row', findings.count)}{where}"
+            told = f"{findings.count:,} {plural('row', findings.count)}{where}"
             if findings.examples is not None:
                 told += f"; for example {_as_example(findings.examples)}"
         return f"{told}. {findings.advice}".strip()
@@ -160,7 +160,8 @@ class Report:
         return metadata
 
 
-def _plural(noun: str, count: int) -> str:
+def plural(noun: str, count: int) -> str:
+    """A noun as its number asks for."""
     return noun if count == 1 else f"{noun}s"
 
 

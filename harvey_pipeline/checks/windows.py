@@ -1,6 +1,6 @@
 """Checks that every windowed table gets: whole windows, and figures that nothing has overtaken."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -29,9 +29,9 @@ WINDOW_IS_COMPLETE: Final = Check(
 )
 IS_CURRENT: Final = Check(
     "figures_are_current",
-    "Nothing that a partition reads was computed anew after it: of the latest 60 partitions.",
+    "Nothing that a partition rests on was computed anew after it: of the latest 60 partitions.",
     WARN,
-    advice="Run the days that it names again: harvey run --from <first of them>.",
+    advice="Run the days that it names again, with `harvey run --from` and the first of them.",
 )
 
 
@@ -121,26 +121,85 @@ def _all_until(start: date, day: date) -> list[date]:
     return DayRange(start, day).days if start <= day else []
 
 
+NEWER: Final = "newer"
+STALE: Final = "stale"
+"""Why a partition is out of date: it was computed before what it reads, or rests on what is."""
+
+
+class _Commits:
+    """When partitions were last committed, and which of them something has overtaken."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        assets: Mapping[str, TableAsset],
+        tables: Mapping[str, Table],
+    ) -> None:
+        self._warehouse = warehouse
+        self._assets = assets
+        self._tables = tables
+        self._by_table: dict[str, Mapping[date, int]] = {}
+        self._is_stale: dict[tuple[str, date], bool] = {}
+
+    def of(self, table: str) -> Mapping[date, int]:
+        """The days (months, by their first days) of a table with their last commits."""
+        if table not in self._by_table:
+            commits = self._warehouse.last_commits(self._tables[table])
+            if self._tables[table].is_monthly:
+                commits = {day: commit for day, commit in commits.items() if day.day == 1}
+            self._by_table[table] = commits
+        return self._by_table[table]
+
+    def overtaken(self, asset: TableAsset, day: date) -> Iterator[tuple[str, date, str]]:
+        """What makes a partition out of date: for each input the last such day, and why."""
+        own = self.of(asset.table.name)[day]
+        for one in asset.inputs.values():
+            read = one.days_of_month(day) if asset.table.is_monthly else one.days_of(day)
+            upstream = self.of(one.table)
+            for other in reversed(read.days):
+                if upstream.get(other, 0) > own:
+                    yield one.table, other, NEWER
+                    break
+                if other in upstream and self._find_stale(one.table, other):
+                    yield one.table, other, STALE
+                    break
+
+    def _find_stale(self, table: str, day: date) -> bool:
+        asset = self._assets.get(table)
+        if asset is None:
+            return False
+        if (table, day) not in self._is_stale:
+            self._is_stale[table, day] = any(True for _ in self.overtaken(asset, day))
+        return self._is_stale[table, day]
+
+
 def stale_partitions(
-    warehouse: Warehouse, asset: TableAsset, tables: Mapping[str, Table]
+    warehouse: Warehouse,
+    asset: TableAsset,
+    assets: Mapping[str, TableAsset],
+    tables: Mapping[str, Table],
 ) -> pl.DataFrame:
-    """Partitions of a table, of its latest 60, of which something they read was committed later.
+    """Partitions of a table, of its latest 60, that are out of date.
+
+    Something that they read was committed after them, or is out of date itself: where activity is,
+    so is whatever was computed from it.
+
+    Args:
+        warehouse: Knows what was committed when.
+        asset: What computes the table.
+        assets: All assets by table, to know what inputs are made of.
+        tables: All tables by name.
 
     Returns:
-        One row per `date` (a month by its first day) and `table`, the one that was computed anew,
-        with `changed_day`, the last of its days that were.
+        One row per `date` (a month by its first day) and `table` that it reads, with `changed_day`,
+        the last of its days that is `newer` or `stale`, and `why`, which of the two.
     """
-    own = warehouse.last_commits(asset.table)
-    if asset.table.is_monthly:
-        own = {day: commit for day, commit in own.items() if day.day == 1}
-    latest = sorted(own)[-_LATEST:]
-    rows: list[tuple[date, str, date]] = []
-    for one in asset.inputs.values():
-        upstream = warehouse.last_commits(tables[one.table])
-        for day in latest:
-            read = one.days_of_month(day) if asset.table.is_monthly else one.days_of(day)
-            newer = [other for other in read.days if upstream.get(other, 0) > own[day]]
-            if newer:
-                rows.append((day, one.table, newer[-1]))
-    schema = {"date": pl.Date, "table": pl.String, "changed_day": pl.Date}
-    return pl.DataFrame(rows, schema=schema, orient="row").sort("date", descending=True)
+    commits = _Commits(warehouse, assets, tables)
+    rows = [
+        (day, *found)
+        for day in sorted(commits.of(asset.table.name))[-_LATEST:]
+        for found in commits.overtaken(asset, day)
+    ]
+    schema = {"date": pl.Date, "table": pl.String, "changed_day": pl.Date, "why": pl.String}
+    stale = pl.DataFrame(rows, schema=schema, orient="row")
+    return stale.sort("date", "why", "table", descending=[True, False, False])

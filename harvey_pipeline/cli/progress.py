@@ -255,7 +255,8 @@ class LiveView:
             "Seconds": 7,
             "Rows": 10,
         }
-        bar = min(self._console.width - sum(widths.values()) - len(widths), _WIDEST_BAR)
+        taken = sum(widths.values()) + len(widths) + _ECHO
+        bar = min(self._console.width - taken, _WIDEST_BAR)
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
         for name, width in widths.items():
             is_number = name in ("Days", "Seconds", "Rows")
@@ -292,6 +293,8 @@ class LiveView:
 
 _WIDEST_BAR: Final = 30
 _NARROWEST_BAR: Final = 4
+_ECHO: Final = 2
+"""Columns left for the ^C that a terminal echoes: on a full line it would begin another."""
 _OTHER_LINES: Final = 4
 """The heading, the total, the cursor's line, and one to spare."""
 

@@ -69,12 +69,12 @@ def run_days(
 
         found = _look_into_landing(settings, SUBJECTS)
         days = _choose_days(first, last, found, CALENDAR)
-        active, left_out = _part_subjects(settings, SUBJECTS)
+        active, told = _part_subjects(settings, SUBJECTS)
         days, note = _with_days_completed(days, active, CALENDAR, is_first_given=bool(first))
     with _own_stdout() as console:
         show.say(console, f"Running {_describe(days)} of {settings.landing_dir}{note}")
-        for subject in left_out:
-            show.say(console, f"Left out: {subject.name}, of which the landing folder has nothing")
+        for line in told:
+            show.say(console, line)
         _tell_unread(console, settings, SUBJECTS)
         return _run_subjects(console, settings, active, days, is_debugging=debug)
 
@@ -130,16 +130,26 @@ def _look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "
 
 def _part_subjects(
     settings: "Settings", subjects: Sequence["Subject"]
-) -> tuple[list["Subject"], list["Subject"]]:
-    """The subjects to run, and the optional ones of which the landing folder has nothing."""
+) -> tuple[list["Subject"], list[str]]:
+    """The subjects to run, and a line for each that has no files, or lacks an optional source."""
     from harvey_pipeline.landing.files import find_files
 
-    active, left_out = [], []
+    active, told = [], []
     for subject in subjects:
-        files = [find_files(settings.landing_dir, source) for source in subject.sources]
-        is_absent = subject.is_optional and all(one.is_empty for one in files)
-        (left_out if is_absent else active).append(subject)
-    return active, left_out
+        absent = [
+            source.name
+            for source in subject.sources
+            if source.is_optional and find_files(settings.landing_dir, source).is_empty
+        ]
+        if len(absent) == len(subject.sources):
+            told.append(f"Left out: {subject.name}, of which the landing folder has nothing")
+            continue
+        active.append(subject)
+        if absent:
+            told.append(
+                f"Nothing was delivered of {', '.join(absent)}, which {subject.name} can do without"
+            )
+    return active, told
 
 
 def _with_days_completed(

@@ -1,12 +1,18 @@
 """`harvey sample`: synthetic drops."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harvey_pipeline.cli.app import OK, Debug, UnusableError
 from harvey_pipeline.cli.show import output, plural, say
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from rich.progress import Progress, TaskID
 
 _DAYS = 91
 """Days of a sample of which no number is given."""
@@ -56,9 +62,13 @@ def make_sample(
                 if subject.write_sample is None:
                     continue
                 task = progress.add_task(f"Writing drops of {subject.name}", total=days or _DAYS)
-                made = subject.write_sample(out, given, lambda _, task=task: progress.advance(task))
+                made = subject.write_sample(out, given, partial(_advance, progress, task))
     except (ValueError, OSError) as error:
         raise UnusableError(str(error)) from error
     count = plural(len(made.days), "day")
     say(console, f"{count} of drops, {made.first} to {made.last}, are in {out}.")
     return OK
+
+
+def _advance(progress: "Progress", task: "TaskID", _day: "date") -> None:
+    progress.advance(task)

@@ -1,4 +1,4 @@
-"""Jobs and schedules of a subject, with the reason for each. What they compute is said by assets."""
+"""Jobs and schedules of a subject, with the reason for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

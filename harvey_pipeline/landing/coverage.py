@@ -146,10 +146,13 @@ def refuse_stray_dates(files: Mapping[str, SourceFiles], root: Path) -> None:
                 sum(stray.rows for stray in strays),
                 "row",
             )
-    days = sorted({day for one in files.values() for day in one.drops})
+    delivered = {day for one in files.values() for day in one.drops}
+    exported = {dated.day for one in files.values() for dated in dated_rows(one, root)}
+    days = sorted(delivered | exported)
     for place, day in enumerate(days):
         neighbours = days[max(place - 1, 0) : place] + days[place + 1 : place + 2]
-        if neighbours and all(abs(day - other) > _FAR for other in neighbours):
+        is_far = neighbours and all(abs(day - other) > _FAR for other in neighbours)
+        if is_far and day in delivered:
             names = [one.name_of(one.drops[day]) for one in files.values() if day in one.drops]
             raise _stray_dates(names[0], [str(day)], len(names), "drop")
 

@@ -106,11 +106,17 @@ def find_all_files(root: Path, sources: Iterable[Source]) -> dict[str, SourceFil
 
 def find_unread(root: Path, sources: Sequence[Source]) -> list[str]:
     """What lies in the landing folder and is read by none of the sources, hidden files aside."""
-    known = {source.name + suffix for source in sources for suffix in ("", ACCEPT, *FORMS)}
-    unread = [entry.name for entry in _entries(root) if entry.name.lower() not in known]
+    folders = {source.name for source in sources}
+    files = {name + suffix for name in folders for suffix in (ACCEPT, *FORMS)}
+    known = folders | files
+    unread = [
+        entry.name
+        for entry in _entries(root)
+        if entry.name.lower() not in (known if entry.is_dir() else files)
+    ]
     for source in sources:
-        files = find_files(root, source)
-        unread += [files.name_of(path) for path in files.strays]
+        found = find_files(root, source)
+        unread += [found.name_of(path) for path in found.strays]
     return unread
 
 

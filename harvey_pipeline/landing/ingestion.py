@@ -156,7 +156,7 @@ class Ingester:
                     for column in self.source.key_columns
                 ]
                 ids = delivery.records.filter(pl.col("fault").is_null()).select(key).drop_nulls()
-                return ids.unique().select(pl.len()).collect(engine="streaming").item()
+                return int(ids.unique().select(pl.len()).collect(engine="streaming").item())
         except LandingError:
             # A neighbour that cannot be read says nothing; its own day's run reports it.
             return 0

@@ -86,7 +86,6 @@ class RawStore(dg.ConfigurableResource[None]):
                 | {
                     "source": source.name,
                     "drop_date": one.day,
-                    "data_file": one.data_file if one.is_observed else None,
                     "loaded_at": datetime.now(UTC).replace(tzinfo=None),
                 }
                 for one in parsed
@@ -166,7 +165,7 @@ class RawStore(dg.ConfigurableResource[None]):
             f"create or replace view {name} as select {listed} from read_parquet("
             f"{quoted(_without_pattern(folder.resolve()) + '/*.parquet')}, filename = true) "
             f"where parse_filename(filename) in (select data_file from raw.drops "
-            f"where source = {quoted(source.name)} and data_file is not null)"
+            f"where source = {quoted(source.name)} and is_observed)"
             + (" and not is_sighting" if source.is_snapshot else "")
         )
         connection.execute(f"comment on view {name} is {quoted(table.description)}")
@@ -186,7 +185,7 @@ class RawStore(dg.ConfigurableResource[None]):
         named = self.warehouse.query(
             "select drop_date, data_file from raw.drops "
             "where source = ? and drop_date between ? and ? "
-            "and data_file is not null order by drop_date",
+            "and is_observed order by drop_date",
             [source.name, days.first, days.last],
             tables=[DROPS],
         )

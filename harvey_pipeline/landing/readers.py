@@ -277,7 +277,7 @@ TIMESTAMP: Final = Reader(
 
 # --- numbers -------------------------------------------------------------------------------------
 
-_WHOLE_NUMBER: Final = r"^([0-9]{1,9})(?:\.0+)?$"
+_WHOLE_NUMBER: Final = r"^([0-9]{1,9})(?:\.0*)?$"
 _DECIMAL: Final = r"^([0-9]*)(?:\.([0-9]*))?$"
 _HAS_DIGIT: Final = "[0-9]"
 _SCORE: Final = r"^([0-9]*(?:\.[0-9]{0,2})?)0*$"
@@ -328,7 +328,7 @@ def decimal(shift: int = 0) -> Reader:
         return whole.alias("text").to_frame().select(pl.when(is_number).then(value)).to_series()
 
     return Reader(
-        "decimal number >= 0" + (f", times {10**shift:,}" if shift else ""),
+        "decimal number >= 0" + (f", stored times {10**shift:,}" if shift else ""),
         pl.Float64(),
         read,
         lambda description, nullable, key: dy.Float64(

@@ -12,22 +12,22 @@ def repeated_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
     Only an event delivered late can repeat one of an earlier drop, so the search starts from the
     few late ones.
     """
-    key = list(source.key)
-    has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
+    identity = _identity(source)
+    has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
     late = (
         events.filter((pl.col(EVENT_DATE) < pl.col("drop_date")) & has_key)
-        .select(*key, EVENT_DATE, "drop_date", "line_number")
+        .select(*identity, "drop_date", "line_number")
         .collect(engine="streaming")
     )
     if late.is_empty():
         return late.lazy().select("drop_date", "line_number")
     dates = late[EVENT_DATE].unique().to_list()
     earlier = events.filter(is_dated(min(dates), max(dates), EVENT_DATE)).select(
-        *key, EVENT_DATE, earlier_drop="drop_date"
+        *identity, earlier_drop="drop_date"
     )
     return (
         late.lazy()
-        .join(earlier, on=[*key, EVENT_DATE])
+        .join(earlier, on=identity)
         .filter(pl.col("earlier_drop") < pl.col("drop_date"))
         .select("drop_date", "line_number")
         .unique()
@@ -35,6 +35,16 @@ def repeated_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def latest_deliveries(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Of changes, one row per key and `event_date`: the one that the latest drop delivered."""
-    identity = list(dict.fromkeys((*source.key, EVENT_DATE)))
-    return rows.filter(pl.col("drop_date") == pl.col("drop_date").max().over(identity))
+    """Of changes, one row per key and `event_date`: the one that the latest drop delivered.
+
+    Rows without a key are all their own.
+    """
+    identity = _identity(source)
+    has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
+    is_latest = pl.col("drop_date") == pl.col("drop_date").max().over(identity)
+    return rows.filter(is_latest | ~has_key)
+
+
+def _identity(source: Source) -> list[str]:
+    """Columns that say which record of which date it is."""
+    return list(dict.fromkeys((*source.key, EVENT_DATE)))

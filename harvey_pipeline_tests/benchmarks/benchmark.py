@@ -115,7 +115,7 @@ def _run_range(last: date, days: int) -> dict[str, Any]:
     from harvey_pipeline.definitions import defs
     from harvey_pipeline.graph.partitions import months_touched, range_tags
     from harvey_pipeline.settings import read_settings
-    from harvey_pipeline.warehouse import DayRange
+    from harvey_pipeline.warehouse.days import DayRange
 
     on_disk = "DAGSTER_HOME" in os.environ
     if on_disk:
@@ -155,7 +155,7 @@ def _report(title: str, measured: dict[str, Any]) -> None:
 
 
 def _time_one_more_day(folder: Path, day: int, repeats: int) -> Sequence[float]:
-    """Seconds of `harvey run` of one day, in a warehouse that holds all days before it."""
+    """Seconds of `harvey run` from one day on, in a warehouse that holds all days before it."""
     last = FIRST + timedelta(days=day - 1)
     filled = f"until-{day}"
     shutil.rmtree(folder / filled, ignore_errors=True)

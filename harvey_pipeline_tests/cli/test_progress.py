@@ -48,11 +48,11 @@ def test_a_bar_for_each_asset_with_count_seconds_and_rows(view: LiveView) -> Non
     )
     view.show(AssetProgress("agents.agent_performance_daily", total=91))
     assert last_frame(view) == [
-        "  Asset                                                  Days Seconds       Rows",
-        "✓ marts.harvey_analytics_dashboard ━━━━━━━━━━━━━━━━━━━━ 91/91    12.3 18,200,000",
-        "> marts.daily_firm_usage_summary   ━━━━━━━━━╸           45/91     1.5",
-        "· agents.agent_performance_daily                         0/91     0.0",
-        "  All                              ━━━━━━╸                1/3     0.0",
+        "  Asset                                                Days Seconds       Rows",
+        "✓ marts.harvey_analytics_dashboard ━━━━━━━━━━━━━━━━━━ 91/91    12.3 18,200,000",
+        "> marts.daily_firm_usage_summary   ━━━━━━━━╸          45/91     1.5",
+        "· agents.agent_performance_daily                       0/91     0.0",
+        "  All                              ━━━━━━               1/3     0.0",
     ]
 
 

@@ -7,7 +7,9 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.definitions import SUBJECTS, tables_of
+
+TABLES = tables_of(SUBJECTS)
 
 LAYERS = ["raw", "history", "core", "marts", "months"]
 

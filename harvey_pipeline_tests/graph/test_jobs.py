@@ -8,22 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from harvey_pipeline.definitions import defs
-from harvey_pipeline.engagement.tables import TABLES
-from harvey_pipeline.graph.jobs import (
-    daily_schedule,
-    monthly_schedule,
-    months_after,
-    months_due,
-)
-from harvey_pipeline.graph.partitions import (
-    CALENDAR,
-    DAYS_OF_MONTH,
-    DAYS_OF_MONTH_AND_MONTH_BEFORE,
-    days_of_tags,
-    months_touched,
-)
+from harvey_pipeline import engagement
+from harvey_pipeline.definitions import CALENDAR, SUBJECTS, defs, tables_of
+from harvey_pipeline.graph import jobs
+from harvey_pipeline.graph.assets import asset_key
+from harvey_pipeline.graph.calendar import Calendar
+from harvey_pipeline.graph.partitions import Partitions, days_of_tags, months_touched
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 from harvey_pipeline_tests.builders import (
     EVENTS,
@@ -36,6 +28,18 @@ from harvey_pipeline_tests.builders import (
 )
 
 DAY = date(2024, 4, 2)
+TABLES = tables_of(SUBJECTS)
+MONTHS = engagement.SUBJECT.months
+
+
+def months_due(warehouse: Warehouse) -> dict[date, int]:
+    assert MONTHS is not None
+    return jobs.months_due(warehouse, MONTHS, CALENDAR)
+
+
+def months_after(warehouse: Warehouse, days: DayRange) -> DayRange:
+    assert MONTHS is not None
+    return jobs.months_after(warehouse, MONTHS, CALENDAR, days)
 
 
 def tick(root: Path, yesterday: date) -> dg.RunRequest | dg.SkipReason:
@@ -49,7 +53,7 @@ def tick(root: Path, yesterday: date) -> dg.RunRequest | dg.SkipReason:
             resources={"raw_store": raw_store(root)},
         ) as context,
     ):
-        answer = daily_schedule(context)
+        answer = defs.resolve_schedule_def("daily_schedule")(context)
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
 
@@ -99,11 +103,12 @@ def test_days_outside_the_calendar_are_skipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrived", "missing"),
     [
-        pytest.param((), "users/2024-04-02.csv, firms/2024-04-02.csv, events/2024-04-02.csv"),
-        pytest.param(("users", "events"), "firms/2024-04-02.csv"),
-        pytest.param(("users", "firms"), "events/2024-04-02.csv"),
+        pytest.param(
+            (), "users/2024-04-02.csv, firms/2024-04-02.csv, events/2024-04-02.csv", id="nothing"
+        ),
+        pytest.param(("users", "events"), "firms/2024-04-02.csv", id="without-firms"),
+        pytest.param(("users", "firms"), "events/2024-04-02.csv", id="without-events"),
     ],
-    ids=["nothing", "without-firms", "without-events"],
 )
 def test_missing_drops_are_waited_for_by_name(
     tmp_path: Path, arrived: tuple[str, ...], missing: str
@@ -142,8 +147,10 @@ def test_the_schedule_runs_hourly_from_six_utc() -> None:
 
 MARCH, APRIL, MAY, JUNE = (date(2024, month, 1) for month in (3, 4, 5, 6))
 MONTH_ENDS = (date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31))
-ACTIVITY = "core.user_daily_activity"
-MONTHLY = [name for name in TABLES if name.startswith("months.")]
+ACTIVITY = TABLES["core.user_daily_activity"]
+FIRST_ACTIVITY = TABLES["core.first_activity"]
+DIM_FIRMS = TABLES["core.dim_firms"]
+MONTHLY = [table for table in TABLES.values() if table.is_monthly]
 
 
 @pytest.fixture
@@ -151,10 +158,10 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(database=str(tmp_path / "warehouse.duckdb"))
 
 
-def commit(warehouse: Warehouse, first: date, last: date, *names: str) -> None:
+def commit(warehouse: Warehouse, first: date, last: date, *tables: Table) -> None:
     """Commit days of some tables, without rows, as a run of them would."""
-    for name in names:
-        warehouse.write({name: TABLES[name].empty()}, DayRange(first, last))
+    for table in tables:
+        warehouse.write({table: table.empty()}, DayRange(first, last))
 
 
 def monthly_tick(warehouse: Warehouse) -> list[dg.RunRequest] | dg.SkipReason:
@@ -166,7 +173,7 @@ def monthly_tick(warehouse: Warehouse) -> list[dg.RunRequest] | dg.SkipReason:
             resources={"warehouse": warehouse},
         ) as context,
     ):
-        answer = monthly_schedule(context)
+        answer = defs.resolve_schedule_def("monthly_schedule")(context)
     assert isinstance(answer, list | dg.SkipReason)
     return answer
 
@@ -178,39 +185,39 @@ def test_a_month_is_due_once_a_day_of_it_was_run(warehouse: Warehouse) -> None:
 
 
 def test_a_month_that_was_run_after_its_days_is_not_due(warehouse: Warehouse) -> None:
-    commit(warehouse, APRIL, date(2024, 6, 2), ACTIVITY, "core.first_activity")
+    commit(warehouse, APRIL, date(2024, 6, 2), ACTIVITY, FIRST_ACTIVITY)
     assert sorted(months_due(warehouse)) == [APRIL, MAY, JUNE]
     commit(warehouse, APRIL, JUNE, *MONTHLY)
     assert months_due(warehouse) == {}
 
 
-@pytest.mark.parametrize("left_out", MONTHLY)
+@pytest.mark.parametrize("left_out", MONTHLY, ids=str)
 def test_a_month_is_due_until_all_of_its_tables_were_run(
-    warehouse: Warehouse, left_out: str
+    warehouse: Warehouse, left_out: Table
 ) -> None:
     commit(warehouse, MAY, MAY, ACTIVITY)
-    commit(warehouse, MAY, MAY, *(name for name in MONTHLY if name != left_out))
+    commit(warehouse, MAY, MAY, *(table for table in MONTHLY if table != left_out))
     assert list(months_due(warehouse)) == [MAY]
     commit(warehouse, MAY, MAY, left_out)
     assert months_due(warehouse) == {}
 
 
-@pytest.mark.parametrize("name", [ACTIVITY, "core.dim_firms", "core.first_activity"])
+@pytest.mark.parametrize("table", [ACTIVITY, DIM_FIRMS, FIRST_ACTIVITY], ids=str)
 def test_a_day_that_is_run_again_makes_its_month_and_the_next_one_due(
-    warehouse: Warehouse, name: str
+    warehouse: Warehouse, table: Table
 ) -> None:
     """May says who of June was active before."""
     cover(warehouse, *MONTH_ENDS)
     commit(warehouse, MARCH, date(2024, 6, 2), ACTIVITY)
     commit(warehouse, MARCH, JUNE, *MONTHLY)
-    commit(warehouse, date(2024, 5, 10), date(2024, 5, 10), name)
+    commit(warehouse, date(2024, 5, 10), date(2024, 5, 10), table)
     assert sorted(months_due(warehouse)) == [MAY, JUNE]
 
 
 def cover(warehouse: Warehouse, *days: date) -> None:
     """Note in the ledger that events of some days are covered."""
     with warehouse.connect() as connection:
-        warehouse.prepare(connection, ["raw.drops"])
+        warehouse.prepare(connection, [TABLES["raw.drops"]])
         for day in days:
             connection.execute(
                 "insert into raw.drops select 'events', ?, null, 'drop', null, null, 0, 0, 0, 0, "
@@ -248,7 +255,7 @@ def test_months_outside_the_calendar_are_left_alone(warehouse: Warehouse) -> Non
 
 def test_a_month_without_a_day_is_never_due(warehouse: Warehouse) -> None:
     commit(warehouse, MAY, MAY, ACTIVITY)
-    commit(warehouse, MAY, JUNE, "core.dim_firms")
+    commit(warehouse, MAY, JUNE, DIM_FIRMS)
     assert list(months_due(warehouse)) == [MAY]
 
 
@@ -319,42 +326,53 @@ def test_days_take_their_months_along_and_the_next_one_if_it_was_run(warehouse: 
     assert months_after(warehouse, june) == DayRange(JUNE, JUNE)
 
 
-@pytest.mark.parametrize(
-    ("mapping", "month", "first", "last"),
-    [
-        (DAYS_OF_MONTH, "2024-02-01", "2024-02-01", "2024-02-29"),
-        (DAYS_OF_MONTH_AND_MONTH_BEFORE, "2024-03-01", "2024-02-01", "2024-03-31"),
-        (DAYS_OF_MONTH_AND_MONTH_BEFORE, "2024-01-01", "2023-12-01", "2024-01-31"),
-    ],
-)
-def test_a_month_reads_its_days_and_those_of_the_month_before(
-    mapping: dg.TimeWindowPartitionMapping, month: str, first: str, last: str
-) -> None:
-    daily = dg.DailyPartitionsDefinition("2023-11-15")
-    monthly = dg.MonthlyPartitionsDefinition("2023-11-01", end_offset=1)
+def days_read(month_table: str, month: str, calendar: Calendar) -> tuple[str, str]:
+    """The first and the last day of activity that a month of a table reads."""
+    [asset] = [one for one in engagement.SUBJECT.assets if one.table.name == month_table]
+    partitions = Partitions(calendar)
+    [spec] = asset.build(partitions).specs
+    [dependency] = [one for one in spec.deps if one.asset_key == asset_key(ACTIVITY)]
+    mapping = dependency.partition_mapping
+    assert isinstance(mapping, dg.TimeWindowPartitionMapping)
     upstream = mapping.get_upstream_mapped_partitions_result_for_partitions(
-        monthly.subset_with_partition_keys([month]), monthly, daily
+        partitions.monthly.subset_with_partition_keys([month]), partitions.monthly, partitions.daily
     )
     keys = sorted(upstream.partitions_subset.get_partition_keys())
-    assert (keys[0], keys[-1]) == (first, last)
+    return keys[0], keys[-1]
+
+
+@pytest.mark.parametrize(
+    ("table", "month", "first", "last"),
+    [
+        pytest.param(
+            "months.firm_usage_summary", "2024-02-01", "2024-02-01", "2024-02-29", id="its-own"
+        ),
+        pytest.param(
+            "months.user_engagement", "2024-03-01", "2024-02-01", "2024-03-31", id="and-before"
+        ),
+        pytest.param(
+            "months.user_engagement", "2024-01-01", "2023-12-01", "2024-01-31", id="of-two-years"
+        ),
+    ],
+)
+def test_a_month_reads_its_days_and_perhaps_those_of_the_month_before(
+    table: str, month: str, first: str, last: str
+) -> None:
+    calendar = Calendar(date(2023, 11, 15), None)
+    assert days_read(table, month, calendar) == (first, last)
 
 
 def test_months_of_which_only_some_days_are_in_the_calendar_read_those() -> None:
-    daily = dg.DailyPartitionsDefinition("2023-11-15", end_date="2024-02-11")
-    monthly = dg.MonthlyPartitionsDefinition("2023-11-01", end_date="2024-03-01", end_offset=1)
+    calendar = Calendar(date(2023, 11, 15), date(2024, 2, 10))
     for month, first, last in (
         ("2023-11-01", "2023-11-15", "2023-11-30"),
         ("2024-02-01", "2024-02-01", "2024-02-10"),
     ):
-        upstream = DAYS_OF_MONTH.get_upstream_mapped_partitions_result_for_partitions(
-            monthly.subset_with_partition_keys([month]), monthly, daily
-        )
-        keys = sorted(upstream.partitions_subset.get_partition_keys())
-        assert (keys[0], keys[-1]) == (first, last)
+        assert days_read("months.firm_usage_summary", month, calendar) == (first, last)
 
 
 def test_the_monthly_job_holds_every_month_table_and_all_its_checks() -> None:
-    tables = {name.replace(".", "__") for name in MONTHLY}
+    tables = {table.name.replace(".", "__") for table in MONTHLY}
     steps = {node.name for node in defs.resolve_job_def("monthly").nodes}
     assert steps == tables | {f"{name}_checks" for name in tables}
     schedule = defs.resolve_schedule_def("monthly_schedule")

@@ -13,13 +13,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.history import OPEN_END
 from harvey_pipeline.warehouse.publishing import Publication, publish
 from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError
-from harvey_pipeline_tests.test_warehouse import (
+from harvey_pipeline_tests.warehouse.test_warehouse import (
     DAILY,
     HOLD,
+    TABLES,
     WHOLE,
     Child,
     day,
@@ -28,7 +28,7 @@ from harvey_pipeline_tests.test_warehouse import (
     totals,
 )
 
-DIMENSION = "core.dim_user"
+DIMENSION = TABLES["core.dim_user"]
 
 
 def users(*names: str) -> pl.LazyFrame:
@@ -46,7 +46,7 @@ def users(*names: str) -> pl.LazyFrame:
             }
             for name in names
         ],
-        schema=TABLES[DIMENSION].polars_schema,
+        schema=DIMENSION.polars_schema,
     )
 
 
@@ -66,10 +66,10 @@ def published_twice(unpublished: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("published") / "twice"
     shutil.copytree(unpublished, folder)
     made = Warehouse(database=str(folder / "warehouse.duckdb"))
-    publish(made)
+    publish(made, TABLES)
     for turn in (1, 2):
         made.write({DAILY: totals({0: 10 * turn})}, days(0, 0))
-        publish(made)
+        publish(made, TABLES)
     return folder
 
 
@@ -135,7 +135,7 @@ def names_left(warehouse: Warehouse) -> set[str]:
 
 def test_after_every_commit_the_published_tables_are_the_warehouses(warehouse: Warehouse) -> None:
     """Guards against a file that, when its turn comes, lacks what the other one received."""
-    assert_in_step(warehouse, publish(warehouse))
+    assert_in_step(warehouse, publish(warehouse, TABLES))
     commits: list[Callable[[], object]] = [
         lambda: warehouse.write({DAILY: totals({3: 30})}, days(3, 3)),
         lambda: warehouse.write({DIMENSION: users("u1", "u2")}, days(4, 4)),
@@ -147,7 +147,7 @@ def test_after_every_commit_the_published_tables_are_the_warehouses(warehouse: W
     forms = []
     for commit in commits:
         commit()
-        publication = publish(warehouse)
+        publication = publish(warehouse, TABLES)
         assert_in_step(warehouse, publication)
         forms.append(publication.form)
     assert forms == ["fresh"] + ["incremental"] * 5
@@ -160,23 +160,23 @@ def test_commits_between_two_publications_all_arrive(warehouse: Warehouse, publi
         warehouse.write({DAILY: totals(events)}, days(first, last))
     warehouse.write({DIMENSION: users("u3")}, days(0, 0))
     warehouse.write({DIMENSION: users("u3", "u4")}, days(0, 0))
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     assert publication.form == "incremental"
     assert_in_step(warehouse, publication)
     assert totals_in(published)[6] == 1
 
 
 def test_a_table_that_is_new_is_published(warehouse: Warehouse, published: Path) -> None:
-    name = "marts.daily_firm_usage_summary"
-    warehouse.write({name: TABLES[name].empty()}, days(0, 0))
-    publication = publish(warehouse)
-    assert name in rows_of(published)
+    table = TABLES["marts.daily_firm_usage_summary"]
+    warehouse.write({table: table.empty()}, days(0, 0))
+    publication = publish(warehouse, TABLES)
+    assert table.name in rows_of(published)
     assert_in_step(warehouse, publication)
 
 
 def test_nothing_new_is_nothing_done(warehouse: Warehouse, published: Path) -> None:
     before = published.stat()
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     after = published.stat()
     assert publication.form == "unchanged"
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -189,7 +189,7 @@ def test_one_changed_day_is_all_that_is_copied(warehouse: Warehouse, published: 
     with duckdb.connect(str(standby)) as connection:
         connection.execute(f"update {DAILY} set total_events = 777 where date = ?", [day(7)])
     warehouse.write({DAILY: totals({8: 80})}, days(8, 8))
-    assert publish(warehouse).form == "incremental"
+    assert publish(warehouse, TABLES).form == "incremental"
     # Day 0 is what the standby had missed when the other file got it.
     expected = dict.fromkeys(range(10), 1) | {0: 20, 7: 777, 8: 80}
     assert totals_in(published) == expected
@@ -197,7 +197,7 @@ def test_one_changed_day_is_all_that_is_copied(warehouse: Warehouse, published: 
 
 def test_many_changed_days_are_copied_afresh(warehouse: Warehouse, published: Path) -> None:
     warehouse.write({DAILY: totals(dict.fromkeys(range(20), 5))}, days(0, 19))
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     assert publication.form == "fresh"
     assert_in_step(warehouse, publication)
     assert totals_in(published) == dict.fromkeys(range(20), 5)
@@ -205,16 +205,16 @@ def test_many_changed_days_are_copied_afresh(warehouse: Warehouse, published: Pa
 
 def test_a_warehouse_begun_anew_is_published_anew(warehouse: Warehouse, published: Path) -> None:
     """Guards against taking another warehouse's commit for this one's because of its number."""
-    generation = publish(warehouse).generation
+    generation = publish(warehouse, TABLES).generation
     warehouse.path.unlink()
     for _ in range(generation):
         warehouse.write({DAILY: totals({0: 99})}, days(0, 0))
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     assert (publication.generation, publication.form) == (generation, "fresh")
     assert totals_in(published) == {0: 99}
     # Nor does the file standing by, of an earlier number, belong to this warehouse.
     beside(warehouse, "published").replace(beside(warehouse, "standby"))
-    assert_in_step(warehouse, publish(warehouse))
+    assert_in_step(warehouse, publish(warehouse, TABLES))
 
 
 def test_a_warehouse_put_back_to_an_earlier_state_is_published(
@@ -223,17 +223,17 @@ def test_a_warehouse_put_back_to_an_earlier_state_is_published(
     shutil.copyfile(warehouse.path, tmp_path / "saved")
     for turn in (1, 2):
         warehouse.write({DAILY: totals({turn: 60})}, days(turn, turn))
-        publish(warehouse)
+        publish(warehouse, TABLES)
     shutil.copyfile(tmp_path / "saved", warehouse.path)
     warehouse.write({DAILY: totals({9: 90})}, days(9, 9))
-    assert_in_step(warehouse, publish(warehouse))
+    assert_in_step(warehouse, publish(warehouse, TABLES))
     assert totals_in(published) == dict.fromkeys(range(10), 1) | {0: 20, 9: 90}
 
 
 def test_a_warehouse_without_any_commit_is_published_too(tmp_path: Path) -> None:
     warehouse = Warehouse(database=str(tmp_path / "warehouse.duckdb"))
-    assert publish(warehouse).form == "fresh"
-    assert publish(warehouse).form == "unchanged"
+    assert publish(warehouse, TABLES).form == "fresh"
+    assert publish(warehouse, TABLES).form == "unchanged"
     assert rows_of(beside(warehouse, "published")) == {}
 
 
@@ -246,11 +246,11 @@ def test_a_warehouse_without_any_commit_is_published_too(tmp_path: Path) -> None
 )
 def test_what_else_is_in_the_published_file(warehouse: Warehouse, change: bool) -> None:
     """Raw and history stay inside; descriptions and types go along; nobody can write."""
-    publish(warehouse)
+    publish(warehouse, TABLES)
     if change:
         for turn in (1, 2):
             warehouse.write({DAILY: totals({turn: 1}), WHOLE: snapshots(turn)}, days(turn, turn))
-            form = publish(warehouse).form
+            form = publish(warehouse, TABLES).form
         assert form == "incremental"
     path = beside(warehouse, "published")
     with duckdb.connect(str(path), read_only=True) as connection:
@@ -258,17 +258,17 @@ def test_what_else_is_in_the_published_file(warehouse: Warehouse, change: bool) 
             "select distinct schema_name from duckdb_tables() order by 1"
         ).fetchall()
         ((described,),) = connection.execute(
-            f"select comment from duckdb_tables() where table_name = '{DAILY.split('.')[1]}'"
+            f"select comment from duckdb_tables() where table_name = '{DAILY.own_name}'"
         ).fetchall()
         comments = dict(
             connection.execute(
                 "select column_name, comment from duckdb_columns() "
-                f"where table_name = '{DAILY.split('.')[1]}'"
+                f"where table_name = '{DAILY.own_name}'"
             ).fetchall()
         )
         types = dict(row[:2] for row in connection.execute(f"describe {DAILY}").fetchall())
     assert schemas == [("core",), ("marts",), ("meta",)]
-    assert described == TABLES[DAILY].description
+    assert described == DAILY.description
     assert comments["total_events"] == "Events dated `date`."
     assert types["date"] == "DATE"
     assert stat.S_IMODE(path.stat().st_mode) == 0o444
@@ -307,7 +307,7 @@ def test_a_reader_in_another_process_is_not_disturbed_and_does_not_disturb(
     reader.wait_for("reading")
     for turn in range(1, commits + 1):
         warehouse.write({DAILY: totals({turn: 1000})}, days(turn, turn))
-        assert_in_step(warehouse, publish(warehouse))
+        assert_in_step(warehouse, publish(warehouse, TABLES))
     assert sum(totals_in(published).values()) == 20 + 9 + 999 * commits
     reader.go_on()
     reader.wait_for(str(20 + 9))
@@ -323,7 +323,7 @@ def test_a_reader_in_the_same_process_keeps_what_it_opened(
     try:
         for turn in (1, 2, 3):
             warehouse.write({DAILY: totals({turn: 1000})}, days(turn, turn))
-            forms.append(publish(warehouse).form)
+            forms.append(publish(warehouse, TABLES).form)
             total = reader.execute(f"select sum(total_events) from {DAILY}").fetchall()
             assert total == [(20 + 9,)]
     finally:
@@ -363,7 +363,7 @@ def test_a_second_publisher_touches_nothing_while_the_first_is_at_work(
     os.link(published, on_its_way)
     impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0)
     with pytest.raises(WarehouseError, match="still locked"):
-        publish(impatient)
+        publish(impatient, TABLES)
     assert in_the_making.exists()
     assert on_its_way.exists()
 
@@ -410,12 +410,12 @@ def test_a_kill_while_files_change_places_is_recovered_from(
     with monkeypatch.context() as patched:
         kill_at(patched, owner, name, after=after)
         with pytest.raises(Killed):
-            publish(warehouse)
+            publish(warehouse, TABLES)
     assert totals_in(published)[1] == (1000 if is_new_already else 1)
     for turn in (2, 3):
-        assert_in_step(warehouse, publish(warehouse))
+        assert_in_step(warehouse, publish(warehouse, TABLES))
         warehouse.write({DAILY: totals({turn: 1000})}, days(turn, turn))
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     assert publication.form == "incremental"
     assert_in_step(warehouse, publication)
     assert names_left(warehouse) == {
@@ -432,7 +432,7 @@ def test_half_a_copy_is_cleared_away(
 ) -> None:
     """Guards against a log that is left behind and taken for that of the next copy."""
     if was_published:
-        publish(warehouse)
+        publish(warehouse, TABLES)
         warehouse.write({DAILY: totals({1: 1000})}, days(1, 1))
     half = beside(warehouse, "next")
     shutil.copyfile(warehouse.path, half)
@@ -441,7 +441,7 @@ def test_half_a_copy_is_cleared_away(
             connection.execute("pragma disable_checkpoint_on_shutdown")
             connection.execute(f"delete from {DAILY}")
         assert half.with_name(f"{half.name}.wal").stat().st_size > 0
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     assert publication.form == "fresh"
     assert_in_step(warehouse, publication)
     assert not [name for name in names_left(warehouse) if ".next." in name]
@@ -449,6 +449,7 @@ def test_half_a_copy_is_cleared_away(
 
 KILLED_WHILE_CATCHING_UP = """
 import os, signal, sys
+from harvey_pipeline.definitions import SUBJECTS, tables_of
 from harvey_pipeline.warehouse import publishing
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -462,7 +463,7 @@ def stamp_and_be_killed(connection, commit):
     os.kill(os.getpid(), signal.SIGKILL)
 
 publishing._stamp = stamp_and_be_killed
-publishing.publish(Warehouse(database=sys.argv[1]))
+publishing.publish(Warehouse(database=sys.argv[1]), tables_of(SUBJECTS))
 """
 
 
@@ -486,9 +487,9 @@ def test_a_kill_while_the_standby_catches_up_is_recovered_from(
     if moment == "committed":
         assert log.stat().st_size > 0
     assert totals_in(published)[1] == 1
-    publication = publish(warehouse)
+    publication = publish(warehouse, TABLES)
     assert publication.form == "incremental"
     assert_in_step(warehouse, publication)
     assert not log.exists()
     warehouse.write({DAILY: totals({2: 1000})}, days(2, 2))
-    assert_in_step(warehouse, publish(warehouse))
+    assert_in_step(warehouse, publish(warehouse, TABLES))

@@ -15,13 +15,15 @@ import duckdb
 import polars as pl
 import pytest
 
-from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.definitions import SUBJECTS, tables_of
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Pieces, Warehouse, WarehouseError
 
-DAILY = "marts.daily_event_summary"
-OTHER_DAILY = "core.user_daily_activity"
-WHOLE = "history.user_snapshots"
+TABLES = tables_of(SUBJECTS)
+DAILY = TABLES["marts.daily_event_summary"]
+OTHER_DAILY = TABLES["core.user_daily_activity"]
+WHOLE = TABLES["history.user_snapshots"]
+ENGAGEMENT = TABLES["marts.daily_user_engagement"]
 
 FIRST = date(2024, 4, 1)
 
@@ -57,7 +59,7 @@ def totals(events: Mapping[int, int]) -> pl.LazyFrame:
             }
             for offset, count in events.items()
         ],
-        schema=TABLES[DAILY].polars_schema,
+        schema=DAILY.polars_schema,
     )
 
 
@@ -65,7 +67,7 @@ def snapshots(*offsets: int) -> pl.LazyFrame:
     """Rows of `history.user_snapshots`, a table that is replaced whole."""
     return pl.LazyFrame(
         {"day": [day(offset) for offset in offsets], "form": ["drop"] * len(offsets)},
-        schema=TABLES[WHOLE].polars_schema,
+        schema=WHOLE.polars_schema,
     )
 
 
@@ -110,7 +112,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         )
 
     def wait_for(self, word: str) -> None:
@@ -218,17 +220,17 @@ def test_an_empty_day_is_a_written_day(warehouse: Warehouse) -> None:
     """Guards against taking a day on which nothing happened for one that never ran."""
     warehouse.write({DAILY: totals({1: 1, 3: 3})}, days(1, 3))
     warehouse.write({DAILY: totals({})}, days(6, 7))
-    warehouse.write({OTHER_DAILY: TABLES[OTHER_DAILY].empty()}, days(9, 9))
+    warehouse.write({OTHER_DAILY: OTHER_DAILY.empty()}, days(9, 9))
     assert warehouse.days_written(DAILY) == {day(offset) for offset in (1, 2, 3, 6, 7)}
     assert warehouse.days_written(OTHER_DAILY) == {day(9)}
-    assert warehouse.days_written("core.dim_user") == set()
+    assert warehouse.days_written(TABLES["core.dim_user"]) == set()
 
 
 def test_columns_are_stored_by_name(warehouse: Warehouse) -> None:
     """Guards against inserting by position, which swaps columns of one type without a word."""
     frame = totals({1: 5}).with_columns(active_users=pl.lit(17, dtype=pl.Int64))
     warehouse.write({DAILY: frame.select(pl.all().reverse())}, days(1, 1))
-    reordered = frame.select(reversed(list(TABLES[DAILY].polars_schema)))
+    reordered = frame.select(reversed(list(DAILY.polars_schema)))
     warehouse.write({DAILY: reordered}, days(1, 1))
     assert warehouse.query(f"select total_events, active_users, vault_events from {DAILY}") == [
         (5, 17, 0)
@@ -271,8 +273,8 @@ def test_values_come_back_as_they_were_written(warehouse: Warehouse) -> None:
         ],
         schema=TABLES["raw.quarantine"].polars_schema,
     )
-    warehouse.write({"raw.quarantine": rows}, None)
-    found = warehouse.read("raw.quarantine").collect()
+    warehouse.write({TABLES["raw.quarantine"]: rows}, None)
+    found = warehouse.read(TABLES["raw.quarantine"]).collect()
     assert found.schema == rows.collect_schema()
     assert found.rows() == rows.collect().rows()
 
@@ -402,7 +404,7 @@ def test_a_plan_that_fails_under_the_lock_leaves_everything(warehouse: Warehouse
 KILLED_WHILE_WRITING = """
 import sys, time
 from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
-from harvey_pipeline_tests.test_warehouse import DAILY, days, totals
+from harvey_pipeline_tests.warehouse.test_warehouse import DAILY, days, totals
 
 def plans():
     yield totals({1: 7})
@@ -458,7 +460,7 @@ def test_a_file_that_stays_locked_is_given_up_with_its_holder_named(
 ADD_A_DAY = """
 import sys
 from harvey_pipeline.warehouse.warehouse import Deferred, Warehouse
-from harvey_pipeline_tests.test_warehouse import WHOLE, day, days, snapshot_days, snapshots
+from harvey_pipeline_tests.warehouse.test_warehouse import WHOLE, day, days, snapshot_days, snapshots
 
 warehouse = Warehouse(database=sys.argv[1])
 
@@ -523,7 +525,7 @@ def test_a_table_of_another_version_is_refused(filled: Warehouse, change: str, n
 def test_every_table_and_column_is_described_in_duckdb(warehouse: Warehouse) -> None:
     """Guards against a description that is lost on its way, or was never written."""
     with warehouse.connect() as connection:
-        warehouse.prepare(connection, TABLES)
+        warehouse.prepare(connection, TABLES.values())
     tables = dict(
         warehouse.query(
             "select concat_ws('.', schema_name, table_name), comment from duckdb_tables() "
@@ -548,7 +550,7 @@ def test_every_table_and_column_is_described_in_duckdb(warehouse: Warehouse) -> 
 
 def test_columns_have_the_types_and_nulls_of_their_schema(warehouse: Warehouse) -> None:
     with warehouse.connect() as connection:
-        warehouse.prepare(connection, TABLES)
+        warehouse.prepare(connection, TABLES.values())
     found = {
         (f"{schema}.{table}", column): (kind, nullable)
         for schema, table, column, kind, nullable in warehouse.query(
@@ -580,9 +582,9 @@ def test_columns_have_the_types_and_nulls_of_their_schema(warehouse: Warehouse) 
 
 
 def test_a_table_that_was_never_written_reads_as_empty(warehouse: Warehouse) -> None:
-    found = warehouse.read("marts.daily_user_engagement").collect()
+    found = warehouse.read(ENGAGEMENT).collect()
     assert found.is_empty()
-    assert dict(found.schema) == TABLES["marts.daily_user_engagement"].polars_schema
+    assert dict(found.schema) == ENGAGEMENT.polars_schema
 
 
 def test_reading_gives_the_days_and_columns_asked_for(filled: Warehouse) -> None:
@@ -597,7 +599,7 @@ def test_reading_gives_the_days_and_columns_asked_for(filled: Warehouse) -> None
 
 def put_illegible_label(warehouse: Warehouse) -> None:
     """A row of day 2 whose label no schema knows: to read it is to fail."""
-    zeros: dict[str, Any] = dict.fromkeys(TABLES["marts.daily_user_engagement"].polars_schema, 0)
+    zeros: dict[str, Any] = dict.fromkeys(ENGAGEMENT.polars_schema, 0)
     labels = {
         "power_user_tier": "Inactive User",
         "engagement_level": "Inactive User",
@@ -624,8 +626,8 @@ def put_illegible_label(warehouse: Warehouse) -> None:
         | {"date": day(offset), "user_id": f"u{offset}", "is_active_today": False}
         for offset in (1, 2)
     ]
-    frame = pl.LazyFrame(rows, schema=TABLES["marts.daily_user_engagement"].polars_schema)
-    warehouse.write({"marts.daily_user_engagement": frame}, days(1, 2))
+    frame = pl.LazyFrame(rows, schema=ENGAGEMENT.polars_schema)
+    warehouse.write({ENGAGEMENT: frame}, days(1, 2))
     warehouse.query(
         "update marts.daily_user_engagement set power_user_tier = 'Grandmaster' where date = ?",
         [day(2)],
@@ -648,10 +650,10 @@ def test_what_is_not_asked_for_is_not_read(
     warehouse: Warehouse, narrow: Any, users: set[str]
 ) -> None:
     put_illegible_label(warehouse)
-    whole = warehouse.read("marts.daily_user_engagement")
+    whole = warehouse.read(ENGAGEMENT)
     with pytest.raises(pl.exceptions.PolarsError, match="Grandmaster"):
         whole.collect()
-    plan = narrow(whole, warehouse.read("marts.daily_user_engagement", days(1, 1)))
+    plan = narrow(whole, warehouse.read(ENGAGEMENT, days(1, 1)))
     assert set(plan.collect()["user_id"]) == users
 
 
@@ -667,7 +669,7 @@ def test_what_is_not_asked_for_is_not_read(
 )
 def test_labels_can_be_filtered(warehouse: Warehouse, is_kept: pl.Expr) -> None:
     put_illegible_label(warehouse)
-    first = warehouse.read("marts.daily_user_engagement", days(1, 1))
+    first = warehouse.read(ENGAGEMENT, days(1, 1))
     assert first.filter(is_kept).collect()["user_id"].to_list() == ["u1"]
 
 

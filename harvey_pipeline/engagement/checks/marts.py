@@ -51,7 +51,7 @@ _ONE_FIRM: Final = Check(
     "users_belong_to_one_firm",
     "No user works for several firms in the window.",
     WARN,
-    advice="Nothing, if it is so: firm_id is the firm with most queries, firm_count tells how many.",
+    advice="Nothing, if it is so: firm_id is the firm with most queries, firm_count their number.",
 )
 _FIRMS_EXIST: Final = Check(
     "firms_exist_by_their_events",

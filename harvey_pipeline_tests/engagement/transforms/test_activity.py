@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvey_pipeline.engagement.sources import EVENTS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.core import UserDailyActivity
 from harvey_pipeline.engagement.transforms.activity import (
@@ -52,7 +53,7 @@ def event(
 
 
 def frame(events: Sequence[dict[str, Any]]) -> pl.LazyFrame:
-    return pl.LazyFrame(events, schema=TABLES["raw.raw_events"].polars_schema)
+    return pl.LazyFrame(events, schema=EVENTS.table.polars_schema)
 
 
 def checked(plan: pl.LazyFrame) -> Rows:

@@ -17,13 +17,11 @@ from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.transforms.months import (
     engagement_level,
     follow_cohorts,
-    last_day,
-    months_of,
-    next_month,
     rank_users,
     summarise_firm_months,
 )
 from harvey_pipeline.history import OPEN_END
+from harvey_pipeline.warehouse.days import last_day, months_of, next_month
 from harvey_pipeline_tests.engagement.transforms.usages import usage
 from harvey_pipeline_tests.engagement.transforms.versions import firm_version as version
 

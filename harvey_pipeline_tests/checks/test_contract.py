@@ -1,0 +1,37 @@
+"""A schema becomes checks: one for every kind of rule."""
+
+import polars as pl
+
+from harvey_pipeline.checks.contract import contract_of, repeated_rows
+from harvey_pipeline.definitions import defs
+from harvey_pipeline_tests.places import (
+    PLANS,
+    TABLES,
+)
+
+SUMMARY = "marts.daily_event_summary"
+
+
+def test_every_asset_with_a_table_has_its_contract_checked() -> None:
+    assets = {".".join(key.path) for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    checked = {name: {one.name for one in plan.checks} for name, plan in PLANS.items()}
+    assert assets == set(checked)
+    for table, names in checked.items():
+        assert names >= {check.name for check in contract_of(TABLES[table]).checks}
+
+
+def test_the_contract_has_a_check_for_every_rule_of_the_schema() -> None:
+    assert [check.name for check in contract_of(TABLES[SUMMARY]).checks] == [
+        "key_is_unique",
+        "required_columns_present",
+        "events_add_up_by_type",
+        "values_within_bounds",
+    ]
+    assert all(check.is_blocking for check in contract_of(TABLES[SUMMARY]).checks)
+
+
+def test_repeated_rows_are_told_by_the_whole_key() -> None:
+    rows = pl.DataFrame({"a": [1, 1, 2, 1], "b": ["x", "y", "x", "x"]})
+    assert repeated_rows(rows, ["a", "b"]).rows() == [(1, "x"), (1, "x")]
+    assert repeated_rows(rows, ["b"]).height == 3
+    assert repeated_rows(rows.head(0), ["a"]).is_empty()

@@ -1,0 +1,124 @@
+"""Checks as steps of runs: which days they judge, and what they stop."""
+
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from harvey_pipeline.checks.declare import declare_checks
+from harvey_pipeline.graph.partitions import range_tags
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline_tests.places import (
+    DAYS,
+    FIRMS,
+    FIRST,
+    LAST,
+    MIDDLE,
+    PLANS,
+    TABLES,
+    USERS,
+    Place,
+    events_of,
+    many_users,
+    spoil,
+)
+
+pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
+
+SUMMARY = "marts.daily_event_summary"
+
+DAY = "date = '2024-04-02'"
+
+
+@pytest.mark.parametrize("table", list(PLANS))
+def test_a_sane_table_passes_over_a_range_a_day_and_without_days(place: Place, table: str) -> None:
+    partitions = 1 if TABLES[table].is_monthly else 3
+    for days, count in ((DAYS, partitions), (DayRange(LAST, LAST), 1), (None, partitions)):
+        results = place.evaluate(table, days)
+        assert [name for name, result in results.items() if not result.passed] == []
+        assert {result.metadata["evaluated_days"].value for result in results.values()} == {count}
+
+
+@pytest.mark.parametrize("table", list(PLANS))
+def test_nothing_passes_for_a_day_that_was_never_run(place: Place, table: str) -> None:
+    never = date(2024, 5, 1)
+    for result in place.evaluate(table, DayRange(never, never)).values():
+        assert not result.passed
+        assert result.metadata["days_never_run"].value == [str(never)]
+
+
+@pytest.mark.parametrize("table", list(PLANS))
+def test_nothing_passes_in_a_warehouse_without_days(bare: Place, table: str) -> None:
+    bare.landing.mkdir()
+    for result in bare.evaluate(table, None).values():
+        assert not result.passed
+        assert result.description == "No day of this table was ever run. Run some."
+
+
+def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(bare: Place) -> None:
+    for day, count in ((FIRST, 10), (MIDDLE, 3)):
+        bare.drop("users", day, many_users(count))
+        bare.drop("firms", day, FIRMS)
+        bare.drop("events", day, events_of(day))
+    result = bare.run(DayRange(FIRST, MIDDLE))
+    assert not result.success
+    assert "snapshot_is_not_shrunken" in result.failed_checks
+    assert result.steps("STEP_FAILURE") == {"raw__raw_users_checks"}
+    started = result.steps("STEP_START")
+    stopped = {
+        "core__dim_user",
+        "marts__daily_user_engagement",
+        "marts__harvey_analytics_dashboard",
+        "marts__usage_by_segment",
+    }
+    assert not started & stopped
+    assert result.steps("STEP_SUCCESS") >= {"core__dim_firms", "marts__daily_event_summary"}
+
+
+def test_a_warning_stops_nothing(bare: Place) -> None:
+    bare.drop("users", FIRST, [*USERS, "u4,2024-01-05,Of Counsel"])
+    bare.drop("firms", FIRST, FIRMS)
+    bare.drop("events", FIRST, events_of(FIRST))
+    result = bare.run(DayRange(FIRST, FIRST))
+    assert result.failed_checks == ["titles_are_known"]
+    assert result.success
+
+
+@pytest.mark.parametrize(
+    ("tags", "failing", "evaluated"),
+    [
+        ({"dagster/partition": "2024-04-02"}, ["2024-04-02"], 1),
+        ({"dagster/partition": "2024-04-03"}, None, 1),
+        (range_tags(DAYS), ["2024-04-02"], 3),
+        ({}, ["2024-04-02"], 3),
+    ],
+)
+def test_checks_run_alone_take_their_days_from_the_run(
+    place: Place, tags: dict[str, str], failing: list[str] | None, evaluated: int
+) -> None:
+    place.sql(*spoil(SUMMARY, "vault_events = 9", DAY))
+    definitions = dg.Definitions(
+        asset_checks=[declare_checks(PLANS[SUMMARY])],
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.all_asset_checks())],
+        resources={"warehouse": place.warehouse, "raw_store": place.raw_store},
+    )
+    result = definitions.resolve_job_def("checks").execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(tempdir=str(place.root)),
+        tags=tags,
+        raise_on_error=False,
+    )
+    [found] = [
+        one
+        for one in result.get_asset_check_evaluations()
+        if one.check_name == "events_add_up_by_type"
+    ]
+    assert found.metadata["evaluated_days"].value == evaluated
+    assert found.passed == (failing is None)
+    if failing is not None:
+        assert found.metadata["failing_days"].value == failing
+
+
+def test_an_exception_is_not_swallowed(place: Place) -> None:
+    place.sql(f"drop table {SUMMARY}", f"create table {SUMMARY} (date date)")
+    with pytest.raises(Exception, match="was made by another version"):
+        place.evaluate(SUMMARY)

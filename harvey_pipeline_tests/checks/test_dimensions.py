@@ -1,0 +1,154 @@
+"""Checks of dimensions: versions that overlap, touch or depart without certainty."""
+
+from datetime import date
+
+import pytest
+
+from harvey_pipeline.checks.report import ERROR, WARN
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline_tests.places import (
+    FIRST,
+    LAST,
+    MIDDLE,
+    Place,
+    assert_fails,
+    blank,
+)
+
+pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
+
+
+def version(user: str, start: str, end: str, role: str, created: str = "2024-01-05") -> str:
+    is_current = end == "9999-12-31"
+    return (
+        f"insert into core.dim_user values ('{user}_{start}', '{user}', '{role}', '{created}', "
+        f"'{start}', '{end}', {is_current})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "statements", "day", "naming"),
+    [
+        (
+            "versions_do_not_overlap",
+            (
+                version("u8", "2024-01-01", "2024-03-01", "Partner"),
+                version("u8", "2024-02-01", "2024-02-02", "Associate"),
+                version("u8", "2024-02-20", "2024-04-01", "Partner"),
+            ),
+            date(2024, 2, 1),
+            "u8",
+        ),
+        (
+            "one_current_version_per_user",
+            (
+                version("u8", "2024-01-01", "9999-12-31", "Partner"),
+                version("u8", "2024-02-01", "9999-12-31", "Associate"),
+            ),
+            date(2024, 1, 1),
+            "u8",
+        ),
+        (
+            "touching_versions_differ",
+            (
+                version("u8", "2024-01-01", "2024-01-31", "Partner"),
+                version("u8", "2024-02-01", "9999-12-31", "Partner"),
+            ),
+            date(2024, 2, 1),
+            "u8",
+        ),
+        (
+            "key_is_unique",
+            (
+                version("u8", "2024-01-01", "2024-01-31", "Partner"),
+                version("u8", "2024-01-01", "2024-01-31", "Partner"),
+            ),
+            date(2024, 1, 1),
+            "u8",
+        ),
+        (
+            "starts_before_it_ends",
+            (version("u8", "2024-02-01", "2024-01-01", "Partner"),),
+            date(2024, 2, 1),
+            "u8",
+        ),
+        (
+            "current_exactly_while_open",
+            (
+                version("u8", "2024-02-01", "2024-02-09", "Partner"),
+                "update core.dim_user set is_current = true where user_id = 'u8'",
+            ),
+            date(2024, 2, 1),
+            "u8",
+        ),
+        (
+            "required_columns_present",
+            (
+                version("u8", "2024-02-01", "2024-02-09", "Partner"),
+                *blank("core.dim_user", "user_created_date", "user_id = 'u8'"),
+            ),
+            date(2024, 2, 1),
+            "user_created_date",
+        ),
+    ],
+)
+def test_a_broken_history_fails(
+    place: Place, check: str, statements: tuple[str, ...], day: date, naming: str
+) -> None:
+    place.sql(*statements)
+    result = place.evaluate("core.dim_user")[check]
+    assert not result.passed
+    assert result.severity == ERROR
+    assert str(day) in str(result.metadata["failing_days"].value)
+    assert naming in str(result.metadata["examples"].value)
+
+
+def test_a_key_that_returns_after_a_gap_may_be_as_before(place: Place) -> None:
+    place.sql(
+        version("u8", "2024-01-01", "2024-01-31", "Partner"),
+        version("u8", "2024-02-02", "9999-12-31", "Partner"),
+    )
+    assert all(result.passed for result in place.evaluate("core.dim_user").values())
+
+
+def test_another_creation_date_warns_on_the_day_it_comes(place: Place) -> None:
+    place.sql(
+        version("u8", "2024-01-05", "2024-04-01", "Partner"),
+        version("u8", "2024-04-02", "9999-12-31", "Partner", created="2024-01-06"),
+    )
+    result = place.evaluate("core.dim_user")["created_date_is_stable"]
+    assert_fails(result, days=[MIDDLE], naming="u8 | 2024-01-05 | 2024-01-06", severity=WARN)
+    before = place.evaluate("core.dim_user", DayRange(FIRST, FIRST))["created_date_is_stable"]
+    assert before.passed
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "naming"),
+    [
+        ("values_within_bounds", "firm_size = -1", "-1"),
+        ("current_exactly_while_open", "is_current = false", "f2"),
+        ("starts_before_it_ends", "effective_end_date = '2000-01-01'", "f2"),
+    ],
+)
+def test_a_broken_firm_version_fails(place: Place, check: str, change: str, naming: str) -> None:
+    place.sql(f"update core.dim_firms set {change} where firm_id = 'f2'")
+    result = place.evaluate("core.dim_firms")[check]
+    assert_fails(result, days=[date(2023, 2, 1)], naming=naming)
+
+
+def test_firm_versions_are_judged_as_those_of_users(place: Place) -> None:
+    place.sql(
+        "insert into core.dim_firms select * replace (date '2024-01-01' as effective_start_date, "
+        "date '2024-01-01' as firm_created_date) from core.dim_firms where firm_id = 'f2'"
+    )
+    results = place.evaluate("core.dim_firms", DayRange(FIRST, LAST))
+    assert_fails(results["versions_do_not_overlap"], days=[date(2024, 1, 1)], naming="f2")
+    assert "f2" in str(results["one_current_version_per_firm"].metadata["examples"].value)
+    place.sql(
+        "update core.dim_firms set effective_end_date = '2023-12-31', is_current = false, "
+        "firm_created_date = '2024-01-01' "
+        "where firm_id = 'f2' and effective_start_date < '2024-01-01'"
+    )
+    again = place.evaluate("core.dim_firms", DayRange(FIRST, LAST))
+    assert again["versions_do_not_overlap"].passed
+    assert_fails(again["touching_versions_differ"], days=[date(2024, 1, 1)], naming="f2")

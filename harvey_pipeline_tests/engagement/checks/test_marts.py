@@ -1,0 +1,342 @@
+"""Checks of activity and the daily marts: each fails for its own reason, and names day and key."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pytest
+
+from harvey_pipeline.checks.report import WARN
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline_tests.places import (
+    EVENT_HEADER,
+    FIRST,
+    LAST,
+    MIDDLE,
+    Place,
+    assert_fails,
+    blank,
+    repeat,
+    spoil,
+)
+
+pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
+
+ACTIVITY = "core.user_daily_activity"
+
+ENGAGEMENT = "marts.daily_user_engagement"
+
+FIRM_USAGE = "marts.daily_firm_usage_summary"
+
+SUMMARY = "marts.daily_event_summary"
+
+DASHBOARD = "marts.harvey_analytics_dashboard"
+
+U1 = "date = '2024-04-02' and user_id = 'u1'"
+
+F1 = "date = '2024-04-02' and firm_id = 'f1'"
+
+DAY = "date = '2024-04-02'"
+
+
+FAULTS: list[tuple[str, str, tuple[str, ...], str]] = [
+    # activity
+    (ACTIVITY, "key_is_unique", repeat(ACTIVITY, U1), "u1"),
+    (ACTIVITY, "required_columns_present", blank(ACTIVITY, "documents", U1), "documents"),
+    (ACTIVITY, "values_within_bounds", spoil(ACTIVITY, "documents = -1", U1), "-1"),
+    (ACTIVITY, "queries_add_up_by_type", spoil(ACTIVITY, "queries = 7", U1), "u1"),
+    (ACTIVITY, "scored_events_within_queries", spoil(ACTIVITY, "feedback_count = 9", U1), "u1"),
+    (
+        ACTIVITY,
+        "events_on_their_date",
+        spoil(ACTIVITY, "last_event_at = last_event_at + interval 1 day", U1),
+        "u1",
+    ),
+    (ACTIVITY, "activity_equals_events", spoil(ACTIVITY, "documents = 99", U1), "documents | 6"),
+    (ACTIVITY, "activity_equals_events", (f"delete from {ACTIVITY} where {DAY}",), "queries | 4"),
+    # engagement
+    (ENGAGEMENT, "key_is_unique", repeat(ENGAGEMENT, U1), "u1"),
+    (
+        ENGAGEMENT,
+        "required_columns_present",
+        blank(ENGAGEMENT, "power_user_tier", U1),
+        "power_user_tier",
+    ),
+    (ENGAGEMENT, "values_within_bounds", spoil(ENGAGEMENT, "power_user_score = 120", U1), "120"),
+    (
+        ENGAGEMENT,
+        "values_within_bounds",
+        spoil(ENGAGEMENT, "power_user_tier = 'Super User'", U1),
+        "Super User",
+    ),
+    (
+        ENGAGEMENT,
+        "score_equals_components",
+        spoil(ENGAGEMENT, "power_user_score = power_user_score - 1", U1),
+        "u1",
+    ),
+    (
+        ENGAGEMENT,
+        "tier_agrees_with_score",
+        spoil(ENGAGEMENT, "power_user_tier = 'Power User'", U1),
+        "u1",
+    ),
+    (
+        ENGAGEMENT,
+        "level_agrees_with_thresholds",
+        spoil(ENGAGEMENT, "engagement_level = 'High Frequency User'", U1),
+        "u1",
+    ),
+    (ENGAGEMENT, "queries_add_up_by_type", spoil(ENGAGEMENT, "vault_queries = 50", U1), "u1"),
+    (ENGAGEMENT, "activity_is_whole", spoil(ENGAGEMENT, "firm_count = 0", U1), "u1"),
+    (
+        ENGAGEMENT,
+        "activity_within_window",
+        spoil(ENGAGEMENT, "first_activity_date = '2024-03-03'", U1),
+        "u1",
+    ),
+    *(
+        (ENGAGEMENT, "labels_agree_with_thresholds", spoil(ENGAGEMENT, change, U1), label)
+        for label, change in {
+            "active_days_weight": "active_days_weight = 100",
+            "document_volume_weight": "document_volume_weight = 100",
+            "feature_breadth_weight": "feature_breadth_weight = 100",
+            "usage_pattern": "usage_pattern = 'No Usage'",
+            "quality_level": "quality_level = 'Needs Improvement'",
+            "tenure_band": "tenure_band = '12+ months'",
+        }.items()
+    ),
+    (
+        ENGAGEMENT,
+        "totals_equal_activity",
+        spoil(ENGAGEMENT, "total_documents_processed = 17", U1),
+        "total_documents_processed | 12",
+    ),
+    (
+        ENGAGEMENT,
+        "totals_equal_activity",
+        spoil(ENGAGEMENT, "is_active_today = false", U1),
+        "active_users | 3 | 2",
+    ),
+    # firms
+    (FIRM_USAGE, "key_is_unique", repeat(FIRM_USAGE, F1), "f1"),
+    (
+        FIRM_USAGE,
+        "required_columns_present",
+        blank(FIRM_USAGE, "firm_health_status", F1),
+        "firm_health_status",
+    ),
+    (FIRM_USAGE, "values_within_bounds", spoil(FIRM_USAGE, "adoption_rate_30d = -5", F1), "-5"),
+    (FIRM_USAGE, "queries_add_up_by_type", spoil(FIRM_USAGE, "vault_queries = 50", F1), "f1"),
+    (FIRM_USAGE, "day_within_window", spoil(FIRM_USAGE, "total_queries_30d = 1", F1), "f1"),
+    (
+        FIRM_USAGE,
+        "adoption_level_agrees_with_rate",
+        spoil(FIRM_USAGE, "adoption_level = 'High Adoption'", F1),
+        "f1",
+    ),
+    *(
+        (FIRM_USAGE, "labels_agree_with_thresholds", spoil(FIRM_USAGE, change, F1), label)
+        for label, change in {
+            "firm_usage_pattern": "firm_usage_pattern = 'No Usage'",
+            "firm_health_status": "firm_health_status = 'Excellent'",
+            "firm_maturity_stage": "firm_maturity_stage = 'New'",
+            "firm_size_category": "firm_size_category = 'Large Firm'",
+            "arr_tier": "arr_tier = 'High Value'",
+        }.items()
+    ),
+    (
+        FIRM_USAGE,
+        "totals_equal_activity",
+        spoil(FIRM_USAGE, "total_queries_30d = 60", F1),
+        "total_queries_30d | 8 | 62",
+    ),
+    (
+        FIRM_USAGE,
+        "totals_equal_activity",
+        spoil(FIRM_USAGE, "active_users = 1", F1),
+        "active_users | 3 | 2",
+    ),
+    # daily event summary
+    (SUMMARY, "key_is_unique", repeat(SUMMARY, DAY), "2024-04-02"),
+    (SUMMARY, "required_columns_present", blank(SUMMARY, "total_events", DAY), "total_events"),
+    (SUMMARY, "values_within_bounds", spoil(SUMMARY, "avg_feedback_score = 6", DAY), "6.0"),
+    (SUMMARY, "events_add_up_by_type", spoil(SUMMARY, "vault_events = 9", DAY), "2024-04-02"),
+    (
+        SUMMARY,
+        "summary_equals_activity",
+        spoil(SUMMARY, "total_documents = 7", DAY),
+        "total_documents | 6 | 7",
+    ),
+    (
+        SUMMARY,
+        "summary_equals_activity",
+        spoil(SUMMARY, "active_firms = 7", DAY),
+        "active_firms | 2 | 7",
+    ),
+    (
+        SUMMARY,
+        "summary_equals_activity",
+        spoil(SUMMARY, "avg_feedback_score = 4", DAY),
+        "avg_feedback_score | 1400 | 1600",
+    ),
+    (
+        SUMMARY,
+        "summary_equals_activity",
+        spoil(SUMMARY, "is_covered = false", DAY),
+        "is_covered | true | false",
+    ),
+    (SUMMARY, "summary_equals_activity", (f"delete from {SUMMARY} where {DAY}",), "total_events"),
+    # dashboard
+    (DASHBOARD, "key_is_unique", repeat(DASHBOARD, DAY), "2024-04-02"),
+    (DASHBOARD, "required_columns_present", blank(DASHBOARD, "mau", DAY), "mau"),
+    (DASHBOARD, "values_within_bounds", spoil(DASHBOARD, "stickiness = 101", DAY), "101"),
+    (DASHBOARD, "events_add_up_by_type", spoil(DASHBOARD, "vault_events = 9", DAY), "2024-04-02"),
+    (
+        DASHBOARD,
+        "percentages_sum_to_100",
+        spoil(DASHBOARD, "vault_percent = 30", DAY),
+        "2024-04-02",
+    ),
+    (DASHBOARD, "users_nest", spoil(DASHBOARD, "wau = 1", DAY), "2024-04-02"),
+    (
+        DASHBOARD,
+        "users_split_into_new_and_returning",
+        spoil(DASHBOARD, "new_users = 3", DAY),
+        "2024-04-02",
+    ),
+    (
+        DASHBOARD,
+        "dau_equals_active_users",
+        spoil(DASHBOARD, "active_users = 2", DAY),
+        "2024-04-02",
+    ),
+    (
+        DASHBOARD,
+        "dashboard_equals_summary",
+        spoil(DASHBOARD, "total_events = 5", DAY),
+        "total_events | 4 | 5",
+    ),
+    (
+        DASHBOARD,
+        "dashboard_equals_marts",
+        spoil(DASHBOARD, "power_users = 2", DAY),
+        "power_users | 0 | 2",
+    ),
+    (
+        DASHBOARD,
+        "dashboard_equals_marts",
+        spoil(DASHBOARD, "good_firms = 9", DAY),
+        "good_firms",
+    ),
+    (
+        DASHBOARD,
+        "dashboard_equals_marts",
+        (f"delete from {DASHBOARD} where {DAY}",),
+        "mau | 3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("table", "check", "statements", "naming"), FAULTS)
+def test_a_fault_fails_its_check_on_its_day(
+    place: Place, table: str, check: str, statements: tuple[str, ...], naming: str
+) -> None:
+    place.sql(*statements)
+    assert_fails(place.evaluate(table)[check], days=[MIDDLE], naming=naming)
+
+
+@pytest.mark.parametrize(
+    ("table", "check", "statements", "naming"),
+    [fault for fault in FAULTS if fault[1] in ("key_is_unique", "totals_equal_activity")],
+)
+def test_other_days_do_not_fail(
+    place: Place,
+    table: str,
+    check: str,
+    statements: tuple[str, ...],
+    naming: str,  # noqa: ARG001
+) -> None:
+    place.sql(*statements)
+    assert place.evaluate(table, DayRange(LAST, LAST))[check].passed
+
+
+WARNINGS: list[tuple[str, str, tuple[str, ...], Sequence[date], str]] = [
+    (
+        ENGAGEMENT,
+        "users_exist_by_their_events",
+        ("delete from core.dim_user where user_id = 'u3'",),
+        [FIRST, MIDDLE, LAST],
+        "u3 | 1",
+    ),
+    (
+        ENGAGEMENT,
+        "users_exist_by_their_events",
+        ("update core.dim_user set effective_start_date = '2024-04-02' where user_id = 'u2'",),
+        [FIRST],
+        "u2 | 1 | 2024-04-02",
+    ),
+    (
+        ENGAGEMENT,
+        "events_not_older_than_account",
+        (
+            "update core.dim_user set user_created_date = '2024-04-03', "
+            "effective_start_date = '2024-04-03' where user_id = 'u2'",
+        ),
+        [FIRST, MIDDLE],
+        "u2 | 1 | 2024-04-03",
+    ),
+    (
+        ENGAGEMENT,
+        "users_belong_to_one_firm",
+        spoil(ENGAGEMENT, "firm_count = 2", U1),
+        [MIDDLE],
+        "u1 | f1 | 2",
+    ),
+    (
+        FIRM_USAGE,
+        "firms_exist_by_their_events",
+        ("delete from core.dim_firms where firm_id = 'f1'",),
+        [FIRST, MIDDLE, LAST],
+        "f1 | 3",
+    ),
+    (
+        FIRM_USAGE,
+        "events_not_older_than_firm",
+        (
+            "update core.dim_firms set firm_created_date = '2024-04-02', "
+            "effective_start_date = '2024-04-02' where firm_id = 'f2'",
+        ),
+        [FIRST],
+        "f2 | 1 | 2024-04-02",
+    ),
+    (
+        FIRM_USAGE,
+        "active_users_within_seats",
+        spoil(FIRM_USAGE, "firm_size = 1", F1),
+        [MIDDLE],
+        "f1 | 1 | 2 | 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("table", "check", "statements", "days", "naming"), WARNINGS)
+def test_a_doubt_warns(
+    place: Place,
+    table: str,
+    check: str,
+    statements: tuple[str, ...],
+    days: Sequence[date],
+    naming: str,
+) -> None:
+    place.sql(*statements)
+    assert_fails(place.evaluate(table)[check], days=days, naming=naming, severity=WARN)
+
+
+def test_an_empty_day_that_was_run_passes(bare: Place) -> None:
+    bare.landing.mkdir()
+    bare.drop("events", FIRST, [EVENT_HEADER])
+    days = DayRange(FIRST, FIRST)
+    assert bare.run(days).success
+    for table in (ACTIVITY, ENGAGEMENT, SUMMARY, DASHBOARD):
+        results = bare.evaluate(table, days)
+        assert [name for name, result in results.items() if not result.passed] == []
