@@ -10,7 +10,6 @@ from harvey_pipeline.definitions import build_definitions, check_plans, tables_o
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.partitions import range_tags
 from harvey_pipeline.landing.raw_store import RawStore
-
 from harvey_pipeline.reference import reference_page
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse

@@ -47,12 +47,14 @@ class Contract:
 
     def _describe(self, name: str) -> str:
         if name == KEY:
-            return f"One row per {', '.join(self.table.key)}."
+            return f"One row per {', '.join(f'`{name}`' for name in self.table.key)}."
         if name == REQUIRED:
             return "No null in a column that may have none."
         if name == BOUNDS:
             return "Numbers within their bounds, labels from their known set."
-        return f"{name.replace('_', ' ').capitalize()}, in every row."
+        rule = getattr(self.table.schema, name)
+        told = " ".join((rule.validation_fn.__doc__ or "").split())
+        return told or f"{name.replace('_', ' ').capitalize()}."
 
     def judge(self, frame: pl.DataFrame, report: Report) -> None:
         """Report what breaks the contract in whole days of the table.

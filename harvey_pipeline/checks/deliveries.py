@@ -296,9 +296,9 @@ def _judge_usability(judging: Judging, source: Source, ledger: pl.DataFrame) -> 
         return
     last = failing.row(-1, named=True)
     bulk = last["form"] == "bulk"
-    where = "drop_date is null or true" if bulk else f"drop_date = date '{last['drop_date']}'"
+    where = "true" if bulk else f"drop_date = date '{last['drop_date']}'"
     reasons = judging.connection.execute(
-        "select reason, count(*), min(line_number) from "
+        "select reason, count(distinct line_number), min(line_number) from "
         "(select unnest(reasons) as reason, line_number from raw.quarantine "
         f"where source = ? and file = ? and action = 'rejected' and ({where})) "
         f"group by 1 order by 2 desc, 1 limit {_REASONS_TOLD}",

@@ -29,7 +29,7 @@ WINDOW_IS_COMPLETE: Final = Check(
 )
 IS_CURRENT: Final = Check(
     "figures_are_current",
-    "Nothing that a partition rests on was computed anew after it: of the latest 60 partitions.",
+    "Nothing that one of the latest 60 partitions rests on was computed anew after it.",
     WARN,
     advice="Run the days that it names again, with `harvey run --from` and the first of them.",
 )

@@ -49,6 +49,7 @@ def list_tables(
 
 def _describe(table: "Table") -> Iterator[Text | Grid]:
     from harvey_pipeline.cli.checks import checks_of, grid_of_checks
+    from harvey_pipeline.reference import stored_types
 
     yield Text(table.name, style="bold cyan")
     yield Text(table.description)
@@ -56,7 +57,8 @@ def _describe(table: "Table") -> Iterator[Text | Grid]:
     yield Text("\nColumns", style="bold")
     grid = columns_of(4)
     described = table.schema.columns()
-    for column, (kind, is_nullable) in _types(table).items():
+    for column, kind in stored_types(table).items():
+        is_nullable = described[column].nullable
         role = "key" if column in table.key else "nullable" if is_nullable else ""
         told = Text((described[column].description or "").strip())
         labels = getattr(table.polars_schema[column], "categories", None)
@@ -67,16 +69,3 @@ def _describe(table: "Table") -> Iterator[Text | Grid]:
     checks = checks_of(table.name)
     yield Text("\nChecks", style="bold")
     yield grid_of_checks(checks) if checks else Text("None: what writes the table is checked.")
-
-
-def _types(table: "Table") -> dict[str, tuple[str, bool]]:
-    """By column the type that DuckDB has, and whether it takes nulls."""
-    import duckdb
-
-    from harvey_pipeline.warehouse.warehouse import table_ddl
-
-    with duckdb.connect() as connection:
-        for statement in table_ddl(table, "described"):
-            connection.execute(statement)
-        rows = connection.sql("describe described").fetchall()
-    return {column: (kind, null == "YES") for column, kind, null, *_ in rows}

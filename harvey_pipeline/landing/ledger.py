@@ -28,6 +28,7 @@ class Drops(dy.Schema):
 
     @dy.rule()
     def rows_conserved(cls) -> pl.Expr:
+        """Rows read are rows accepted and rows rejected."""
         return pl.col("rows_read") == pl.col("rows_accepted") + pl.col("rows_rejected")
 
 

@@ -118,6 +118,8 @@ class Source:
         """Refuse a declaration that contradicts itself."""
         names = {column.name for column in self.columns}
         keys = names | {EVENT_DATE}
+        if not self.key:
+            raise ValueError(f"{self.name}: has no key")
         if not set(self.key) <= keys or (self.at is not None and self.at not in names):
             raise ValueError(f"{self.name}: key {self.key} or time {self.at} is no column of it")
         if self.kind != "snapshot" and self.at is None:
@@ -272,6 +274,7 @@ def _schema_of(source: Source) -> type[dy.Schema]:
 
 
 def _is_not_after_drop(cls: type[dy.Schema]) -> pl.Expr:  # noqa: ARG001  (given by position)
+    """No record is dated after its drop."""
     return pl.col(EVENT_DATE) <= pl.col("drop_date")
 
 

@@ -6,7 +6,10 @@ import dagster as dg
 import pytest
 
 from harvey_pipeline.checks.declare import declare_checks
+from harvey_pipeline.checks.report import ERROR
 from harvey_pipeline.graph.partitions import range_tags
+from harvey_pipeline.landing.raw_store import Ingestion, RawStore
+from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import (
     DAYS,
@@ -18,6 +21,7 @@ from harvey_pipeline_tests.places import (
     TABLES,
     USERS,
     Place,
+    assert_fails,
     events_of,
     many_users,
     spoil,
@@ -26,7 +30,6 @@ from harvey_pipeline_tests.places import (
 pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
 
 SUMMARY = "marts.daily_event_summary"
-
 DAY = "date = '2024-04-02'"
 
 
@@ -55,14 +58,21 @@ def test_nothing_passes_in_a_warehouse_without_days(bare: Place, table: str) -> 
         assert result.description == "No day of this table was ever run. Run some."
 
 
-def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(bare: Place) -> None:
-    for day, count in ((FIRST, 10), (MIDDLE, 3)):
-        bare.drop("users", day, many_users(count))
-        bare.drop("firms", day, FIRMS)
-        bare.drop("events", day, events_of(day))
-    result = bare.run(DayRange(FIRST, MIDDLE))
+def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that the ledger knows nothing of cannot come of a run, only of hands."""
+    ingest = RawStore.ingest
+
+    def ingest_and_lose(self: RawStore, source: Source, days: DayRange) -> Ingestion:
+        done = ingest(self, source, days)
+        place.sql("update raw.drops set rows_read = 9 where source = 'users'")
+        return done
+
+    monkeypatch.setattr(RawStore, "ingest", ingest_and_lose)
+    result = place.run()
     assert not result.success
-    assert "snapshot_is_not_shrunken" in result.failed_checks
+    assert "rows_are_conserved" in result.failed_checks
     assert result.steps("STEP_FAILURE") == {"raw__raw_users_checks"}
     started = result.steps("STEP_START")
     stopped = {
@@ -73,6 +83,41 @@ def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(bare: Place
     }
     assert not started & stopped
     assert result.steps("STEP_SUCCESS") >= {"core__dim_firms", "marts__daily_event_summary"}
+
+
+def test_a_shrunken_snapshot_holds_nothing_up(bare: Place) -> None:
+    """Its rows are kept out, nobody departs, and every table has its days."""
+    for day, count in ((FIRST, 10), (MIDDLE, 3), (LAST, 10)):
+        bare.drop("users", day, many_users(count))
+        bare.drop("firms", day, FIRMS)
+        bare.drop("events", day, events_of(day))
+    result = bare.run()
+    assert result.success
+    assert "snapshot_is_not_shrunken" in result.failed_checks
+    for name, table in TABLES.items():
+        if name in PLANS:
+            assert bare.warehouse.days_written(table) >= (
+                {FIRST} if table.is_monthly else {*DAYS.days}
+            )
+    open_versions = bare.warehouse.query("select user_id from core.dim_user where is_current")
+    assert len(open_versions) == 10
+    assert bare.warehouse.query("select count(*) from core.dim_user") == [(10,)]
+    seen = bare.warehouse.query(
+        "select drop_date, is_observed from raw.drops where source = 'users' order by 1"
+    )
+    assert seen == [(FIRST, True), (MIDDLE, False), (LAST, True)]
+    checks = bare.evaluate("raw.raw_users")
+    assert_fails(
+        checks["snapshot_is_not_shrunken"],
+        days=[MIDDLE],
+        naming="| users/2024-04-02.csv | drop | 3 | 3 |",
+        severity=ERROR,
+    )
+    assert checks["snapshot_is_not_shrunken"].description == (
+        "users/2024-04-02.csv: 3 of 10 ids of the largest of the seven drops before it; its rows "
+        "are kept out and nobody departs. Have it delivered again, or put an empty file "
+        "users/2024-04-02.accept beside it to let it through; then run the day again."
+    )
 
 
 def test_a_warning_stops_nothing(bare: Place) -> None:

@@ -32,7 +32,7 @@ def test_a_shrunken_snapshot_is_an_error(bare: Place) -> None:
     bare.ingest("users")
     results = bare.evaluate("raw.raw_users")
     failed = results["snapshot_is_not_shrunken"]
-    assert_fails(failed, days=[MIDDLE], naming="2024-04-02 | drop | 7")
+    assert_fails(failed, days=[MIDDLE], naming="| users/2024-04-02.csv | drop | 7 |")
     assert results["rows_are_conserved"].passed
 
 
@@ -42,7 +42,12 @@ def test_a_shrunken_snapshot_of_firms_is_an_error(bare: Place) -> None:
     bare.drop("firms", MIDDLE, [header, "f1,2023-01-01,5,90"])
     bare.ingest("firms", DayRange(FIRST, MIDDLE))
     failed = bare.evaluate("raw.raw_firms", DayRange(FIRST, MIDDLE))["snapshot_is_not_shrunken"]
-    assert_fails(failed, days=[MIDDLE], naming="drop | 1")
+    assert_fails(failed, days=[MIDDLE], naming="| firms/2024-04-02.csv | drop | 1 |")
+    assert failed.description == (
+        "firms/2024-04-02.csv: 1 of 10 ids of the largest of the seven drops before it; its rows "
+        "are kept out and nobody departs. Have it delivered again, or put an empty file "
+        "firms/2024-04-02.accept beside it to let it through; then run the day again."
+    )
 
 
 def test_a_missing_drop_warns(bare: Place) -> None:
@@ -155,19 +160,183 @@ def test_missing_identifiers_warn_from_2_and_fail_from_5_percent(
         assert "missing_id" in str(result.metadata["records"].value)
 
 
-def test_rejected_rows_warn_from_2_percent(bare: Place) -> None:
-    line = f"x,{FIRST} 09:00:00,f1,u1,ORACLE,1,5"
-    lines = [f"e{number},{FIRST} 09:00:00,f1,u1,VAULT,1,5" for number in range(98)]
-    bare.drop("events", FIRST, [EVENT_HEADER, *lines, line, line])
-    bare.ingest("events", DayRange(FIRST, FIRST))
-    result = bare.evaluate("raw.raw_events", DayRange(FIRST, FIRST))["few_rows_are_rejected"]
-    assert_fails(result, days=[FIRST], naming="| 100 | 2 | 2.00 |", severity=WARN)
+def events_with(count: int, *bad: str) -> list[str]:
+    """A drop of so many good events, and bad ones after them."""
+    good = [f"e{number},{FIRST} 09:00:00,f1,u1,VAULT,1,5" for number in range(count)]
+    return [EVENT_HEADER, *good, *bad]
+
+
+ONE_DAY = DayRange(FIRST, FIRST)
+ORACLE = f"x,{FIRST} 09:00:00,f1,u1,ORACLE,1,5"
+NOBODY = f"y,{FIRST} 09:00:00,f1,,VAULT,1,5"
+TOMORROW = f"z,{MIDDLE} 01:00:00,f1,u1,VAULT,1,5"
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "severity"),
+    [
+        pytest.param(99, 1, None, id="1 of 100"),
+        pytest.param(98, 2, WARN, id="2 of 100"),
+        pytest.param(91, 9, WARN, id="9 of 100"),
+        pytest.param(90, 10, ERROR, id="10 of 100"),
+        pytest.param(9, 1, ERROR, id="1 of 10"),
+        pytest.param(8, 1, WARN, id="1 of 9"),
+    ],
+)
+def test_rejected_rows_warn_from_2_percent_and_fail_from_10_percent_of_ten_rows(
+    bare: Place, good: int, bad: int, severity: dg.AssetCheckSeverity | None
+) -> None:
+    bare.drop("events", FIRST, events_with(good, *[ORACLE] * bad))
+    bare.ingest("events", ONE_DAY)
+    result = bare.evaluate("raw.raw_events", ONE_DAY)["few_rows_are_rejected"]
+    if severity is None:
+        assert result.passed
+        return
+    rows = good + bad
+    assert_fails(result, days=[FIRST], naming=f"| {rows} | {bad} |", severity=severity)
     assert "unknown_event_type" in str(result.metadata["records"].value)
-    firms = [f"f{number},2023-01-01,5,90" for number in range(9)]
-    bare.drop("firms", FIRST, [FIRMS[0], *firms, "f9,2023-01-01,many,90"])
-    bare.ingest("firms", DayRange(FIRST, FIRST))
-    result = bare.evaluate("raw.raw_firms", DayRange(FIRST, FIRST))["few_rows_are_rejected"]
-    assert_fails(result, days=[FIRST], naming="| 10 | 1 | 10.00 |", severity=WARN)
+    assert result.description == (
+        f"events/2024-04-01.csv: {bad} of {rows} rows ({100 * bad / rows:.0f} %) are bad, mostly "
+        f"unknown_event_type (first: line {good + 2}). Look at the records in raw.quarantine and "
+        "have the file corrected."
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        pytest.param(
+            (ORACLE, TOMORROW, TOMORROW),
+            "events/2024-04-01.csv: 3 of 20 rows (15 %) are dated after the drop's day (first: "
+            "line 20). Does the sender cut its days in another time zone? Have them cut in UTC, or "
+            "timestamps delivered with their offset.",
+            id="most of them are",
+        ),
+        pytest.param(
+            (ORACLE, TOMORROW, ORACLE, TOMORROW),
+            "events/2024-04-01.csv: 4 of 21 rows (19 %) are bad, mostly created_after_drop (first: "
+            "line 20). Look at the records in raw.quarantine and have the file corrected.",
+            id="half of them are",
+        ),
+    ],
+)
+def test_rows_of_the_day_after_speak_of_the_time_zone_of_the_sender(
+    bare: Place, bad: tuple[str, ...], told: str
+) -> None:
+    bare.drop("events", FIRST, events_with(17, *bad))
+    bare.ingest("events", ONE_DAY)
+    result = bare.evaluate("raw.raw_events", ONE_DAY)["few_rows_are_rejected"]
+    assert result.description == told
+    assert result.severity == ERROR
+
+
+def test_the_last_of_several_days_is_told_and_the_others_are_counted(bare: Place) -> None:
+    for day in (FIRST, MIDDLE):
+        bare.drop("firms", day, [FIRMS[0], *(f"f{n},2023-01-01,5,90" for n in range(8)), ",,,"])
+        bare.drop("users", day, users_with_bad(9, 1, ",2024-01-05,Partner"))
+    bare.ingest("users", DayRange(FIRST, MIDDLE))
+    result = bare.evaluate("raw.raw_users", DayRange(FIRST, MIDDLE))["few_rows_are_rejected"]
+    assert_fails(result, days=[FIRST, MIDDLE], naming="| 9 | 1 |", severity=WARN)
+    assert str(result.description).startswith(
+        "users/2024-04-02.csv: 1 of 9 rows (11 %) are bad, mostly missing_id (first: line 10); "
+        "and 1 more day. "
+    )
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "is_usable"),
+    [
+        pytest.param(4, 6, False, id="fewer than half"),
+        pytest.param(5, 5, True, id="half"),
+        pytest.param(1, 8, True, id="fewer than ten rows"),
+    ],
+)
+def test_a_drop_with_fewer_than_half_of_its_rows_accepted_is_unusable(
+    bare: Place, good: int, bad: int, is_usable: bool
+) -> None:
+    lines = events_with(good, *[ORACLE] * (bad - 2), NOBODY, NOBODY)
+    bare.drop("events", FIRST, lines)
+    bare.ingest("events", ONE_DAY)
+    results = bare.evaluate("raw.raw_events", ONE_DAY)
+    assert results["rows_are_conserved"].passed
+    assert results["drop_has_arrived"].passed
+    result = results["drop_is_usable"]
+    if is_usable:
+        assert result.passed
+        return
+    assert_fails(result, days=[FIRST], naming="| events/2024-04-01.csv | drop | 10 | 4 |")
+    assert result.description == (
+        "events/2024-04-01.csv: 6 of 10 rows are rejected, so that none of it counts: "
+        "unknown_event_type 4 times (line 6), missing_user_id 2 times (line 10). Have it "
+        "delivered again, or put an empty file events/2024-04-01.accept beside it to let it "
+        "through; then run the day again."
+    )
+    (bare.landing / "events" / f"{FIRST}.accept").touch()
+    bare.ingest("events", ONE_DAY)
+    assert bare.evaluate("raw.raw_events", ONE_DAY)["drop_is_usable"].passed
+
+
+@pytest.mark.parametrize(
+    ("source", "lines", "reasons"),
+    [
+        pytest.param(
+            "events",
+            [
+                *events_with(2, *[ORACLE] * 4, *[ORACLE.replace(str(FIRST), str(LAST))] * 3),
+                *(f"l{number},{LAST} 09:00:00,f1,u1,VAULT,1,5" for number in range(3)),
+            ],
+            "unknown_event_type 7 times (line 4)",
+            id="events",
+        ),
+        pytest.param(
+            "users",
+            users_with_bad(11, 6, ",2024-01-05,Partner"),
+            "missing_id 6 times (line 7)",
+            id="users, whose export shows every day the same",
+        ),
+    ],
+)
+def test_a_bulk_export_with_fewer_than_half_of_its_rows_accepted_is_unusable_on_every_day(
+    bare: Place, source: str, lines: list[str], reasons: str
+) -> None:
+    bare.landing.mkdir()
+    (bare.landing / f"{source}.csv").write_text("\n".join(lines) + "\n")
+    bare.ingest(source)
+    result = bare.evaluate(f"raw.raw_{source}")["drop_is_usable"]
+    assert_fails(result, days=[FIRST, MIDDLE, LAST], naming=f"| {source}.csv | bulk |")
+    assert result.description == (
+        f"{source}.csv: fewer than half of the export's rows are accepted, so that none of it "
+        f"counts: {reasons}. Have it delivered again, or put an empty file {source}.accept beside "
+        "it to let it through; then run the day again."
+    )
+    (bare.landing / f"{source}.accept").touch()
+    bare.ingest(source)
+    assert bare.evaluate(f"raw.raw_{source}")["drop_is_usable"].passed
+
+
+@pytest.mark.parametrize(
+    ("rows", "bad", "severity"),
+    [
+        pytest.param(49, 20, None, id="20 of 49"),
+        pytest.param(50, 1, WARN, id="1 of 50"),
+        pytest.param(50, 3, ERROR, id="3 of 50"),
+    ],
+)
+def test_identifiers_are_judged_from_50_rows_on(
+    bare: Place, rows: int, bad: int, severity: dg.AssetCheckSeverity | None
+) -> None:
+    bare.drop("users", FIRST, users_with_bad(rows, bad, ",2024-01-05,Partner"))
+    bare.ingest("users", ONE_DAY)
+    result = bare.evaluate("raw.raw_users", ONE_DAY)["identifiers_are_delivered"]
+    if severity is None:
+        assert result.passed
+        return
+    assert_fails(result, days=[FIRST], naming=f"| {rows} | {bad} |", severity=severity)
+    assert result.description == (
+        f"users/2024-04-01.csv: {bad} of {rows} rows ({100 * bad / rows:.0f} %) are bad, mostly "
+        f"missing_id (first: line {rows - bad + 2}). Look at the records in raw.quarantine and "
+        "have the file corrected."
+    )
 
 
 @pytest.mark.parametrize("created", ["", "soon", "2024-04-05", "2022-12-31"])

@@ -7,12 +7,15 @@ import pytest
 from harvey_pipeline.checks.report import ERROR, WARN
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import (
+    FIRMS,
     FIRST,
     LAST,
     MIDDLE,
     Place,
     assert_fails,
     blank,
+    events_of,
+    many_users,
 )
 
 pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
@@ -152,3 +155,57 @@ def test_firm_versions_are_judged_as_those_of_users(place: Place) -> None:
     again = place.evaluate("core.dim_firms", DayRange(FIRST, LAST))
     assert again["versions_do_not_overlap"].passed
     assert_fails(again["touching_versions_differ"], days=[date(2024, 1, 1)], naming="f2")
+
+
+BROKEN = {
+    "a field too many": "u9,2024-01-05,Partner,of,the firm",
+    "no id": ",2024-01-05,Partner",
+}
+
+
+@pytest.mark.parametrize("record", BROKEN.values(), ids=list(BROKEN))
+def test_a_departure_beside_a_record_without_a_key_is_uncertain(bare: Place, record: str) -> None:
+    """u9 may be the one of the record, and yet its version closes."""
+    days = DayRange(FIRST, MIDDLE)
+    for day, lines in ((FIRST, many_users(10)), (MIDDLE, [*many_users(9), record])):
+        bare.drop("users", day, lines)
+        bare.drop("firms", day, FIRMS)
+        bare.drop("events", day, events_of(day))
+    assert bare.run_days(days).success
+    assert bare.warehouse.query("select user_id from core.dim_user where not is_current") == [
+        ("u9",)
+    ]
+    result = bare.evaluate("core.dim_user", days)["departures_are_certain"]
+    assert_fails(result, days=[MIDDLE], naming="| 1 | u9 |", severity=WARN)
+    assert result.description == (
+        "users/2024-04-02.csv: 1 record without a readable key (first: line 11) while 1 version "
+        "closes: u9. Have the snapshot corrected and run its day again."
+    )
+    before = bare.evaluate("core.dim_user", DayRange(FIRST, FIRST))["departures_are_certain"]
+    assert before.passed
+    assert bare.evaluate("core.dim_firms", days)["departures_are_certain"].passed
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(many_users(9), id="a departure alone"),
+        pytest.param([*many_users(10), BROKEN["no id"]], id="a record without a key alone"),
+        pytest.param(
+            [*many_users(9), "u9,never,Partner", BROKEN["no id"]],
+            id="a rejected record that shows its key",
+        ),
+        pytest.param(
+            [*many_users(9), "u9,2024-01-05,Associate", BROKEN["no id"]],
+            id="a version that another one follows",
+        ),
+    ],
+)
+def test_a_departure_is_certain_otherwise(bare: Place, lines: list[str]) -> None:
+    days = DayRange(FIRST, MIDDLE)
+    bare.drop("users", FIRST, many_users(10))
+    bare.drop("users", MIDDLE, lines)
+    bare.drop("firms", FIRST, FIRMS)
+    bare.drop("events", FIRST, events_of(FIRST))
+    assert bare.run_days(days).success
+    assert bare.evaluate("core.dim_user", days)["departures_are_certain"].passed

@@ -14,12 +14,21 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
-from harvey_pipeline_tests.builders import USERS, csv_text, landing_file, user_rows
+from harvey_pipeline_tests.builders import (
+    EVENTS_WITH_ID,
+    HEADERS,
+    USERS,
+    csv_text,
+    landing_file,
+    user_rows,
+)
 from harvey_pipeline_tests.cli.commands import HARVEY, assert_refused, environment, one_day
 from harvey_pipeline_tests.cli.conftest import Computed, Harvey
+from harvey_pipeline_tests.pipelines import Pipeline, assert_same_tables
 
 
 def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
@@ -76,14 +85,97 @@ def test_the_month_after_is_run_too_if_it_was_before(tmp_path: Path, harvey: Har
     assert keys_of(last) == ("2024-04-01", "2024-05-01")
 
 
+def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> None:
+    """The drop of 3 April brings an event of the 2nd, which was run before."""
+    days = [f"2024-04-0{number}" for number in range(1, 5)]
+    for day in days:
+        one_day(tmp_path, day)
+        events = [
+            f"{day} 09:00:00,f1,u1,VAULT,1,5,{day}",
+            "2024-04-02 23:00:00,f1,u2,VAULT,2,4,late",
+        ]
+        taken = events if day == days[2] else events[:1]
+        landing_file(tmp_path, f"events/{day}.csv", csv_text(EVENTS_WITH_ID, *taken))
+    folders = {name: tmp_path / name for name in ("at_once", "in_two")}
+    for name, *ranges in (
+        ("at_once", ()),
+        ("in_two", ("--to", days[1]), ("--from", days[2], "--to", days[3])),
+    ):
+        for bounds in ranges:
+            warehouse = f"{name}/warehouse.duckdb"
+            finished = harvey("run", "--landing-dir", "landing", "--warehouse", warehouse, *bounds)
+            assert finished.returncode == 0, finished.stdout + finished.stderr
+            assert "figures_are_current" not in finished.stdout
+    assert finished.stdout.startswith(
+        "Running 2024-04-02 to 2024-04-04 (3 days in 1 month) of landing; from 2024-04-02 on, "
+        "which its drops may complete\n"
+    )
+    first = date(2024, 4, 1)
+    in_two, at_once = (
+        Pipeline(tmp_path / "landing", folders[name], first) for name in ("in_two", "at_once")
+    )
+    assert_same_tables(in_two.tables(), at_once.tables())
+    totals = {
+        row["date"].day: row["total_events"] for row in in_two.rows("marts.daily_event_summary")
+    }
+    assert totals == {1: 1, 2: 2, 3: 1, 4: 1}
+
+
+def test_the_first_day_of_the_calendar_has_no_day_before_it(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path)
+    finished = harvey("run", "--landing-dir", "landing", "--from", "2024-04-01")
+    assert finished.returncode == 0
+    assert finished.stdout.startswith("Running 2024-04-01 (1 day in 1 month) of landing\n")
+
+
+def test_files_that_nothing_reads_are_named(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path)
+    landing_file(tmp_path, "notes.txt", "for later")
+    landing_file(tmp_path, "events/2024-4-2.csv", csv_text(HEADERS["events"]))
+    landing_file(tmp_path, ".hidden", "")
+    finished = harvey("run", "--landing-dir", "landing")
+    assert finished.returncode == 0
+    (line,) = (one for one in finished.stdout.splitlines() if one.startswith("Nothing reads "))
+    assert "notes.txt" in line
+    assert "events/2024-4-2.csv" in line
+    assert "hidden" not in line
+
+
+def test_dagsters_folder_of_the_former_version_is_taken_over(
+    tmp_path: Path, harvey: Harvey
+) -> None:
+    """Its settings name the event log's module as it was called then."""
+    one_day(tmp_path)
+    assert harvey("run", "--landing-dir", "landing").returncode == 0
+    home = tmp_path / "data" / "dagster_home"
+    settings = home / "dagster.yaml"
+    now = settings.read_text()
+    former = now.replace("harvey_pipeline.graph.event_log", "harvey_pipeline.event_log")
+    assert former != now
+    settings.write_text(former)
+    finished = harvey("run", "--landing-dir", "landing")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert settings.read_text() == now
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        runs = [(run.job_name, run.status) for run in instance.get_runs()]
+    assert sorted(runs) == sorted(
+        2 * [("daily", dg.DagsterRunStatus.SUCCESS), ("monthly", dg.DagsterRunStatus.SUCCESS)]
+    )
+    assert harvey("checks", "--failed").returncode == 0
+
+
 def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: Harvey) -> None:
     one_day(tmp_path, "2024-04-01", users=10)
-    one_day(tmp_path, "2024-04-02", users=1)
-    finished = harvey("run", "--landing-dir", "landing", "--warehouse", "store/w.duckdb")
+    one_day(tmp_path, "2024-04-02", users=10)
+    run = ("run", "--landing-dir", "landing", "--warehouse", "store/w.duckdb")
+    assert harvey(*run).returncode == 0
+    [stored] = (tmp_path / "store" / "w.raw" / "raw_users").glob("2024-04-02-*.parquet")
+    pl.read_parquet(stored).head(9).write_parquet(stored)
+    finished = harvey(*run)
     assert finished.returncode == 1, finished.stdout + finished.stderr
     lines = finished.stdout.splitlines()
     (line,) = (line for line in lines if line.startswith("blocking"))
-    assert line.startswith("blocking raw.raw_users snapshot_is_not_shrunken: 2024-04-02")
+    assert line.startswith("blocking raw.raw_users rows_are_conserved: 2024-04-02")
     for name in ("core.dim_user", "months.user_engagement"):
         (line,) = (line for line in lines if line.startswith(f"{name} "))
         assert line.endswith("  not run")
@@ -97,17 +189,30 @@ def test_an_error_that_blocks_nothing_fails_what_was_computed(
     tmp_path: Path, harvey: Harvey
 ) -> None:
     one_day(tmp_path)
-    users = csv_text(USERS, *user_rows(10), ",2024-04-01,Partner")
+    users = csv_text(USERS, *user_rows(9), ",2024-04-01,Partner")
     landing_file(tmp_path, "users/2024-04-01.csv", users)
     finished = harvey("run", "--landing-dir", "landing")
     assert (finished.returncode, finished.stderr) == (1, ""), finished.stdout
     lines = finished.stdout.splitlines()
     (line,) = (line for line in lines if line.startswith("error"))
-    assert line.startswith("error    raw.raw_users identifiers_are_delivered: 2024-04-01")
+    assert line.startswith("error    raw.raw_users few_rows_are_rejected: 2024-04-01")
     assert any(line.startswith("Computed, but 1 check failed in ") for line in lines)
     assert "KPIs of 2024-04-01" in lines
     assert "not run" not in finished.stdout
     assert "Done" not in finished.stdout
+
+
+def test_a_shrunken_snapshot_holds_nothing_up(tmp_path: Path, harvey: Harvey) -> None:
+    for day, users in (("2024-04-01", 10), ("2024-04-02", 1), ("2024-04-03", 10)):
+        one_day(tmp_path, day, users=users)
+    finished = harvey("run", "--landing-dir", "landing")
+    assert (finished.returncode, finished.stderr) == (1, ""), finished.stdout
+    lines = finished.stdout.splitlines()
+    (line,) = (line for line in lines if line.startswith("error"))
+    assert line.startswith("error    raw.raw_users snapshot_is_not_shrunken: 2024-04-02. users/")
+    assert any(line.startswith("Computed, but 1 check failed in ") for line in lines)
+    assert "KPIs of 2024-04-03" in lines
+    assert "not run" not in finished.stdout
 
 
 def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> None:

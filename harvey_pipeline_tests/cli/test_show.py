@@ -15,12 +15,11 @@ from harvey_pipeline.cli.show import (
     check_line,
     check_lines,
     describe_failure,
-    kpi_table,
+    headline_table,
     name_days,
 )
-from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.engagement import SUBJECT
 
-DASHBOARD = TABLES["marts.harvey_analytics_dashboard"].polars_schema
 LONGEST_NAMES = (
     "marts.daily_firm_usage_summary",
     "marts.harvey_analytics_dashboard",
@@ -227,7 +226,8 @@ def test_a_failed_step_in_one_line(failure: Failure, line: str) -> None:
 
 
 def test_kpis_of_a_day_in_two_columns() -> None:
-    values: dict[str, Any] = dict.fromkeys(DASHBOARD)
+    assert SUBJECT.headline is not None
+    values: dict[str, Any] = dict.fromkeys(SUBJECT.headline.table.polars_schema)
     values |= {
         "date": date(2024, 4, 1),
         "total_events": 12345,
@@ -235,7 +235,8 @@ def test_kpis_of_a_day_in_two_columns() -> None:
         "avg_power_score": 1055.5,
         "growth_trend": "Stable",
     }
-    lines = drawn(lambda console: console.print(kpi_table(values)))
+    groups = SUBJECT.headline.groups
+    lines = drawn(lambda console: console.print(headline_table(groups, values)))
     assert lines[0].split() == ["Activity", "Users"]
     assert lines[1].split() == ["Events", "12,345", "Power", "-"]
     text = "\n".join(lines)

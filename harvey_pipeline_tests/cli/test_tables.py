@@ -2,9 +2,9 @@
 
 import pytest
 
-from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline_tests.cli.commands import assert_refused
 from harvey_pipeline_tests.cli.conftest import Harvey
+from harvey_pipeline_tests.places import TABLES
 
 
 def test_every_table_is_listed_under_its_schema(harvey: Harvey) -> None:

@@ -91,17 +91,19 @@ def test_a_bulk_export_is_found_whatever_the_case_of_its_name(tmp_path: Path, na
 @pytest.mark.parametrize(
     ("name", "days", "is_bulk_accepted"),
     [
-        pytest.param("users/2024-04-23.accept", {DAY}, False, id="of-a-drop"),
-        pytest.param("Users/2024-04-23.ACCEPT", {DAY}, False, id="of-a-drop-in-any-case"),
-        pytest.param("users.accept", set(), True, id="of-the-export"),
-        pytest.param("USERS.Accept", set(), True, id="of-the-export-in-any-case"),
-        pytest.param("firms.accept", set(), False, id="of-another-export"),
-        pytest.param("2024-04-23.accept", set(), False, id="outside-the-sources-folder"),
-        pytest.param("users/users.accept", set(), False, id="of-an-export-inside-the-folder"),
+        pytest.param("users/2024-04-23.accept", frozenset({DAY}), False, id="of-a-drop"),
+        pytest.param(
+            "Users/2024-04-23.ACCEPT", frozenset({DAY}), False, id="of-a-drop-in-any-case"
+        ),
+        pytest.param("users.accept", frozenset(), True, id="of-the-export"),
+        pytest.param("USERS.Accept", frozenset(), True, id="of-the-export-in-any-case"),
+        pytest.param("firms.accept", frozenset(), False, id="of-another-export"),
+        pytest.param("2024-04-23.accept", frozenset(), False, id="outside-the-sources-folder"),
+        pytest.param("users/users.accept", frozenset(), False, id="of-an-export-inside-the-folder"),
     ],
 )
 def test_a_marker_stands_for_a_drop_or_for_the_export(
-    tmp_path: Path, name: str, days: set[date], is_bulk_accepted: bool
+    tmp_path: Path, name: str, days: frozenset[date], is_bulk_accepted: bool
 ) -> None:
     landing_file(tmp_path, name)
     found = found_in(tmp_path, "users")

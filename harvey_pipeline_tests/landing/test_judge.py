@@ -4,60 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Final
 
 import polars as pl
 import pytest
 
 from harvey_pipeline.engagement.sources import EVENTS, FIRMS, USERS
 from harvey_pipeline.landing.judge import DropRules, judge, settle_duplicates, sighted_keys
-from harvey_pipeline.landing.readers import FLAG, ID, JSON, TEXT, TIMESTAMP, WHOLE_NUMBER
+from harvey_pipeline.landing.readers import TEXT
 from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.landing.source import Column, Source
+from harvey_pipeline_tests.landing.kinds import SEATS, TICKETS
 
 DAY = date(2024, 4, 23)
 RULES = DropRules(DAY, date(2024, 4, 1))
-
-SEATS: Final = Source(
-    name="seats",
-    kind="snapshot",
-    row="a seat",
-    key=("floor", "seat"),
-    at=None,
-    columns=(
-        Column("floor", "floor", WHOLE_NUMBER, "Floor.", "floor"),
-        Column("seat", "seat", ID, "Seat on its floor.", "seat"),
-        Column("owner", "owner", TEXT, "Who sits there.", "owner", missing="keep"),
-    ),
-)
-"""A snapshot without a timestamp, whose key has two columns."""
-
-TICKETS: Final = Source(
-    name="tickets",
-    kind="changes",
-    row="a ticket",
-    key=("ticket_id",),
-    at="changed_at",
-    late_days=3,
-    columns=(
-        Column("id", "ticket_id", ID, "Ticket.", "id"),
-        Column("changed", "changed_at", TIMESTAMP, "When it was changed.", "timestamp"),
-        Column(
-            "open", "is_open", FLAG, "Whether it is open.", "open", missing="keep", unusable="keep"
-        ),
-        Column(
-            "more",
-            "more",
-            JSON,
-            "All else.",
-            "more",
-            missing="keep",
-            unusable="repair",
-            is_required=False,
-        ),
-    ),
-)
-"""Changes: what was created or changed, day by day."""
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     source.name: [column.delivered for column in source.columns if column.delivered != "event_id"]

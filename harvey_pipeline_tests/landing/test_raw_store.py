@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harvey_pipeline.landing import ingestion
-from harvey_pipeline.landing.judge import Judged
+from harvey_pipeline.landing.judge import Judged, judge
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore, RawStoreError
 from harvey_pipeline.landing.records import LandingError, csv_records
@@ -376,19 +375,18 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_taken(
 ) -> None:
     store = raw_store(tmp_path)
     path = landing_file(tmp_path, name, csv_text(USERS, *user_rows(3)))
-    judge = ingestion.judge
 
     def judge_and_replace(*arguments: Any) -> Judged:
         path.with_name("new").write_text(csv_text(USERS, *user_rows(9)))
         path.with_name("new").replace(path)
         return judge(*arguments)
 
-    monkeypatch.setattr(ingestion, "judge", judge_and_replace)
+    monkeypatch.setattr("harvey_pipeline.landing.ingestion.judge", judge_and_replace)
     with pytest.raises(LandingError, match="changed while it was read"):
         store.ingest(SOURCES["users"], day_range(DAY))
     assert ledger(store, "users") == []
     path.write_text(csv_text(USERS, *user_rows(3)))
-    monkeypatch.setattr(ingestion, "judge", judge)
+    monkeypatch.setattr("harvey_pipeline.landing.ingestion.judge", judge)
     store.ingest(SOURCES["users"], day_range(DAY))
     assert ledger(store, "users") == [(DAY, "drop" if "/" in name else "bulk", 3, 3, 0, 0, True)]
 
@@ -519,7 +517,7 @@ def test_a_drop_that_has_not_changed_is_neither_parsed_nor_loaded_again(
     landing_file(tmp_path, "users.csv", csv_text(USERS, *user_rows(3), "u9,never,"))
     assert store.ingest(SOURCES["users"], day_range(BEFORE, DAY)).reloaded == [BEFORE, DAY]
     before = contents(store)
-    monkeypatch.setattr(ingestion, "judge", refuse_to_parse)
+    monkeypatch.setattr("harvey_pipeline.landing.ingestion.judge", refuse_to_parse)
     assert store.ingest(SOURCES["users"], day_range(BEFORE, DAY)).reloaded == []
     assert store.ingest(SOURCES["users"], day_range(BEFORE)).reloaded == []
     assert contents(store) == before
@@ -600,7 +598,7 @@ def test_files_that_nothing_refers_to_any_more_are_removed(tmp_path: Path) -> No
             f"raw_users/{day}" for day in (BEFORE, DAY, AFTER)
         ]
         assert len([path for path in of_users if path.startswith("quarantine")]) == 2
-        assert len([path for path in of_users if path.startswith("bulk")]) == 2
+        assert len([path for path in of_users if path.startswith("bulk")]) == 3
     (tmp_path / "landing/users.csv").unlink()
     store.ingest(SOURCES["users"], day_range(BEFORE, AFTER))
     assert [path for path in stored_files(tmp_path) if path.startswith("bulk")] == [
@@ -904,7 +902,6 @@ _PIECES = [
     ",",
     "\n",
     "\r\n",
-    "\r",
     "\n\n",
     " ",
     "\t",

@@ -17,6 +17,7 @@ import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, tables_of
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Pieces, Warehouse, WarehouseError
 
 TABLES = tables_of(SUBJECTS)
@@ -328,7 +329,7 @@ def test_a_frame_that_does_not_fit_is_refused_and_named(
 ) -> None:
     with pytest.raises(WarehouseError) as refused:
         filled.write({DAILY: spoil(totals({1: 7, 2: 8}))}, days(1, 2))
-    assert DAILY in str(refused.value)
+    assert DAILY.name in str(refused.value)
     assert named in str(refused.value)
     assert held(filled) == FILLED
 
@@ -392,7 +393,7 @@ def test_of_several_tables_all_are_written_or_none(warehouse: Warehouse) -> None
 
 
 def test_a_plan_that_fails_under_the_lock_leaves_everything(warehouse: Warehouse) -> None:
-    def plan() -> Mapping[str, Frames]:
+    def plan() -> Mapping[Table, Frames]:
         raise LookupError("no such firm")
 
     warehouse.write({WHOLE: snapshots(1)}, days(1, 1))
@@ -460,7 +461,7 @@ def test_a_file_that_stays_locked_is_given_up_with_its_holder_named(
 ADD_A_DAY = """
 import sys
 from harvey_pipeline.warehouse.warehouse import Deferred, Warehouse
-from harvey_pipeline_tests.warehouse.test_warehouse import WHOLE, day, days, snapshot_days, snapshots
+from harvey_pipeline_tests.warehouse.test_warehouse import WHOLE, days, snapshot_days, snapshots
 
 warehouse = Warehouse(database=sys.argv[1])
 

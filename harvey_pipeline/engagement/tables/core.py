@@ -21,10 +21,12 @@ class DimUser(dy.Schema):
 
     @dy.rule()
     def starts_before_it_ends(cls) -> pl.Expr:
+        """No version ends before it starts."""
         return pl.col("effective_start_date") <= pl.col("effective_end_date")
 
     @dy.rule()
     def current_exactly_while_open(cls) -> pl.Expr:
+        """`is_current` is true exactly where `effective_end_date` is 9999-12-31."""
         return pl.col("is_current") == (pl.col("effective_end_date") == OPEN_END)
 
 
@@ -44,10 +46,12 @@ class DimFirms(dy.Schema):
 
     @dy.rule()
     def starts_before_it_ends(cls) -> pl.Expr:
+        """No version ends before it starts."""
         return pl.col("effective_start_date") <= pl.col("effective_end_date")
 
     @dy.rule()
     def current_exactly_while_open(cls) -> pl.Expr:
+        """`is_current` is true exactly where `effective_end_date` is 9999-12-31."""
         return pl.col("is_current") == (pl.col("effective_end_date") == OPEN_END)
 
 
@@ -71,18 +75,21 @@ class UserDailyActivity(dy.Schema):
 
     @dy.rule()
     def queries_add_up_by_type(cls) -> pl.Expr:
+        """Queries are the sum of the three types."""
         return pl.col("queries") == pl.sum_horizontal(
             "assistant_queries", "vault_queries", "workflow_queries"
         )
 
     @dy.rule()
     def scored_events_within_queries(cls) -> pl.Expr:
+        """No more scored events than queries, no more high and low scores than scored events."""
         return (pl.col("feedback_count") <= pl.col("queries")) & (
             pl.col("high_feedback") + pl.col("low_feedback") <= pl.col("feedback_count")
         )
 
     @dy.rule()
     def events_on_their_date(cls) -> pl.Expr:
+        """First and last event lie on `date`."""
         return (pl.col("first_event_at").dt.date() == pl.col("date")) & (
             pl.col("last_event_at").dt.date() == pl.col("date")
         )

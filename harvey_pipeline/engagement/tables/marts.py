@@ -73,14 +73,17 @@ class DailyUserEngagement(dy.Schema):
 
     @dy.rule()
     def score_equals_components(cls) -> pl.Expr:
+        """`power_user_score` is the weighted sum of its three weights."""
         return rules.score_equals_components()
 
     @dy.rule()
     def tier_agrees_with_score(cls) -> pl.Expr:
+        """`power_user_tier` is the tier of the score."""
         return rules.tier_agrees_with_score()
 
     @dy.rule()
     def level_agrees_with_thresholds(cls) -> pl.Expr:
+        """`engagement_level` is what its thresholds say."""
         level = pl.col("engagement_level").cast(pl.String)
         reached = pl.sum_horizontal(
             [
@@ -97,12 +100,14 @@ class DailyUserEngagement(dy.Schema):
 
     @dy.rule()
     def queries_add_up_by_type(cls) -> pl.Expr:
+        """Queries are the sum of the three types."""
         return pl.col("total_queries") == pl.sum_horizontal(
             "assistant_queries", "vault_queries", "workflow_queries"
         )
 
     @dy.rule()
     def activity_is_whole(cls) -> pl.Expr:
+        """Queries, active days, firm and activity dates are all there or all absent."""
         active = pl.col("active_days") > 0
         return (
             (active == (pl.col("total_queries") > 0))
@@ -114,6 +119,7 @@ class DailyUserEngagement(dy.Schema):
 
     @dy.rule()
     def activity_within_window(cls) -> pl.Expr:
+        """Activity dates lie in the 30 days that end on `date`."""
         first, last = pl.col("first_activity_date"), pl.col("last_activity_date")
         return first.is_null() | (
             (first <= last)
@@ -167,18 +173,21 @@ class DailyFirmUsageSummary(dy.Schema):
 
     @dy.rule()
     def queries_add_up_by_type(cls) -> pl.Expr:
+        """Queries are the sum of the three types."""
         return pl.col("total_queries") == pl.sum_horizontal(
             "assistant_queries", "vault_queries", "workflow_queries"
         )
 
     @dy.rule()
     def day_within_window(cls) -> pl.Expr:
+        """The day's users and queries are no more than the window's."""
         return (pl.col("active_users") <= pl.col("active_users_30d")) & (
             pl.col("total_queries") <= pl.col("total_queries_30d")
         )
 
     @dy.rule()
     def adoption_level_agrees_with_rate(cls) -> pl.Expr:
+        """`adoption_level` is the level of `adoption_rate_30d`."""
         rate = pl.col("adoption_rate_30d")
         reached = pl.sum_horizontal([(rate >= limit).cast(pl.Int8) for limit in (20, 40, 60, 80)])
         rank = (
@@ -212,6 +221,7 @@ class DailyEventSummary(dy.Schema):
 
     @dy.rule()
     def events_add_up_by_type(cls) -> pl.Expr:
+        """Events are the sum of the three types."""
         return pl.col("total_events") == pl.sum_horizontal(
             "assistant_events", "vault_events", "workflow_events"
         )
@@ -266,19 +276,23 @@ class HarveyAnalyticsDashboard(DailyEventSummary):
 
     @dy.rule()
     def percentages_sum_to_100(cls) -> pl.Expr:
+        """The shares of the three event types sum to 100."""
         total = pl.sum_horizontal("assistant_percent", "vault_percent", "workflow_percent")
         return (pl.col("total_events") == 0) | ((total - 100).abs() < 1e-9)
 
     @dy.rule()
     def users_nest(cls) -> pl.Expr:
+        """`dau` <= `wau` <= `mau`."""
         return rules.actives_nest()
 
     @dy.rule()
     def users_split_into_new_and_returning(cls) -> pl.Expr:
+        """`mau` = `new_users` + `returning_users`."""
         return pl.col("mau") == pl.col("new_users") + pl.col("returning_users")
 
     @dy.rule()
     def dau_equals_active_users(cls) -> pl.Expr:
+        """`dau` = `active_users`."""
         return pl.col("dau") == pl.col("active_users")
 
 
@@ -292,6 +306,7 @@ class _ActiveCounts(dy.Schema):
 
     @dy.rule()
     def actives_nest(cls) -> pl.Expr:
+        """`dau` <= `wau` <= `mau`."""
         return rules.actives_nest()
 
 
@@ -312,10 +327,12 @@ class _GrowthCounts(dy.Schema):
 
     @dy.rule()
     def active_is_new_retained_or_resurrected(cls) -> pl.Expr:
+        """`active` = `new` + `retained` + `resurrected`."""
         return pl.col("active") == pl.sum_horizontal("new", "retained", "resurrected")
 
     @dy.rule()
     def change_is_gains_less_losses(cls) -> pl.Expr:
+        """`active` - `previous_active` = `new` + `resurrected` - `churned`."""
         change = pl.col("active") - pl.col("previous_active")
         return change == pl.col("new") + pl.col("resurrected") - pl.col("churned")
 
@@ -337,6 +354,7 @@ class _DayAndSegment(dy.Schema):
 
     @dy.rule()
     def segment_belongs_to_grain(cls) -> pl.Expr:
+        """Users are split by role, firms by size and contract value."""
         is_user = pl.col("grain").cast(pl.String) == "user"
         return is_user == (pl.col("segment").cast(pl.String) == "user_role")
 
@@ -373,4 +391,5 @@ class PowerCurve(dy.Schema):
 
     @dy.rule()
     def active_days_within_window(cls) -> pl.Expr:
+        """No point lies beyond its window."""
         return pl.col("active_days") <= pl.col("window_days")

@@ -64,28 +64,34 @@ class UserEngagement(dy.Schema):
 
     @dy.rule()
     def month_starts_on_its_first(cls) -> pl.Expr:
+        """`activity_month` is the first of a month."""
         return c.starts_a_month("activity_month")
 
     @dy.rule()
     def queries_add_up_by_type(cls) -> pl.Expr:
+        """Queries are the sum of the three types."""
         return pl.col("num_queries") == pl.sum_horizontal(
             "num_assistant_queries", "num_vault_queries", "num_workflow_queries"
         )
 
     @dy.rule()
     def last_active_date_in_month(cls) -> pl.Expr:
+        """`last_active_date` lies in the month."""
         return pl.col("last_active_date").dt.truncate("1mo") == pl.col("activity_month")
 
     @dy.rule()
     def score_equals_components(cls) -> pl.Expr:
+        """`power_user_score` is the weighted sum of its three weights."""
         return rules.score_equals_components()
 
     @dy.rule()
     def tier_agrees_with_score(cls) -> pl.Expr:
+        """`power_user_tier` is the tier of the score."""
         return rules.tier_agrees_with_score()
 
     @dy.rule()
     def engagement_score_equals_ranks(cls) -> pl.Expr:
+        """`engagement_score` is the weighted sum of its three percent ranks."""
         weighted = (
             pl.col("pr_num_queries") * 0.6
             + pl.col("pr_num_docs") * 0.3
@@ -95,6 +101,7 @@ class UserEngagement(dy.Schema):
 
     @dy.rule()
     def level_agrees_with_rank(cls) -> pl.Expr:
+        """`engagement_level` is the level of `pr_engagement_score`."""
         rank = pl.col("pr_engagement_score")
         reached = (rank >= 0.8).cast(pl.Int8) + (rank >= 0.3).cast(pl.Int8)
         place = pl.col("engagement_level").cast(pl.String)
@@ -103,6 +110,7 @@ class UserEngagement(dy.Schema):
 
     @dy.rule()
     def power_users_are_high_and_broad(cls) -> pl.Expr:
+        """Power users have level high and two or more event types."""
         is_high = pl.col("engagement_level").cast(pl.String) == "high"
         return ~pl.col("is_power_user") | (is_high & (pl.col("unique_event_types") >= 2))
 
@@ -138,10 +146,12 @@ class FirmUsageSummary(dy.Schema):
 
     @dy.rule()
     def month_starts_on_its_first(cls) -> pl.Expr:
+        """`activity_month` is the first of a month."""
         return c.starts_a_month("activity_month")
 
     @dy.rule()
     def queries_add_up_by_type(cls) -> pl.Expr:
+        """Queries are the sum of the three types."""
         return pl.col("num_queries") == pl.sum_horizontal(
             "num_assistant_queries", "num_vault_queries", "num_workflow_queries"
         )
@@ -165,10 +175,12 @@ class RetentionCohorts(dy.Schema):
 
     @dy.rule()
     def months_start_on_their_first(cls) -> pl.Expr:
+        """`cohort_month` and `activity_month` are firsts of months."""
         return c.starts_a_month("activity_month") & c.starts_a_month("cohort_month")
 
     @dy.rule()
     def activity_month_follows_cohort(cls) -> pl.Expr:
+        """`activity_month` is `months_since` months after `cohort_month`."""
         later, cohort = pl.col("activity_month"), pl.col("cohort_month")
         months = (later.dt.year() - cohort.dt.year()) * 12 + (
             later.dt.month().cast(pl.Int32) - cohort.dt.month().cast(pl.Int32)
@@ -177,6 +189,7 @@ class RetentionCohorts(dy.Schema):
 
     @dy.rule()
     def incomplete_cells_are_null(cls) -> pl.Expr:
+        """`retained` is null exactly in months that are not over."""
         is_complete = pl.col("is_complete")
         return (pl.col("retained").is_not_null() == is_complete) & (
             pl.col("retention_rate").is_null() | is_complete
@@ -184,10 +197,12 @@ class RetentionCohorts(dy.Schema):
 
     @dy.rule()
     def retained_within_cohort(cls) -> pl.Expr:
+        """No more retained than members."""
         retained = pl.col("retained")
         return retained.is_null() | (retained <= pl.col("cohort_size"))
 
     @dy.rule()
     def cohort_is_active_in_its_month(cls) -> pl.Expr:
+        """All members are active in the month of their cohort."""
         is_first = (pl.col("months_since") == 0) & pl.col("is_complete")
         return ~is_first | (pl.col("retained") == pl.col("cohort_size"))

@@ -34,6 +34,37 @@ def test_bad_feedback_warns_from_5_and_fails_from_10_percent(
         assert_fails(result, days=[FIRST], naming=f"| 100 | {bad} | {bad}.00", severity=severity)
 
 
+@pytest.mark.parametrize(
+    ("rows", "bad", "severity"),
+    [
+        pytest.param(49, 30, None, id="30 of 49"),
+        pytest.param(50, 2, None, id="2 of 50"),
+        pytest.param(50, 3, WARN, id="3 of 50"),
+        pytest.param(50, 5, ERROR, id="5 of 50"),
+    ],
+)
+def test_feedback_is_judged_from_50_rows_on(
+    bare: Place, rows: int, bad: int, severity: dg.AssetCheckSeverity | None
+) -> None:
+    lines = [
+        f"e{number},{FIRST} 09:00:00,f1,u1,VAULT,1,{'' if number < bad else 5}"
+        for number in range(rows)
+    ]
+    bare.drop("events", FIRST, [EVENT_HEADER, *lines])
+    days = DayRange(FIRST, FIRST)
+    bare.ingest("events", days)
+    result = bare.evaluate("raw.raw_events", days)["feedback_is_delivered"]
+    if severity is None:
+        assert result.passed
+        return
+    assert_fails(result, days=[FIRST], naming=f"| {rows} | {bad} |", severity=severity)
+    assert result.description == (
+        f"events/2024-04-01.csv: {bad} of {rows} rows ({100 * bad / rows:.0f} %) are bad, mostly "
+        "missing_feedback_score (first: line 2). Look at the records in raw.quarantine and have "
+        "the file corrected."
+    )
+
+
 def test_a_title_outside_the_known_set_warns(bare: Place) -> None:
     bare.drop("users", FIRST, [*USERS, "u4,2024-01-05,Of Counsel", "u5,2024-01-05,"])
     bare.ingest("users", DayRange(FIRST, FIRST))

@@ -1,12 +1,13 @@
 """Checks of growth and of calendar months: each fails for its own reason, and names whom and when.
 
 Every fault here makes just the check fail that it is about, and those that cannot but follow.
-That the tables pass before is said by the tests of sane ones, here and in `test_checks.py`.
+That the tables pass before is said by the tests of sane ones, here and in `checks/test_declare.py`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import product
 from typing import Final
 
 import dagster as dg
@@ -778,7 +779,7 @@ def test_segments_name_a_day_whose_first_activity_alone_was_not_run(place: Place
     assert_fails(result, days=[FIRST, MIDDLE, LAST], naming=f"{BEGUN} | 1 | {day}", severity=WARN)
     assert ACTIVITY not in str(result.metadata["examples"].value)
     place.sql(note_run(BEGUN, day))
-    assert place.failing(SEGMENTS) == []
+    assert place.evaluate(SEGMENTS)["window_is_complete"].passed
 
 
 @pytest.mark.parametrize(("days_before", "is_in_window"), [(55, True), (56, False)])
@@ -1073,10 +1074,7 @@ def test_every_check_has_a_test() -> None:
         (fault.table, fault.check) for fault in (*DAILY_FAULTS, *MONTH_FAULTS, *COHORT_FAULTS)
     }
     elsewhere: Final = {
-        (SEGMENTS, "window_is_complete"),
-        (CURVE, "window_is_complete"),
-        (USERS, "window_is_complete"),
-        (FIRMS, "window_is_complete"),
+        *product((SEGMENTS, CURVE, USERS, FIRMS), ("window_is_complete", "figures_are_current")),
         (USERS, "month_starts_on_its_first"),
         (FIRMS, "month_starts_on_its_first"),
         (GROWTH, "previous_active_were_active"),

@@ -9,9 +9,11 @@ from harvey_pipeline.checks.report import WARN
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import (
     EVENT_HEADER,
+    FIRMS,
     FIRST,
     LAST,
     MIDDLE,
+    USERS,
     Place,
     assert_fails,
     blank,
@@ -22,19 +24,12 @@ from harvey_pipeline_tests.places import (
 pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
 
 ACTIVITY = "core.user_daily_activity"
-
 ENGAGEMENT = "marts.daily_user_engagement"
-
 FIRM_USAGE = "marts.daily_firm_usage_summary"
-
 SUMMARY = "marts.daily_event_summary"
-
 DASHBOARD = "marts.harvey_analytics_dashboard"
-
 U1 = "date = '2024-04-02' and user_id = 'u1'"
-
 F1 = "date = '2024-04-02' and firm_id = 'f1'"
-
 DAY = "date = '2024-04-02'"
 
 
@@ -340,3 +335,45 @@ def test_an_empty_day_that_was_run_passes(bare: Place) -> None:
     for table in (ACTIVITY, ENGAGEMENT, SUMMARY, DASHBOARD):
         results = bare.evaluate(table, days)
         assert [name for name, result in results.items() if not result.passed] == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [pytest.param("7", "007", id="zeros before"), pytest.param("101", "101.0", id=".0 after")],
+)
+def test_ids_that_differ_in_their_writing_alone_warn(bare: Place, first: str, second: str) -> None:
+    """The dimension writes them in one way, events in the other: two users, two firms."""
+    bare.drop("users", FIRST, [USERS[0], f"{first},2024-01-05,Partner"])
+    bare.drop("firms", FIRST, [FIRMS[0], f"{first},2023-01-01,5,90"])
+    event = f"e1,{FIRST} 09:00:00,{second},{second},VAULT,1,5"
+    bare.drop("events", FIRST, [EVENT_HEADER, event])
+    days = DayRange(FIRST, FIRST)
+    assert bare.run_days(days).success
+    ids = sorted((first, second))
+    for table, key in ((ENGAGEMENT, "user_id"), (FIRM_USAGE, "firm_id")):
+        result = bare.evaluate(table, days)["ids_are_written_alike"]
+        assert_fails(result, days=[FIRST], naming=f"| {second} |", severity=WARN)
+        assert result.metadata["failing_count"].value == 2
+        assert result.description == (
+            f"2 rows on 1 of 1 day, last 2024-04-01; for example date 2024-04-01, {key} {ids[0]}. "
+            "Ask the senders to write ids alike: these count as different ones."
+        )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param("70", "7", id="zeros after"),
+        pytest.param("0", "00.5", id="another number"),
+        pytest.param("u7", "u07", id="zeros within"),
+    ],
+)
+def test_other_ids_are_different_ones(bare: Place, first: str, second: str) -> None:
+    bare.drop("users", FIRST, [USERS[0], f"{first},2024-01-05,Partner"])
+    bare.drop("firms", FIRST, [FIRMS[0], f"{first},2023-01-01,5,90"])
+    event = f"e1,{FIRST} 09:00:00,{second},{second},VAULT,1,5"
+    bare.drop("events", FIRST, [EVENT_HEADER, event])
+    days = DayRange(FIRST, FIRST)
+    assert bare.run_days(days).success
+    for table in (ENGAGEMENT, FIRM_USAGE):
+        assert bare.evaluate(table, days)["ids_are_written_alike"].passed

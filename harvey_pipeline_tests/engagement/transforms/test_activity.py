@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from harvey_pipeline.engagement.sources import EVENTS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.core import UserDailyActivity
-from harvey_pipeline.engagement.transforms.activity import (
-    repeated_deliveries,
-    sum_activity,
-    sum_activity_by_week,
-)
+from harvey_pipeline.engagement.transforms.activity import sum_activity, sum_activity_by_week
+from harvey_pipeline.landing.repeats import repeated_deliveries
 
 DAY = date(2024, 4, 10)
 DAY_AFTER = date(2024, 4, 11)
@@ -246,7 +243,7 @@ def test_repeats_are_named_by_drop_and_line() -> None:
         event(DAY, drop=DAY_AFTER, event_id="d", line=8),
         event(DAY, drop=DAY_AFTER, line=9),
     ]
-    assert repeated_deliveries(frame(events)).collect().rows() == [(DAY_AFTER, 7)]
+    assert repeated_deliveries(EVENTS, frame(events)).collect().rows() == [(DAY_AFTER, 7)]
 
 
 def test_no_events_give_no_rows() -> None:
