@@ -47,7 +47,7 @@ def test_a_name_chooses_checks(harvey: Harvey, name: str, tables: set[str]) -> N
 
 
 def test_an_unknown_name_is_refused_with_those_like_it(harvey: Harvey) -> None:
-    assert_refused(harvey("checks", "volume_is_usal"), "Did you mean volume_is_usual?")
+    assert_refused(harvey("checks", "volume_is_usal"), "Did you mean volume_is_usual")
 
 
 def test_without_a_run_there_are_no_results(tmp_path: Path, harvey: Harvey) -> None:

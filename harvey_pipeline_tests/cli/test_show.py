@@ -129,11 +129,6 @@ def test_an_asset_that_is_over_in_one_line(asset: AssetProgress, line: str) -> N
             id="the newest of several days",
         ),
         pytest.param(
-            warning(days=["2024-06-03", "2024-06-04"], day_count=40),
-            "warning  core.dim_user key_is_unique: 40 days, first 2024-06-03",
-            id="only the first days are known",
-        ),
-        pytest.param(
             warning(days=["2024-06-30", "2024-06-29"], day_count=40),
             "warning  core.dim_user key_is_unique: 40 days, last 2024-06-30",
             id="only the last days are known",

@@ -11,7 +11,7 @@ from harvey_pipeline.definitions import SUBJECTS, tables_of
 
 TABLES = tables_of(SUBJECTS)
 
-LAYERS = ["raw", "history", "core", "marts", "months"]
+LAYERS = ["raw", "core", "marts", "months", "history"]
 
 KEYS = {
     "raw.raw_users": ["drop_date", "user_id"],
@@ -185,7 +185,7 @@ def test_labels_are_exactly_those_of_the_definitions() -> None:
     assert found == LABELS
 
 
-def test_tables_are_named_by_layer_and_stand_in_the_order_in_which_they_are_made() -> None:
+def test_tables_are_named_by_layer_and_listed_by_it() -> None:
     layers = [name.split(".")[0] for name in TABLES]
     assert all(name.count(".") == 1 for name in TABLES)
     assert layers == sorted(layers, key=LAYERS.index)
