@@ -178,7 +178,7 @@ class Ingester:
         if known is not None:
             return known
         with self._open(path) as delivery:
-            judged = judge(self.source, delivery.records, delivery.header, rules)
+            judged = judge(self.source, delivery, rules)
             rows, findings = _acceptable(
                 *pl.collect_all([judged.sound, judged.found], engine="streaming")
             )
@@ -270,7 +270,7 @@ class Ingester:
             )
             if not (bulk.sound.exists() and bulk.found.exists()):
                 with self._open(path) as delivery:
-                    judged = judge(self.source, delivery.records, delivery.header, rules)
+                    judged = judge(self.source, delivery, rules)
                     _sink(judged.sound, bulk.sound, {})
                     # Which columns there are is known for certain once all was read.
                     metadata = {_UNKNOWN_COLUMNS: json.dumps(delivery.unknown_columns)}
@@ -481,9 +481,8 @@ def _records_of(delivery: Delivery, beaten: pl.DataFrame) -> pl.DataFrame:
     """`line_number` and `record` of rows that lost; they need another reading of the file."""
     if beaten.is_empty():
         return beaten
-    return records_of_lines(
-        delivery.records, delivery.header, beaten["line_number"].to_list()
-    ).collect(engine="streaming")
+    numbers = beaten["line_number"].to_list()
+    return records_of_lines(delivery, numbers).collect(engine="streaming")
 
 
 def _with_beaten(

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.landing.readers import cleaned
+from harvey_pipeline.landing.records import Delivery
 from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.landing.source import (
     BEFORE_START_DATE,
@@ -67,21 +68,15 @@ def with_all_columns(source: Source, records: pl.LazyFrame, present: set[str]) -
     )
 
 
-def judge(
-    source: Source, records: pl.LazyFrame, header: Sequence[tuple[str, str]], rules: DropRules
-) -> Judged:
+def judge(source: Source, delivery: Delivery, rules: DropRules) -> Judged:
     """Type the records of a delivery and part those that something speaks against.
 
     Args:
         source: Whose records they are.
-        records: `line_number`, `line` (the record as delivered where `fault` says something; null
-            where it has no text form), `fault` (why its fields cannot be told apart, else null)
-            and a text column per field.
-        header: For each field its text column and its name in the delivered header. A contract
-            column's text is in `text_column` of its name; an optional one may be absent.
+        delivery: The records as text; an optional column may be absent.
         rules: What decides besides the record itself.
     """
-    records = with_all_columns(source, records, {column for column, _ in header})
+    records = with_all_columns(source, delivery.records, {column for column, _ in delivery.header})
     typed = records.with_columns(
         typed_column(column).alias(column.name) for column in source.columns
     )
@@ -97,7 +92,9 @@ def judge(
     columns = ["line_number", *(column.name for column in source.columns)]
     return Judged(
         sound=typed.filter("is_sound").select(columns),
-        found=_name_findings(source, typed.filter(~pl.col("is_sound")), misdated, columns, header),
+        found=_name_findings(
+            source, typed.filter(~pl.col("is_sound")), misdated, columns, _as_record(delivery)
+        ),
     )
 
 
@@ -149,7 +146,7 @@ def _name_findings(
     typed: pl.LazyFrame,
     misdated: Mapping[str, pl.Expr],
     columns: Sequence[str],
-    header: Sequence[tuple[str, str]],
+    record: pl.Expr,
 ) -> pl.LazyFrame:
     whole = pl.col("fault").is_null()
     found = dict(misdated)
@@ -170,23 +167,25 @@ def _name_findings(
         reasons=pl.concat_list(
             [pl.when(_flag(code)).then(pl.lit(code)) for code in findings]
         ).list.drop_nulls(),
-        record=_as_record(header),
+        record=record,
     )
 
 
-def records_of_lines(
-    records: pl.LazyFrame, header: Sequence[tuple[str, str]], line_numbers: Sequence[int]
-) -> pl.LazyFrame:
+def records_of_lines(delivery: Delivery, line_numbers: Sequence[int]) -> pl.LazyFrame:
     """`line_number` and `record`, as quarantine keeps it, of some records of a delivery."""
     wanted = pl.col("line_number").is_in(pl.Series(line_numbers, dtype=pl.Int64).implode())
-    return records.filter(wanted).select("line_number", record=_as_record(header))
+    return delivery.records.filter(wanted).select("line_number", record=_as_record(delivery))
 
 
-def _as_record(header: Sequence[tuple[str, str]]) -> pl.Expr:
+def _as_record(delivery: Delivery) -> pl.Expr:
     """The fields as text, a JSON object by header; the raw line where they cannot be told apart."""
-    as_json = pl.struct(
-        [pl.col(column).alias(name) for column, name in _distinct_names(header)]
-    ).struct.json_encode()
+    fields = [
+        pl.coalesce(column, delivery.nested[column]).alias(name)
+        if column in delivery.nested
+        else pl.col(column).alias(name)
+        for column, name in _distinct_names(delivery.header)
+    ]
+    as_json = pl.struct(fields).struct.json_encode()
     return pl.when(pl.col("fault").is_not_null()).then("line").otherwise(as_json)
 
 

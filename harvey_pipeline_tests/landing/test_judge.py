@@ -11,6 +11,7 @@ import pytest
 from harvey_pipeline.engagement.sources import EVENTS, FIRMS, USERS
 from harvey_pipeline.landing.judge import DropRules, judge, settle_duplicates, sighted_keys
 from harvey_pipeline.landing.readers import TEXT
+from harvey_pipeline.landing.records import Delivery
 from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.landing.source import Column, Source
 from harvey_pipeline_tests.landing.kinds import SEATS, TICKETS
@@ -33,7 +34,7 @@ def judged(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Sound rows and findings of records; one given as a line has too many fields."""
     columns = COLUMNS[source.name]
-    header = [(text_column(name), name) for name in columns]
+    header = tuple((text_column(name), name) for name in columns)
     frame = pl.DataFrame(
         [
             {"line_number": number, "line": record, "fault": "wrong_field_count"}
@@ -45,7 +46,7 @@ def judged(
         schema={"line_number": pl.Int64, "line": pl.String, "fault": pl.String}
         | {column: pl.String for column, _ in header},
     )
-    parted = judge(source, frame.lazy(), header, rules)
+    parted = judge(source, Delivery("some.csv", header, [], frame.lazy()), rules)
     return parted.sound.collect(), parted.found.collect()
 
 
@@ -255,13 +256,13 @@ def test_a_rejected_record_is_kept_verbatim(text: str) -> None:
 
 def test_header_names_that_repeat_are_told_apart_in_a_record() -> None:
     names = ["id", "created", "title", "x (6)", "x", "x", '"', ""]
-    header = [
+    header = tuple(
         (f"extra_{place}" if place > 2 else text_column(name), name)
         for place, name in enumerate(names)
-    ]
+    )
     fields = {column: str(place) for place, (column, _) in enumerate(header)}
     records = pl.LazyFrame({"line_number": [2], "line": [""], "fault": [None]} | fields)
-    found = judge(USERS, records, header, RULES).found.collect()
+    found = judge(USERS, Delivery("some.csv", header, [], records), RULES).found.collect()
     assert list(json.loads(found["record"][0]).values()) == list("01234567")
 
 

@@ -1,6 +1,7 @@
 """What is asked of a landing file, what comes of it, and the error where nothing can."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 import polars as pl
@@ -22,7 +23,7 @@ class WantedColumn(Protocol):
     `delivered`: its name in the files, in lower case.
     `is_required`: whether a header must have it.
     `holds`: what its text is: an id is written as digits where a file has whole numbers of a
-    floating-point type, and is missing where a file has nested values.
+    floating-point type, and is missing where a file has an object or array.
     """
 
     @property
@@ -50,12 +51,20 @@ class Delivery:
     Parquet), `line` (String; the record as delivered where `fault` is set, otherwise it may be
     null), `fault` (String; null, or a `Fault`, and then all fields are null) and one String column
     per field. A field that a record lacks is null, and so is an empty one of a CSV file.
+    `nested`: text columns of ids, and beside each the column of `records` with the JSON text of
+    an object or array that stands in its place.
     """
 
     name: str
     header: tuple[tuple[str, str], ...]
     unknown_columns: list[str]
     records: pl.LazyFrame
+    nested: Mapping[str, str] = field(default_factory=dict)
+
+
+def nested_column(text: str) -> str:
+    """The name of the column of objects and arrays in place of an id's text."""
+    return f"nested_{text}"
 
 
 def record_schema(columns: list[str]) -> dict[str, pl.DataType]:

@@ -12,6 +12,7 @@ from harvey_pipeline.landing.records.contract import (
     BLANKS,
     Delivery,
     WantedColumn,
+    nested_column,
     record_schema,
 )
 from harvey_pipeline.landing.records.examination import (
@@ -59,11 +60,14 @@ def open_jsonl(columns: Sequence[WantedColumn], name: str, path: Path) -> Delive
     header = tuple((text_column(column.delivered), column.delivered) for column in columns)
     unknown: list[str] = []
     reader = _ObjectReader(columns, unknown)
+    ids = [text_column(column.delivered) for column in columns if column.holds == "id"]
+    nested = {column: nested_column(column) for column in ids}
+    fields = [column for column, _ in header] + list(nested.values())
 
     def read(_: list[str]) -> Iterator[pl.DataFrame]:
-        return _read_pieces(path, [column for column, _ in header], reader)
+        return _read_pieces(path, fields, reader)
 
-    return Delivery(name, header, unknown, scan_batches(name, [c for c, _ in header], read))
+    return Delivery(name, header, unknown, scan_batches(name, fields, read), nested)
 
 
 def _line_of_lone_return(path: Path) -> int:
@@ -101,13 +105,19 @@ class _ObjectReader:
 
     def __init__(self, columns: Sequence[WantedColumn], unknown: list[str]) -> None:
         self._places = {column.delivered: place for place, column in enumerate(columns)}
-        self._is_id = [column.holds == "id" for column in columns]
+        ids = [place for place, column in enumerate(columns) if column.holds == "id"]
+        self._place_of_nested = {place: place for place in range(len(columns))}
+        self._place_of_nested |= {place: len(columns) + nth for nth, place in enumerate(ids)}
+        self._width = len(columns) + len(ids)
         self._unknown = unknown
         self._known_unknown: set[str] = set()
         self._orders: dict[tuple[str, ...], list[tuple[int, int]]] = {}
 
     def read(self, text: str) -> list[str | None] | None:
-        """The values of an object's text, one per column; None if it is no object."""
+        """The values of an object's text, one per column, then the nested ones of the ids.
+
+        None if it is no object.
+        """
         if not text.startswith("{"):
             return None
         try:
@@ -118,14 +128,14 @@ class _ObjectReader:
         order = self._orders.get(keys)
         if order is None:
             order = self._order_of(keys)
-        values: list[Any] = [None] * len(self._is_id)
+        values: list[Any] = [None] * self._width
         has_nested = False
         for place, column in order:
             value = pairs[place][1]
             if value is True or value is False:
                 value = "true" if value else "false"
             elif value.__class__ is _Object or value.__class__ is list:
-                has_nested = has_nested or not self._is_id[column]
+                has_nested = True
                 value = None
             values[column] = value
         if has_nested:
@@ -163,10 +173,9 @@ class _ObjectReader:
     ) -> None:
         spans = _value_spans(text, len(pairs))
         for place, column in order:
-            value = pairs[place][1]
-            if isinstance(value, (_Object, list)) and not self._is_id[column]:
+            if isinstance(pairs[place][1], (_Object, list)):
                 start, end = spans[place]
-                values[column] = text[start:end]
+                values[self._place_of_nested[column]] = text[start:end]
 
 
 def _value_spans(text: str, count: int) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harvey_pipeline.landing.records.contract import Delivery, WantedColumn
+from harvey_pipeline.landing.records.contract import Delivery, WantedColumn, nested_column
 from harvey_pipeline.landing.records.examination import check_head
 from harvey_pipeline.landing.records.header import match_columns, text_column
 from harvey_pipeline.landing.records.lazily import scan_batches
@@ -52,17 +52,25 @@ def open_parquet(columns: Sequence[WantedColumn], name: str, path: Path) -> Deli
     """
     check_head(name, path, "parquet")
     with pq.ParquetFile(path) as file:
+        types = {field.name: field.type for field in file.schema_arrow}
         found = file.schema_arrow.names
         uuids = _uuid_columns(file)
     matches, unknown = match_columns(columns, name, found)
     holds = {text_column(column.delivered): column.holds for column in columns}
     header = tuple((text, column) for text, column in matches if text in holds)
     fields = [_Field(text, column, holds[text], column in uuids) for text, column in header]
+    nested = {
+        field.text: nested_column(field.text)
+        for field in fields
+        if field.holds == "id" and pa.types.is_nested(types[field.name])
+    }
+    fields += [_Field(nested[f.text], f.name, "json", False) for f in fields if f.text in nested]
 
     def read(wanted: list[str]) -> Iterator[pl.DataFrame]:
         return _read_batches(path, [field for field in fields if field.text in wanted])
 
-    return Delivery(name, header, unknown, scan_batches(name, [c for c, _ in header], read))
+    columns_read = [field.text for field in fields]
+    return Delivery(name, header, unknown, scan_batches(name, columns_read, read), nested)
 
 
 def _uuid_columns(file: Any) -> set[str]:
@@ -102,7 +110,7 @@ def _batches(file: Any, fields: list[_Field]) -> Iterator[tuple[int, Any]]:
             yield file.metadata.row_group(group).num_rows, None
         return
     # A name picks what is nested under it, and another column of the name with a point behind.
-    names = [field.name for field in fields]
+    names = list(dict.fromkeys(field.name for field in fields))
     for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names):
         yield batch.num_rows, batch
 
