@@ -1,4 +1,4 @@
-"""Environment variables, read here and nowhere else."""
+"""Environment variables, read here and, but for the command line, set here and nowhere else."""
 
 import os
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ START_DATE: Final = "HARVEY_START_DATE"
 END_DATE: Final = "HARVEY_END_DATE"
 LOCK_TIMEOUT: Final = "HARVEY_LOCK_TIMEOUT_SECONDS"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
+DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
 
 class SettingsError(Exception):
@@ -53,6 +54,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if first is not None and last is not None and last < first:
         raise SettingsError(f"{END_DATE} ({last}) lies before {START_DATE} ({first}).")
     return settings
+
+
+def set_unless_given(name: str, value: str) -> None:
+    """Set a variable for this process and those that it starts, unless the user has set it."""
+    os.environ.setdefault(name, value)
 
 
 def _read_date(values: Mapping[str, str], name: str) -> date | None:

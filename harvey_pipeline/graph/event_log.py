@@ -1,25 +1,49 @@
-"""Dagster's SQLite event log with its connections kept open.
+"""Dagster's SQLite event log, with its connections kept open and its events stored in batches.
 
-Dagster makes a new SQLAlchemy engine, with empty caches, for every event that it stores: three
-quarters of what storing one costs. A run stores several events per asset, day and check, so this
-is most of a small run's time. `dagster.yaml` names this class; everything but connecting is
-Dagster's own.
+Dagster makes a new SQLAlchemy engine, with empty caches, for every event that it stores, and
+stores the events of a range one by one, each in transactions of its own. A run stores several
+events per asset, day and check, so this is most of a small run's time. `dagster.yaml` names this
+class; tables, rows and reading are Dagster's own.
 """
 
+import itertools
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import sqlalchemy
+from dagster import DagsterEventType, EventLogEntry
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+)
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._serdes import serialize_value
+
+from harvey_pipeline.settings import DAGSTER_EVENT_BATCH_SIZE, set_unless_given
 
 _KEPT_OPEN: Final = 8
 """Database files (one a run, and the index) whose connections are kept."""
 
 _BUSY_TIMEOUT_SECONDS: Final = 60
+
+_EVENTS_PER_BATCH: Final = 2_000
+
+_MIRRORED: Final = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS})
+"""Kinds of events that the index holds beside the run's own file."""
+
+# Dagster hands over the events of a range in batches only where this is set. Whatever process
+# loads this class stores events through it, so it is set wherever it is of use.
+set_unless_given(DAGSTER_EVENT_BATCH_SIZE, str(_EVENTS_PER_BATCH))
 
 
 def _relax(connection: Any, _record: object) -> None:
@@ -28,12 +52,17 @@ def _relax(connection: Any, _record: object) -> None:
 
 
 class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
-    """`SqliteEventLogStorage`, but for the engines, which it keeps."""
+    """`SqliteEventLogStorage` with engines that it keeps, and one transaction per file and batch.
+
+    The files hold the same rows as Dagster's own storage would write.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Dagster connects while it initialises.
         self._engines: OrderedDict[str, sqlalchemy.Engine] = OrderedDict()
         self._engines_lock = threading.Lock()
+        self._tables_there: set[str] = set()
+        self._columns_there: set[str] = set()
         super().__init__(*args, **kwargs)
 
     @classmethod
@@ -41,6 +70,8 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: Any, config_value: Mapping[str, Any]
     ) -> "KeptOpenSqliteEventLogStorage":
         return cls(inst_data=inst_data, **config_value)
+
+    # --- connecting --------------------------------------------------------------------------
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sqlalchemy.Connection]:
@@ -73,3 +104,112 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
             engine.dispose()
         self._engines.clear()
         super().dispose()
+
+    # Tables and columns never go away, and Dagster asks for them with every event.
+
+    def has_table(self, table_name: str) -> bool:
+        if table_name not in self._tables_there and super().has_table(table_name):
+            self._tables_there.add(table_name)
+        return table_name in self._tables_there
+
+    def _has_asset_key_col_on_connection(
+        self, conn: sqlalchemy.Connection, column_name: str
+    ) -> bool:
+        if column_name not in self._columns_there and super()._has_asset_key_col_on_connection(
+            conn, column_name
+        ):
+            self._columns_there.add(column_name)
+        return column_name in self._columns_there
+
+    # --- storing -----------------------------------------------------------------------------
+
+    def store_event(self, event: EventLogEntry) -> None:
+        self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events in their order: all of them, or none if storing fails."""
+        for run_id, of_run in itertools.groupby(events, key=lambda event: event.run_id):
+            self._store_events_of_run(run_id, list(of_run))
+
+    def _store_events_of_run(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
+        rows = [self._event_to_row(event) for event in events]
+        mirrored = [
+            (event, row) for event, row in zip(events, rows, strict=True) if _is_mirrored(event)
+        ]
+        if not mirrored:
+            self._store_in_run(run_id, rows)
+            return
+        with self.index_connection() as index:
+            ids = index.scalars(
+                SqlEventLogStorageTable.insert().returning(
+                    SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+                ),
+                [row for _, row in mirrored],
+            ).all()
+            with_ids = [(event, one) for (event, _), one in zip(mirrored, ids, strict=True)]
+            self._store_assets(index, with_ids)
+            self._store_planned_checks(index, with_ids)
+            # As with Dagster's own storage, the run's file is never behind the index.
+            self._store_in_run(run_id, rows)
+        for event, event_id in with_ids:
+            if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+                self.store_asset_check_event(event, event_id)
+
+    def _store_in_run(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self.run_connection(run_id) as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), rows)
+
+    def _store_assets(
+        self, index: sqlalchemy.Connection, stored: Sequence[tuple[EventLogEntry, int]]
+    ) -> None:
+        """Store the tags of asset events, and in an asset's row what its newest events say.
+
+        Of each kind of event only the newest leaves a trace there.
+        """
+        of_assets = [one for one in stored if one[0].dagster_event_type in ASSET_EVENTS]
+        if not of_assets:
+            return
+        self._store_asset_event_tags(
+            index, [event for event, _ in of_assets], [event_id for _, event_id in of_assets]
+        )
+        newest = {
+            (event.get_dagster_event().asset_key, event.dagster_event_type): event_id
+            for event, event_id in of_assets
+        }
+        last_ids = set(newest.values())
+        for event, event_id in of_assets:
+            if event_id in last_ids:
+                self._store_asset_event(index, event, event_id)
+
+    def _store_planned_checks(
+        self, index: sqlalchemy.Connection, stored: Sequence[tuple[EventLogEntry, int]]
+    ) -> None:
+        """Store a row for each check and partition that will be evaluated."""
+        rows = [
+            row
+            for event, event_id in stored
+            if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+            for row in self._planned_rows(event, event_id)
+        ]
+        if rows:
+            index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _planned_rows(self, event: EventLogEntry, event_id: int) -> list[dict[str, Any]]:
+        planned: Any = event.get_dagster_event().event_specific_data
+        subset = planned.partitions_subset
+        common = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": event_id,
+        }
+        partitions = subset.get_partition_keys() if subset else [None]
+        return [common | {"partition": partition} for partition in partitions]
+
+
+def _is_mirrored(event: EventLogEntry) -> bool:
+    kind = event.dagster_event_type if event.is_dagster_event else None
+    return kind in _MIRRORED or kind in EVENT_TYPE_TO_PIPELINE_RUN_STATUS
