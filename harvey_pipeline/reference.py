@@ -290,7 +290,10 @@ def _labels(table: Table, column: str) -> str:
 def _check_row(check: Check) -> tuple[str, ...]:
     severity = check.severity.value + (", blocking" if check.is_blocking else "")
     advice = f"*{_AGAIN}*" if check.advice == REPAIR_HINT else check.advice
-    return _code(check.name), severity, check.description, advice
+    asserts = " ".join(
+        (check.description, *(f"{_code(rule)}: {told}" for rule, told in check.rules.items()))
+    )
+    return _code(check.name), severity, asserts, advice
 
 
 def stored_types(table: Table) -> dict[str, str]:

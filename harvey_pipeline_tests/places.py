@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import duckdb
 import polars as pl
 
 from harvey_pipeline.checks.declare import evaluate_days
-from harvey_pipeline.checks.report import ERROR
+from harvey_pipeline.checks.report import ERROR, Check
 from harvey_pipeline.definitions import (
     SUBJECTS,
     build_definitions,
@@ -74,7 +74,13 @@ class Runs:
 
     @property
     def failed_checks(self) -> list[str]:
-        return [one.check_name for one in self.evaluations if not one.passed]
+        """The checks that did not pass, each followed by those of its rules that do not hold."""
+        return [
+            name
+            for one in self.evaluations
+            if not one.passed
+            for name in (one.check_name, *failing_rules(one.metadata))
+        ]
 
     def steps(self, kind: str) -> set[str]:
         """The steps of which there is an event of a kind."""
@@ -157,17 +163,57 @@ class Place:
     def evaluate(
         self, table: str, days: DayRange | None = DAYS
     ) -> Mapping[str, dg.AssetCheckResult]:
-        """The results by check, for the days (or for their months, where a table is by month)."""
+        """The results for the days (or for their months, where a table is by month).
+
+        They are by check or, of a check that has rules, by rule.
+        """
         plan = PLANS[table]
         if days is not None and TABLES[table].is_monthly:
             days = months_touched(days)
         results = evaluate_days(plan, self.warehouse, self.raw_store, days)
         assert [result.check_name for result in results] == [one.name for one in plan.checks]
-        return {str(result.check_name): result for result in results}
+        return {
+            name: part
+            for check, result in zip(plan.checks, results, strict=True)
+            for name, part in results_by_rule(check, result).items()
+        }
 
     def failing(self, table: str, days: DayRange | None = DAYS) -> list[str]:
-        """The names of the checks that do not pass."""
+        """The names of the checks, or of their rules, that do not pass."""
         return [name for name, result in self.evaluate(table, days).items() if not result.passed]
+
+
+def failing_rules(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, dict[str, Any]]:
+    """What a check's result says of each rule that does not hold."""
+    told = metadata.get("failing_rules")
+    assert told is None or isinstance(told, dg.JsonMetadataValue)
+    return dict(told.data) if told is not None and isinstance(told.data, dict) else {}
+
+
+def results_by_rule(check: Check, result: dg.AssetCheckResult) -> dict[str, dg.AssetCheckResult]:
+    """What a check's result says of each of its rules; of a check without rules it as a whole."""
+    if not check.rules:
+        return {check.name: result}
+    failing = failing_rules(result.metadata)
+    assert set(failing) <= set(check.rules)
+    examples = str(getattr(result.metadata.get("examples"), "value", "")).splitlines()
+    parts = {}
+    for rule in check.rules:
+        of_rule = failing.get(rule, {})
+        assert not of_rule or f"{rule}: " in str(result.description)
+        rows = [line for line in examples if line.endswith(f"| {rule} |")]
+        parts[rule] = dg.AssetCheckResult(
+            passed=result.passed or (bool(failing) and not of_rule),
+            check_name=result.check_name,
+            severity=result.severity,
+            description=result.description,
+            metadata={
+                **result.metadata,
+                **of_rule,
+                "examples": dg.MetadataValue.md("\n".join((*examples[:2], *rows))),
+            },
+        )
+    return parts
 
 
 def assert_fails(

@@ -84,7 +84,8 @@ def test_every_check_is_described_beneath_its_table(subject: Subject, page: str)
             _, severity, asserts, advice = rows[check.name]
             blocking = ", blocking" if check.is_blocking else ""
             assert severity == f"{check.severity.value}{blocking}"
-            assert asserts == check.description
+            rules = (f"`{rule}`: {told}" for rule, told in check.rules.items())
+            assert asserts == " ".join((check.description, *rules))
             assert advice in (check.advice, "*run again*")
 
 

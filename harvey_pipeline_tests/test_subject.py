@@ -120,7 +120,7 @@ def test_checks_come_by_themselves(library: Library) -> None:
         ("raw.raw_reviews", "one_row_per_key_and_day"),
         ("library.dim_shelf", "versions_do_not_overlap"),
         ("library.dim_shelf", "departures_are_certain"),
-        ("library.circulation", "key_is_unique"),
+        ("library.circulation", "schema_holds"),
         ("library.circulation", "figures_are_current"),
     } <= declared
     assert {one.check_name for one in evaluations if not one.passed} == {"few_rows_are_rejected"}

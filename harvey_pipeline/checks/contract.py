@@ -1,4 +1,4 @@
-"""Contract checks: a table against its schema, one named check per kind of rule."""
+"""The contract check: a table against its schema, whose rules each have a name."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
@@ -8,6 +8,8 @@ import polars as pl
 
 from harvey_pipeline.checks.report import Check, Report
 from harvey_pipeline.warehouse.table import Table
+
+SCHEMA_HOLDS: Final = "schema_holds"
 
 KEY: Final = "key_is_unique"
 REQUIRED: Final = "required_columns_present"
@@ -19,7 +21,7 @@ _COLUMN_RULE: Final = "|"
 
 
 class Contract:
-    """A table's schema as checks, evaluated in one pass over a frame."""
+    """A table's schema as one check, evaluated in one pass over a frame."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -33,17 +35,18 @@ class Contract:
             name: dtype for name, dtype in table.polars_schema.items() if isinstance(dtype, pl.Enum)
         }
 
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """The checks that the schema asks for, all of them blocking errors."""
-        names = dict.fromkeys((KEY, REQUIRED, *map(_check_of_rule, self._rules)))
+    @cached_property
+    def check(self) -> Check:
+        """The check, a blocking error, with what each of the schema's rules asserts."""
+        names = dict.fromkeys((KEY, REQUIRED, *map(_rule_of, self._rules)))
         if self._labels:
             names[BOUNDS] = None
-        return tuple(Check(name, self._describe(name), is_blocking=True) for name in names)
-
-    @cached_property
-    def _check(self) -> Mapping[str, Check]:
-        return {check.name: check for check in self.checks}
+        return Check(
+            SCHEMA_HOLDS,
+            "The table's schema holds, rule by rule.",
+            is_blocking=True,
+            rules={name: self._describe(name) for name in names},
+        )
 
     def _describe(self, name: str) -> str:
         if name == KEY:
@@ -62,7 +65,8 @@ class Contract:
         Labels may be plain text: one outside the known set counts as out of bounds, and no other
         rule is applied to its row.
         """
-        report.add(self._check[KEY], self._shown(repeated_rows(frame, self.table.key)))
+        failures: dict[str, list[pl.DataFrame]] = {rule: [] for rule in self.check.rules}
+        failures[KEY].append(self._shown(repeated_rows(frame, self.table.key)))
         typed = frame.with_columns(
             pl.col(name).cast(dtype, strict=False) for name, dtype in self._labels.items()
         )
@@ -76,8 +80,7 @@ class Contract:
                 frame[name].is_null() | typed[name].is_not_null() for name in self._labels
             )
             typed = typed.filter(known)
-        failures: dict[str, list[pl.DataFrame]] = {check.name: [] for check in self.checks}
-        failures[BOUNDS] = strays
+            failures[BOUNDS] += strays
         counts = typed.lazy().select(
             (~rule).sum().alias(name) for name, rule in self._rules.items()
         )
@@ -85,11 +88,10 @@ class Contract:
             if count:
                 rows = typed.filter(~self._rules[name])
                 column, _, kind = name.rpartition(_COLUMN_RULE)
-                failures[_check_of_rule(name)].append(self._shown(rows, column, kind))
+                failures[_rule_of(name)].append(self._shown(rows, column, kind))
         nothing = self._shown(frame.clear())
-        for check in self.checks:
-            if check.name != KEY:
-                report.add(check, pl.concat(failures[check.name] or [nothing], how="diagonal"))
+        for rule, found in failures.items():
+            report.add(self.check, pl.concat(found or [nothing], how="diagonal"), rule=rule)
 
     def _shown(self, rows: pl.DataFrame, column: str = "", finding: str = "") -> pl.DataFrame:
         """Failing rows as they are reported: day and key first, then what is wrong."""
@@ -118,7 +120,8 @@ def repeated_rows(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     return frame.filter(pl.struct(key).is_duplicated()).sort(key)
 
 
-def _check_of_rule(name: str) -> str:
+def _rule_of(name: str) -> str:
+    """The name under which a rule of the schema is reported."""
     column, _, kind = name.rpartition(_COLUMN_RULE)
     if not column:
         return name

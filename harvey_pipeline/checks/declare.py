@@ -24,7 +24,11 @@ def declare_checks(plan: CheckPlan) -> dg.AssetChecksDefinition:
         name=f"{plan.table.name.replace('.', '__')}_checks",
         specs=[
             dg.AssetCheckSpec(
-                check.name, asset=key, blocking=check.is_blocking, description=check.description
+                check.name,
+                asset=key,
+                blocking=check.is_blocking,
+                description=check.description,
+                metadata={"rules": dict(check.rules)} if check.rules else None,
             )
             for check in plan.checks
         ],

@@ -177,7 +177,7 @@ def plan_deliveries(source: Source, particular: Sequence[TableChecks]) -> CheckP
     contract = contract_of(table)
     own = _checks_of(source)
     checks = (
-        *contract.checks,
+        contract.check,
         *own,
         *(check for some in particular for check in some.checks),
     )

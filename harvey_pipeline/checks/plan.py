@@ -84,7 +84,7 @@ def plan_checks(
     table = asset.table
     contract = contract_of(table)
     checks = (
-        *contract.checks,
+        contract.check,
         *(check for some in particular for check in some.checks),
         *window_checks(asset),
     )

@@ -1,7 +1,7 @@
 """What the checks of one table find, gathered block by block and told as Dagster's results."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ class Check:
     """One assumption about a table; its name is the fact that it asserts.
 
     A blocking check that fails with severity ERROR keeps downstream assets from running. `advice`
-    says what to do when it fails.
+    says what to do when it fails. `rules` are its parts, each with what it asserts, of a check
+    that has several.
     """
 
     name: str
@@ -38,20 +39,65 @@ class Check:
     severity: dg.AssetCheckSeverity = ERROR
     is_blocking: bool = False
     advice: str = REPAIR_HINT
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Found:
+    """What was found against a check, or against one of its rules."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.days: set[date] = set()
+        self.examples: pl.DataFrame | None = None
+
+    def add(self, rows: pl.DataFrame, counts: Mapping[date | None, int] | None) -> None:
+        if counts is None:
+            self.count += rows.height
+            self.days.update(rows.to_series(0).drop_nulls().unique())
+        else:
+            self.count += sum(counts.values())
+            self.days.update(day for day, count in counts.items() if day and count)
+        if self.examples is None and not rows.is_empty():
+            self.examples = rows.head(_EXAMPLES)
 
 
 class _Findings:
-    """What one check has found so far."""
+    """What one check has found so far, by rule; a check without rules has one without a name."""
 
     def __init__(self, check: Check) -> None:
         self.severity = check.severity
         self.advice = check.advice
-        self.is_evaluated = False
-        self.count = 0
-        self.days: set[date] = set()
-        self.examples: pl.DataFrame | None = None
+        self.by_rule = {rule: _Found() for rule in check.rules or ("",)}
+        self.unevaluated = set(self.by_rule)
         self.notes: dict[str, Any] = {}
         self.told = ""
+
+    @property
+    def failing(self) -> Mapping[str, _Found]:
+        return {rule: found for rule, found in self.by_rule.items() if found.count}
+
+    @property
+    def count(self) -> int:
+        return sum(found.count for found in self.by_rule.values())
+
+    @property
+    def days(self) -> list[date]:
+        """The failing days, ascending."""
+        return sorted({day for found in self.by_rule.values() for day in found.days})
+
+    @property
+    def examples(self) -> pl.DataFrame | None:
+        """Some failing rows of every rule, with its name."""
+        frames = [
+            found.examples.with_columns(rule=pl.lit(rule)) if rule else found.examples
+            for rule, found in self.by_rule.items()
+            if found.examples is not None
+        ]
+        if not frames:
+            return None
+        together = pl.concat(frames, how="diagonal")
+        names = sorted(together.columns, key=lambda name: name == "rule")
+        return together.select(names)
 
 
 class Report:
@@ -72,6 +118,7 @@ class Report:
         rows: pl.DataFrame,
         *,
         counts: Mapping[date | None, int] | None = None,
+        rule: str = "",
     ) -> None:
         """Tell what a check found in a part of the data.
 
@@ -79,17 +126,11 @@ class Report:
             check: Which one.
             rows: The failing rows, none if all is well; their first column is the day.
             counts: Failures by day, where `rows` are only some examples of them.
+            rule: Which of the check's rules they break, if it has any.
         """
         findings = self._findings[check.name]
-        findings.is_evaluated = True
-        if counts is None:
-            findings.count += rows.height
-            findings.days.update(rows.to_series(0).drop_nulls().unique())
-        else:
-            findings.count += sum(counts.values())
-            findings.days.update(day for day, count in counts.items() if day and count)
-        if findings.examples is None and not rows.is_empty():
-            findings.examples = rows.head(_EXAMPLES)
+        findings.unevaluated.discard(rule)
+        findings.by_rule[rule].add(rows, counts)
 
     def escalate(self, check: Check) -> None:
         """Make a check's failure an error, whatever its severity otherwise."""
@@ -113,8 +154,10 @@ class Report:
     def results(self) -> Iterator[dg.AssetCheckResult]:
         """One result per check, in the order of the checks."""
         for name, findings in self._findings.items():
-            if not findings.is_evaluated:
-                raise ValueError(f"{name} of {self.table} was not evaluated")
+            if findings.unevaluated:
+                which = " and ".join(filter(None, sorted(findings.unevaluated)))
+                told = f"{which} of {name}" if which else name
+                raise ValueError(f"{told} of {self.table} was not evaluated")
             yield dg.AssetCheckResult(
                 passed=findings.count == 0,
                 asset_key=dg.AssetKey(self.table.name.split(".")),
@@ -129,14 +172,20 @@ class Report:
         looked_at = f"{len(self.days):,} {plural(self.noun, len(self.days))}"
         if findings.count == 0:
             return f"Nothing found in {looked_at}."
-        told = findings.told
-        if not told:
-            days = sorted(findings.days)
-            where = f" on {len(days):,} of {looked_at}, last {days[-1]}" if days else ""
-            told = f"{findings.count:,} {plural('row', findings.count)}{where}"
-            if findings.examples is not None:
-                told += f"; for example {_as_example(findings.examples)}"
+        told = findings.told or "; ".join(
+            f"{rule}: {self._found(found)}" if rule else self._found(found)
+            for rule, found in findings.failing.items()
+        )
         return f"{told}. {findings.advice}".strip()
+
+    def _found(self, found: _Found) -> str:
+        told = f"{found.count:,} {plural('row', found.count)}"
+        if found.days:
+            looked_at = f"{len(self.days):,} {plural(self.noun, len(self.days))}"
+            told += f" on {len(found.days):,} of {looked_at}, last {max(found.days)}"
+        if found.examples is not None:
+            told += f"; for example {_as_example(found.examples)}"
+        return told
 
     @property
     def noun(self) -> str:
@@ -144,20 +193,28 @@ class Report:
         return "month" if self.table.is_monthly else "day"
 
     def _metadata(self, findings: _Findings) -> dict[str, Any]:
-        days = sorted(findings.days)
         metadata: dict[str, Any] = {
             "evaluated_days": len(self.days),
             "failing_count": findings.count,
             **findings.notes,
         }
         if findings.count:
-            metadata |= {
-                "failing_days": [str(day) for day in days[-_DAYS_NAMED:]],
-                "failing_day_count": len(days),
+            metadata |= _failing_days(findings.days)
+        if any(findings.failing):
+            metadata["failing_rules"] = {
+                rule: {"failing_count": found.count, **_failing_days(sorted(found.days))}
+                for rule, found in findings.failing.items()
             }
-        if findings.examples is not None:
-            metadata["examples"] = dg.MetadataValue.md(as_markdown(findings.examples))
+        if (examples := findings.examples) is not None:
+            metadata["examples"] = dg.MetadataValue.md(as_markdown(examples))
         return metadata
+
+
+def _failing_days(days: Sequence[date]) -> dict[str, Any]:
+    return {
+        "failing_days": [str(day) for day in days[-_DAYS_NAMED:]],
+        "failing_day_count": len(days),
+    }
 
 
 def plural(noun: str, count: int) -> str:

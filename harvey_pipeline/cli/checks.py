@@ -42,8 +42,8 @@ def list_checks(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A table (`marts.power_curve`), a schema (`marts`) or a check (`key_is_unique`); "
-            "else all checks."
+            help="A table (`marts.power_curve`), a schema (`marts`), a check (`volume_is_usual`) "
+            "or a rule of one (`key_is_unique`); else all checks."
         ),
     ] = None,
     is_failed_wanted: Annotated[
@@ -72,11 +72,13 @@ def checks_of(table: str) -> list["Check"]:
 
 
 def grid_of_checks(checks: Sequence["Check"]) -> Grid:
-    """A line for each check: name, severity, and what it asserts."""
+    """A line for each check and each of its rules: name, severity, and what it asserts."""
     grid = columns_of(3)
     for check in checks:
         severity = label(check.severity.value, is_blocking=check.is_blocking)
         grid.add_row(check.name, severity, Text(check.description))
+        for rule, told in check.rules.items():
+            grid.add_row(f"  {rule}", "", Text(told))
     return grid
 
 
@@ -92,13 +94,14 @@ def _declared(name: str | None) -> list[tuple[str, "Check"]]:
     found = [
         (table, check)
         for table, check in declared
-        if name in (None, table, table.partition(".")[0], check.name)
+        if name in (None, table, table.partition(".")[0], check.name, *check.rules)
     ]
     if name is not None and not found:
         tables = {table for table, _ in declared}
         schemas = {table.partition(".")[0] for table in tables}
-        known = sorted(tables | schemas | {check.name for _, check in declared})
-        raise unknown_name("table, schema or check", name, known, "harvey checks")
+        checks = {one for _, check in declared for one in (check.name, *check.rules)}
+        known = sorted(tables | schemas | checks)
+        raise unknown_name("table, schema, check or rule", name, known, "harvey checks")
     return found
 
 

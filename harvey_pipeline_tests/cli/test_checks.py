@@ -22,6 +22,9 @@ def test_every_check_is_listed_with_what_it_asserts(harvey: Harvey) -> None:
         f"{check.description}"
         for _, check in DECLARED
     )
+    expected += Counter(
+        f"{rule} {told}" for _, check in DECLARED for rule, told in check.rules.items()
+    )
     assert {line: lines[line] for line in expected} == dict(expected)
     assert {table for table, _ in DECLARED} <= lines.keys()
 
@@ -38,12 +41,17 @@ def test_every_check_is_listed_with_what_it_asserts(harvey: Harvey) -> None:
             {"raw.raw_users", "raw.raw_firms", "raw.raw_events"},
             id="check of several tables",
         ),
+        pytest.param(
+            "events_add_up_by_type",
+            {name for name, check in DECLARED if "events_add_up_by_type" in check.rules},
+            id="rule of a check",
+        ),
     ],
 )
 def test_a_name_chooses_checks(harvey: Harvey, name: str, tables: set[str]) -> None:
     finished = harvey("checks", name)
     assert finished.returncode == 0
-    assert {line for line in finished.stdout.split() if line in dict(DECLARED)} == tables
+    assert {line for line in finished.stdout.splitlines() if line in dict(DECLARED)} == tables
 
 
 def test_an_unknown_name_is_refused_with_those_like_it(harvey: Harvey) -> None:

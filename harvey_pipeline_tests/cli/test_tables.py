@@ -38,7 +38,8 @@ def test_one_table_shows_its_columns_and_its_checks(harvey: Harvey, columns: str
         ["grain", "VARCHAR", "key"],
         ["quick_ratio", "DOUBLE", "nullable"],
         ["churned", "BIGINT", "Of"],
-        ["key_is_unique", "blocking"],
+        ["schema_holds", "blocking"],
+        ["key_is_unique", "One", "row", "per"],
         ["segments_sum_to_growth", "error"],
         ["previous_active_were_active", "warning"],
     ):

@@ -1080,9 +1080,10 @@ def test_every_check_has_a_test() -> None:
         (GROWTH, "previous_active_were_active"),
     }
     checks = {
-        (name, check.name)
+        (name, rule)
         for name, plan in PLANS.items()
         if name in (*DAILY, *MONTHLY)
         for check in plan.checks
+        for rule in check.rules or (check.name,)
     }
     assert tested | elsewhere == checks
