@@ -293,10 +293,11 @@ def _published_at_the_end(settings: "Settings") -> Iterator[None]:
     from harvey_pipeline.warehouse.publishing import publish
 
     warehouse, _ = build_resources(settings, CALENDAR)
-    try:
-        yield
-    finally:
-        publish(warehouse, tables_of(SUBJECTS))
+    with warehouse.kept_open():
+        try:
+            yield
+        finally:
+            publish(warehouse, tables_of(SUBJECTS))
 
 
 def _executor(

@@ -72,11 +72,12 @@ def warehouse_io_manager(
     """
 
     def manage(context: dg.InitResourceContext) -> Iterator[WarehouseIOManager]:
-        try:
-            yield WarehouseIOManager(warehouse, tables)
-        finally:
-            if context.run is None or PUBLISHED_LATER_TAG not in context.run.tags:
-                publish(warehouse, tables)
+        with warehouse.kept_open():
+            try:
+                yield WarehouseIOManager(warehouse, tables)
+            finally:
+                if context.run is None or PUBLISHED_LATER_TAG not in context.run.tags:
+                    publish(warehouse, tables)
 
     # Dagster takes generators here, as for any resource; its annotation leaves them out.
     return dg.IOManagerDefinition(resource_fn=manage)  # type: ignore[arg-type]

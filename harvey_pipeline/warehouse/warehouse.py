@@ -5,10 +5,11 @@ range of days (or a whole table) in one transaction, by name. No business rules.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,9 @@ _COMMITS: Final = "meta.commits"
 _BATCH_ROWS: Final = 122_880
 _SAMPLE_ROWS: Final = 5
 _LOCK_POLL_SECONDS: Final = 0.25
+
+_KEPT_OPEN_SECONDS: Final = 5.0
+"""How long a file is kept open at most before other processes get a chance to lock it."""
 
 _DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
     pl.String: "VARCHAR",
@@ -105,6 +109,29 @@ def table_ddl(table: Table, qualified_name: str) -> list[str]:
     ]
 
 
+@dataclass
+class _KeptOpen:
+    """A file that is kept open between connections, which makes each of them cheap."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    scopes: int = 0
+    users: int = 0
+    connection: duckdb.DuckDBPyConnection | None = None
+    opened_at: float = 0.0
+    prepared: set[Table] = field(default_factory=set)
+    """Tables that are known to be there: no other process writes while the file is open."""
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+        self.prepared.clear()
+
+
+_kept_open: Final[dict[Path, _KeptOpen]] = {}
+_kept_open_lock: Final = threading.Lock()
+
+
 class Warehouse(DuckDBResource):
     """The DuckDB file of everything after raw.
 
@@ -127,11 +154,57 @@ class Warehouse(DuckDBResource):
             WarehouseError: The file stayed locked, or is no DuckDB file of this version.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._wait_for_lock()
+        kept = _kept_open.get(self.path.absolute())
+        if kept is None:
+            connection = self._wait_for_lock()
+            try:
+                yield connection
+            finally:
+                connection.close()
+            return
+        with kept.lock:
+            if kept.connection is None:
+                kept.connection = self._wait_for_lock()
+                kept.opened_at = time.monotonic()
+            connection = kept.connection.cursor()
+            kept.users += 1
         try:
             yield connection
         finally:
             connection.close()
+            with kept.lock:
+                kept.users -= 1
+                is_due = time.monotonic() - kept.opened_at > _KEPT_OPEN_SECONDS
+                if not kept.users and (is_due or not kept.scopes):
+                    kept.close()
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep the file open between connections, for some seconds at a time.
+
+        Opening it costs more than most queries. Meanwhile other processes find it locked.
+        """
+        path = self.path.absolute()
+        with _kept_open_lock:
+            kept = _kept_open.setdefault(path, _KeptOpen())
+            kept.scopes += 1
+        try:
+            yield
+        finally:
+            with _kept_open_lock, kept.lock:
+                kept.scopes -= 1
+                if not kept.scopes:
+                    del _kept_open[path]
+                    if not kept.users:
+                        kept.close()
+
+    def let_go(self) -> None:
+        """Close a file that is kept open, as long as nothing uses it: what follows takes long."""
+        kept = _kept_open.get(self.path.absolute())
+        if kept is not None:
+            with kept.lock:
+                if not kept.users:
+                    kept.close()
 
     def _wait_for_lock(self) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.lock_timeout_seconds
@@ -222,6 +295,11 @@ class Warehouse(DuckDBResource):
         Raises:
             WarehouseError: A table exists with other columns.
         """
+        kept = _kept_open.get(self.path.absolute())
+        known = kept.prepared if kept is not None and kept.connection is not None else set()
+        missing = [table for table in tables if table not in known]
+        if known and not missing:
+            return
         if _columns(connection, _COMMITS) is None:
             connection.execute("create schema if not exists meta")
             connection.execute(
@@ -229,7 +307,7 @@ class Warehouse(DuckDBResource):
                 "table_name VARCHAR NOT NULL, first_day DATE, last_day DATE, "
                 "committed_at TIMESTAMP NOT NULL)"
             )
-        for table in tables:
+        for table in missing:
             name = table.name
             found = _columns(connection, name)
             wanted = {
@@ -247,6 +325,7 @@ class Warehouse(DuckDBResource):
                     f"warehouse aside and run again: everything in it comes from the landing "
                     f"folder."
                 )
+        known.update(missing)
 
     def days_written(self, table: Table) -> set[date]:
         """The days of a table that were ever written, empty ones included."""

@@ -686,3 +686,46 @@ def test_nothing_holds_the_file_after_use(filled: Warehouse, children: list[Chil
     child = Child(HOLD, filled.database)
     children.append(child)
     child.wait_for("holding")
+
+
+def test_a_file_kept_open_is_opened_once_and_closed_at_the_end(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    connect = duckdb.connect
+
+    def count(*args: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        opened.append(args)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(duckdb, "connect", count)
+    with warehouse.kept_open():
+        for _ in range(3):
+            warehouse.query("select 1")
+        with warehouse.kept_open():
+            warehouse.query("select 1")
+        assert len(opened) == 1
+        assert not can_be_locked_by_another_process(warehouse.path)
+        warehouse.let_go()
+        assert can_be_locked_by_another_process(warehouse.path)
+        warehouse.query("select 1")
+        assert len(opened) == 2
+    assert can_be_locked_by_another_process(warehouse.path)
+
+
+def test_a_file_kept_open_for_long_is_closed_between_uses(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harvey_pipeline.warehouse.warehouse._KEPT_OPEN_SECONDS", 0.0)
+    with warehouse.kept_open():
+        with warehouse.connect():
+            warehouse.query("select 1")
+            warehouse.let_go()
+            assert not can_be_locked_by_another_process(warehouse.path)
+        assert can_be_locked_by_another_process(warehouse.path)
+
+
+def can_be_locked_by_another_process(path: Path) -> bool:
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False)
+    return done.returncode == 0
