@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
@@ -27,6 +28,7 @@ from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import serialize_value
 
 from harvey_pipeline.settings import DAGSTER_EVENT_BATCH_SIZE, set_unless_given
@@ -208,6 +210,68 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         }
         partitions = subset.get_partition_keys() if subset else [None]
         return [common | {"partition": partition} for partition in partitions]
+
+    # --- pruning -----------------------------------------------------------------------------
+
+    def newest_runs(self) -> set[str]:
+        """The runs of which some event is the newest of its kind about something.
+
+        Of an asset's partition that is an event of a kind, of a check an evaluation, planned ones
+        included.
+        """
+        newest_events = (
+            sqlalchemy.select(sqlalchemy.func.max(SqlEventLogStorageTable.c.id))
+            .where(SqlEventLogStorageTable.c.asset_key.is_not(None))
+            .group_by(
+                SqlEventLogStorageTable.c.asset_key,
+                SqlEventLogStorageTable.c.dagster_event_type,
+                SqlEventLogStorageTable.c.partition,
+            )
+        )
+        newest_checks = sqlalchemy.select(
+            sqlalchemy.func.max(AssetCheckExecutionsTable.c.id)
+        ).group_by(
+            AssetCheckExecutionsTable.c.asset_key,
+            AssetCheckExecutionsTable.c.check_name,
+            AssetCheckExecutionsTable.c.partition,
+        )
+        with self.index_connection() as index:
+            return {
+                run_id
+                for table, newest in (
+                    (SqlEventLogStorageTable, newest_events),
+                    (AssetCheckExecutionsTable, newest_checks),
+                )
+                for run_id in index.scalars(
+                    sqlalchemy.select(table.c.run_id).where(table.c.id.in_(newest)).distinct()
+                )
+            }
+
+    def forget_run(self, run_id: str) -> None:
+        """Remove what Dagster leaves in the index when it deletes a run: its checks."""
+        with self.index_connection() as index:
+            index.execute(
+                AssetCheckExecutionsTable.delete().where(
+                    AssetCheckExecutionsTable.c.run_id == run_id
+                )
+            )
+
+    def remove_file(self, run_id: str) -> None:
+        """Remove the file of a run whose events are deleted."""
+        with self._engines_lock:
+            engine = self._engines.pop(run_id, None)
+        if engine is not None:
+            engine.dispose()
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self.path_for_shard(run_id)}{ending}").unlink(missing_ok=True)
+
+    def compact(self) -> None:
+        """Give back the space of what was removed from the index."""
+        with self._engines_lock:
+            engine = self._engine_of(INDEX_SHARD_NAME)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("vacuum")
+            connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
 
 
 def _is_mirrored(event: EventLogEntry) -> bool:

@@ -1,0 +1,114 @@
+"""The event log beside Dagster's own: the same runs, partitions and checks for whoever asks."""
+
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.storage.event_log import SqliteEventLogStorage
+
+from harvey_pipeline.graph.event_log import KeptOpenSqliteEventLogStorage
+from harvey_pipeline_tests.graph.event_log_homes import (
+    DAGSTERS,
+    OURS,
+    ask_graphql,
+    make_home,
+    rows_of,
+    run_graph,
+)
+
+RANGE = ("2024-04-01", "2024-04-03")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("fate", "code", "status"),
+    [("succeed", 0, "SUCCESS"), ("raise", 0, "FAILURE"), ("kill", -9, "STARTED")],
+)
+def test_both_storages_show_the_same(tmp_path: Path, fate: str, code: int, status: str) -> None:
+    homes = [
+        make_home(tmp_path / name, kind) for name, kind in (("ours", OURS), ("theirs", DAGSTERS))
+    ]
+    for home in homes:
+        # The range after one of its days, so that there is something to be written over.
+        assert run_graph(home, "succeed", RANGE[1], RANGE[1]) == 0
+        assert run_graph(home, fate, *RANGE) == code
+    ours, theirs = map(ask_graphql, homes)
+    assert ours == theirs
+    assert rows_of(homes[0]) == rows_of(homes[1])
+    newest = ours["runsOrError"]["results"][0]
+    assert (newest["jobName"], newest["status"]) == ("days", status)
+    [first] = [node for node in ours["assetNodes"] if node["assetKey"]["path"] == ["first"]]
+    assert first["assetPartitionStatuses"]["ranges"] == [
+        {"status": "MATERIALIZED", "startKey": RANGE[0], "endKey": RANGE[1]}
+    ]
+    assert {one["partition"] for one in first["assetMaterializations"]} == {
+        "2024-04-01",
+        "2024-04-02",
+        "2024-04-03",
+    }
+
+
+def entry(run_id: str, partition: str) -> dg.EventLogEntry:
+    """The materialisation of a day."""
+    planned = dg.DagsterEvent(
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+        "job",
+        event_specific_data=AssetMaterializationPlannedData(
+            dg.AssetKey("day"), partition=partition
+        ),
+    )
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None,
+        level=10,
+        user_message="",
+        run_id=run_id,
+        timestamp=1.0,
+        dagster_event=planned,
+    )
+
+
+def test_a_batch_that_cannot_be_stored_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster then stores its events one by one: what was stored would be there twice."""
+    storage = KeptOpenSqliteEventLogStorage(str(tmp_path))
+    batch = [entry("r", f"2024-04-{day:02}") for day in range(1, 4)]
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        broken.setattr(storage, "_store_planned_checks", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            storage.store_event_batch(batch)
+    assert counts(tmp_path, "r") == (0, 0)
+    storage.store_event_batch(batch)
+    assert counts(tmp_path, "r") == (3, 3)
+    storage.dispose()
+
+
+def test_only_dagsters_own_reading_is_used() -> None:
+    """Guards against a reader of ours that shows something else."""
+    own = set(vars(KeptOpenSqliteEventLogStorage)) & set(dir(SqliteEventLogStorage))
+    public = {name for name in own if not name.startswith("_")}
+    assert public == {
+        "dispose",
+        "from_config_value",
+        "has_table",
+        "store_event",
+        "store_event_batch",
+    }
+
+
+def counts(folder: Path, run_id: str) -> tuple[int, int]:
+    """How many events are in the index, and in a run's file."""
+    found = []
+    for name in ("index", run_id):
+        if not (folder / f"{name}.db").exists():
+            found.append(0)
+            continue
+        with sqlite3.connect(folder / f"{name}.db") as connection:
+            found.append(connection.execute("select count(*) from event_logs").fetchone()[0])
+    return found[0], found[1]
