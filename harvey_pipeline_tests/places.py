@@ -139,11 +139,19 @@ class Place:
         """Materialise the months of some days with their checks, but not the days."""
         return Runs((self._execute("monthly", months_touched(days)),))
 
-    def _execute(self, job: str, partitions: DayRange) -> dg.ExecuteInProcessResult:
+    def run_tables(self, days: DayRange, *tables: str) -> Runs:
+        """Materialise some tables of some days, without their checks and what is downstream."""
+        keys = [dg.AssetKey(table.split(".")) for table in tables]
+        return Runs((self._execute("daily", days, keys),))
+
+    def _execute(
+        self, job: str, partitions: DayRange, assets: Sequence[dg.AssetKey] | None = None
+    ) -> dg.ExecuteInProcessResult:
         definitions = build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
         return definitions.resolve_job_def(job).execute_in_process(
             instance=dg.DagsterInstance.ephemeral(tempdir=str(self.root)),
             tags=range_tags(partitions),
+            asset_selection=assets,
             raise_on_error=False,
         )
 

@@ -61,6 +61,7 @@ def test_one_run_over_the_sample_gives_the_reference(
 
 
 @one_worker
+@pytest.mark.long
 def test_running_again_changes_nothing(one_run: Pipeline, reference: dict[str, Rows]) -> None:
     loaded = one_run.warehouse.query("select source, drop_date, loaded_at from raw.drops")
     one_run.run_all(date(2024, 5, 1), date(2024, 5, 20))
@@ -70,6 +71,7 @@ def test_running_again_changes_nothing(one_run: Pipeline, reference: dict[str, R
 
 
 @one_worker
+@pytest.mark.long
 def test_every_record_read_is_accepted_or_in_quarantine(one_run: Pipeline) -> None:
     drops = one_run.rows("raw.drops")
     assert any(row["rows_rejected"] for row in drops)
@@ -122,6 +124,7 @@ def _random_groups(choose: random.Random, days: list[date]) -> list[list[date]]:
     return groups
 
 
+@pytest.mark.long
 def test_a_day_that_is_run_again_changes_only_what_it_must(tmp_path: Path) -> None:
     """The drop of 10 May held a user who never worked before or after; corrected, it does not."""
     landing, first, corrected = tmp_path / "landing", date(2024, 4, 20), date(2024, 5, 10)
@@ -170,6 +173,7 @@ def changed_slices(before: dict[str, Rows], after: dict[str, Rows]) -> dict[str,
     return changed
 
 
+@pytest.mark.long
 def test_an_earlier_activity_outside_the_range_of_a_backfill_counts(tmp_path: Path) -> None:
     """A user of 2 April who comes back in June is not new, though June alone is loaded."""
     for day in days_between(date(2024, 4, 1), date(2024, 6, 30)):
@@ -194,6 +198,7 @@ def test_an_earlier_activity_outside_the_range_of_a_backfill_counts(tmp_path: Pa
     assert cohorts == {date(2024, 4, 1)}
 
 
+@pytest.mark.long
 def test_a_month_that_turns_out_to_be_over_sees_its_firms_on_its_last_day(tmp_path: Path) -> None:
     """No events are delivered for 31 January, so that only February tells that January is over."""
     days = days_between(date(2024, 1, 28), date(2024, 2, 1))
@@ -258,6 +263,7 @@ def test_a_bulk_export_of_three_files_runs_as_it_comes(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.long
 def test_bulk_exports_run_backwards_give_the_same_tables(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     landing.mkdir()

@@ -93,6 +93,7 @@ def test_one_run_fills_raw_tables_history_fact_and_ledger(library: Library) -> N
     assert library.rows("select count(*) from raw.raw_reviews") == [(3,)]
 
 
+@pytest.mark.long
 def test_days_one_by_one_backwards_leave_the_same(library: Library, tmp_path: Path) -> None:
     other = Library(tmp_path / "other")
     assert SUBJECT.write_sample is not None

@@ -157,6 +157,8 @@ def test_firm_versions_are_judged_as_those_of_users(place: Place) -> None:
     assert_fails(again["touching_versions_differ"], days=[date(2024, 1, 1)], naming="f2")
 
 
+DIMENSIONS = ("raw.raw_users", "raw.raw_firms", "core.dim_user", "core.dim_firms")
+
 BROKEN = {
     "a field too many": "u9,2024-01-05,Partner,of,the firm",
     "no id": ",2024-01-05,Partner",
@@ -171,7 +173,7 @@ def test_a_departure_beside_a_record_without_a_key_is_uncertain(bare: Place, rec
         bare.drop("users", day, lines)
         bare.drop("firms", day, FIRMS)
         bare.drop("events", day, events_of(day))
-    assert bare.run_days(days).success
+    assert bare.run_tables(days, *DIMENSIONS).success
     assert bare.warehouse.query("select user_id from core.dim_user where not is_current") == [
         ("u9",)
     ]
@@ -207,5 +209,5 @@ def test_a_departure_is_certain_otherwise(bare: Place, lines: list[str]) -> None
     bare.drop("users", MIDDLE, lines)
     bare.drop("firms", FIRST, FIRMS)
     bare.drop("events", FIRST, events_of(FIRST))
-    assert bare.run_days(days).success
+    assert bare.run_tables(days, *DIMENSIONS).success
     assert bare.evaluate("core.dim_user", days)["departures_are_certain"].passed

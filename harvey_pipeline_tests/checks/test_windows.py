@@ -92,6 +92,7 @@ def test_every_table_with_a_window_is_watched() -> None:
     ]
 
 
+@pytest.mark.long
 def test_range_after_range_names_the_day_before_and_what_rests_on_it(bare: Place) -> None:
     """The drop of 3 April brings an event of the 2nd, whose day was computed without it."""
     for day in APRIL[:2]:
@@ -142,6 +143,7 @@ def test_a_day_that_is_corrected_makes_the_later_windows_stale(spring: Place) ->
     assert str(months.description).startswith("2 months are stale (2024-04-01, 2024-05-01): ")
 
 
+@pytest.mark.long
 def test_day_by_day_as_the_daily_schedule_runs_nothing_is_stale(bare: Place) -> None:
     for before, day in zip(APRIL[:1] + APRIL, APRIL, strict=False):
         deliver(bare, day, f"late-{day},{before} 23:00:00,f1,u1,VAULT,1,5")

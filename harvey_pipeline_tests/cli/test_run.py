@@ -70,6 +70,7 @@ def keys_of(run: dg.DagsterRun) -> tuple[str, str]:
     return first, last
 
 
+@pytest.mark.long
 def test_the_month_after_is_run_too_if_it_was_before(tmp_path: Path, harvey: Harvey) -> None:
     """April says who of May was active before."""
     spec = SampleSpec(
@@ -85,6 +86,7 @@ def test_the_month_after_is_run_too_if_it_was_before(tmp_path: Path, harvey: Har
     assert keys_of(last) == ("2024-04-01", "2024-05-01")
 
 
+@pytest.mark.long
 def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> None:
     """The drop of 3 April brings an event of the 2nd, which was run before."""
     days = [f"2024-04-0{number}" for number in range(1, 5)]
@@ -121,6 +123,7 @@ def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> 
     assert totals == {1: 1, 2: 2, 3: 1, 4: 1}
 
 
+@pytest.mark.long
 def test_the_first_day_of_the_calendar_has_no_day_before_it(tmp_path: Path, harvey: Harvey) -> None:
     one_day(tmp_path)
     finished = harvey("run", "--landing-dir", "landing", "--from", "2024-04-01")
@@ -128,6 +131,7 @@ def test_the_first_day_of_the_calendar_has_no_day_before_it(tmp_path: Path, harv
     assert finished.stdout.startswith("Running 2024-04-01 (1 day in 1 month) of landing\n")
 
 
+@pytest.mark.long
 def test_files_that_nothing_reads_are_named(tmp_path: Path, harvey: Harvey) -> None:
     one_day(tmp_path)
     landing_file(tmp_path, "notes.txt", "for later")
@@ -141,6 +145,7 @@ def test_files_that_nothing_reads_are_named(tmp_path: Path, harvey: Harvey) -> N
     assert "hidden" not in line
 
 
+@pytest.mark.long
 def test_dagsters_folder_of_the_former_version_is_taken_over(
     tmp_path: Path, harvey: Harvey
 ) -> None:
@@ -164,6 +169,7 @@ def test_dagsters_folder_of_the_former_version_is_taken_over(
     assert harvey("checks", "--failed").returncode == 0
 
 
+@pytest.mark.long
 def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: Harvey) -> None:
     one_day(tmp_path, "2024-04-01", users=10)
     one_day(tmp_path, "2024-04-02", users=10)
@@ -189,6 +195,7 @@ def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: 
     assert (tmp_path / "store" / "w.published.duckdb").exists()
 
 
+@pytest.mark.long
 def test_an_error_that_blocks_nothing_fails_what_was_computed(
     tmp_path: Path, harvey: Harvey
 ) -> None:

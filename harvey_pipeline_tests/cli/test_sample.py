@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from harvey_pipeline.engagement.sample import SampleSpec
 from harvey_pipeline_tests.cli.commands import assert_refused
 from harvey_pipeline_tests.cli.conftest import Harvey
 
 
+@pytest.mark.long
 def test_a_sample_is_written_where_runs_look_for_it(tmp_path: Path, harvey: Harvey) -> None:
     size = ("--users", "20", "--firms", "5", "--days", "2", "--events-per-day", "20")
     finished = harvey("sample", *size, "--seed", "1", "--dirty", "0")
