@@ -54,6 +54,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 
 @one_worker
+@pytest.mark.long
 def test_one_run_over_the_sample_gives_the_reference(
     one_run: Pipeline, reference: dict[str, Rows]
 ) -> None:

@@ -60,7 +60,6 @@ class RawStore(dg.ConfigurableResource[None]):
         """
         files = find_files(Path(self.landing_dir), source)
         job = Ingester(files, Path(self.root), date.fromisoformat(self.start_date))
-        self.warehouse.let_go()
         parsed = job.parse(days.days)
         undated = job.undated_quarantine()
         reloaded = self._commit(source, days, parsed, undated)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,9 @@ _LOCK_POLL_SECONDS: Final = 0.25
 
 _KEPT_OPEN_SECONDS: Final = 5.0
 """How long a file is kept open at most before other processes get a chance to lock it."""
+
+_IDLE_SECONDS: Final = 1.0
+"""How long a file is kept open while nothing uses it."""
 
 _DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
     pl.String: "VARCHAR",
@@ -109,23 +112,63 @@ def table_ddl(table: Table, qualified_name: str) -> list[str]:
     ]
 
 
-@dataclass
 class _KeptOpen:
-    """A file that is kept open between connections, which makes each of them cheap."""
+    """A file that is kept open between connections, which makes each of them cheap.
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    scopes: int = 0
-    users: int = 0
-    connection: duckdb.DuckDBPyConnection | None = None
-    opened_at: float = 0.0
-    prepared: set[Table] = field(default_factory=set)
-    """Tables that are known to be there: no other process writes while the file is open."""
+    It is closed, for other processes to get a chance to lock it, once it was open for some
+    seconds, and whenever nothing has used it for a while.
+    """
 
-    def close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-        self.connection = None
-        self.prepared.clear()
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.scopes = 0
+        self.prepared: set[Table] = set()
+        """Tables that are known to be there: no other process writes while the file is open."""
+        self._uses = 0
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._opened_at = 0.0
+        self._used_at = 0.0
+        self._is_over = threading.Event()
+        threading.Thread(target=self._close_when_idle, daemon=True).start()
+
+    @contextmanager
+    def connect(
+        self, open_file: Callable[[], duckdb.DuckDBPyConnection]
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.lock:
+            if self._root is None:
+                self._root = open_file()
+                self._opened_at = time.monotonic()
+            connection = self._root.cursor()
+            self._uses += 1
+        try:
+            yield connection
+        finally:
+            connection.close()
+            with self.lock:
+                self._uses -= 1
+                self._used_at = time.monotonic()
+                is_due = self._used_at - self._opened_at > _KEPT_OPEN_SECONDS
+                if is_due or not self.scopes:
+                    self._close()
+
+    def end(self) -> None:
+        """Close the file, at once or when its last user is done."""
+        self._is_over.set()
+        with self.lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._root is not None and not self._uses:
+            self._root.close()
+            self._root = None
+            self.prepared.clear()
+
+    def _close_when_idle(self) -> None:
+        while not self._is_over.wait(_IDLE_SECONDS / 2):
+            with self.lock:
+                if time.monotonic() - self._used_at > _IDLE_SECONDS:
+                    self._close()
 
 
 _kept_open: Final[dict[Path, _KeptOpen]] = {}
@@ -162,21 +205,8 @@ class Warehouse(DuckDBResource):
             finally:
                 connection.close()
             return
-        with kept.lock:
-            if kept.connection is None:
-                kept.connection = self._wait_for_lock()
-                kept.opened_at = time.monotonic()
-            connection = kept.connection.cursor()
-            kept.users += 1
-        try:
+        with kept.connect(self._wait_for_lock) as connection:
             yield connection
-        finally:
-            connection.close()
-            with kept.lock:
-                kept.users -= 1
-                is_due = time.monotonic() - kept.opened_at > _KEPT_OPEN_SECONDS
-                if not kept.users and (is_due or not kept.scopes):
-                    kept.close()
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -186,25 +216,18 @@ class Warehouse(DuckDBResource):
         """
         path = self.path.absolute()
         with _kept_open_lock:
-            kept = _kept_open.setdefault(path, _KeptOpen())
+            if path not in _kept_open:
+                _kept_open[path] = _KeptOpen()
+            kept = _kept_open[path]
             kept.scopes += 1
         try:
             yield
         finally:
-            with _kept_open_lock, kept.lock:
+            with _kept_open_lock:
                 kept.scopes -= 1
                 if not kept.scopes:
                     del _kept_open[path]
-                    if not kept.users:
-                        kept.close()
-
-    def let_go(self) -> None:
-        """Close a file that is kept open, as long as nothing uses it: what follows takes long."""
-        kept = _kept_open.get(self.path.absolute())
-        if kept is not None:
-            with kept.lock:
-                if not kept.users:
-                    kept.close()
+                    kept.end()
 
     def _wait_for_lock(self) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.lock_timeout_seconds
@@ -296,7 +319,7 @@ class Warehouse(DuckDBResource):
             WarehouseError: A table exists with other columns.
         """
         kept = _kept_open.get(self.path.absolute())
-        known = kept.prepared if kept is not None and kept.connection is not None else set()
+        known = set() if kept is None else kept.prepared
         missing = [table for table in tables if table not in known]
         if known and not missing:
             return

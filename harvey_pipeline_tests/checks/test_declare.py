@@ -67,7 +67,8 @@ def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(
 
     def ingest_and_lose(self: RawStore, source: Source, days: DayRange) -> Ingestion:
         done = ingest(self, source, days)
-        place.sql("update raw.drops set rows_read = 9 where source = 'users'")
+        with self.warehouse.connect() as connection:
+            connection.execute("update raw.drops set rows_read = 9 where source = 'users'")
         return done
 
     monkeypatch.setattr(RawStore, "ingest", ingest_and_lose)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -706,10 +707,6 @@ def test_a_file_kept_open_is_opened_once_and_closed_at_the_end(
             warehouse.query("select 1")
         assert len(opened) == 1
         assert not can_be_locked_by_another_process(warehouse.path)
-        warehouse.let_go()
-        assert can_be_locked_by_another_process(warehouse.path)
-        warehouse.query("select 1")
-        assert len(opened) == 2
     assert can_be_locked_by_another_process(warehouse.path)
 
 
@@ -720,9 +717,22 @@ def test_a_file_kept_open_for_long_is_closed_between_uses(
     with warehouse.kept_open():
         with warehouse.connect():
             warehouse.query("select 1")
-            warehouse.let_go()
             assert not can_be_locked_by_another_process(warehouse.path)
         assert can_be_locked_by_another_process(warehouse.path)
+
+
+def test_a_file_kept_open_is_closed_while_nothing_uses_it(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harvey_pipeline.warehouse.warehouse._IDLE_SECONDS", 0.1)
+    with warehouse.kept_open():
+        with warehouse.connect():
+            time.sleep(0.4)
+            assert not can_be_locked_by_another_process(warehouse.path)
+        deadline = time.monotonic() + 30
+        while not can_be_locked_by_another_process(warehouse.path):
+            assert time.monotonic() < deadline
+        assert warehouse.query("select 1") == [(1,)]
 
 
 def can_be_locked_by_another_process(path: Path) -> bool:

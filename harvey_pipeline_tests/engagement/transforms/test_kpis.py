@@ -764,6 +764,7 @@ def firms_of_many_days(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @few_examples
 @given(users=users_of_many_days(), firms=firms_of_many_days())
+@pytest.mark.long
 def test_a_range_at_once_is_the_same_as_day_by_day(
     users: list[dict[str, Any]], firms: list[dict[str, Any]]
 ) -> None:
