@@ -579,6 +579,7 @@ def run_each(
 
 @settings(max_examples=130, deadline=None, database=None)
 @given(deliveries(), block_rows)
+@pytest.mark.long
 def test_after_each_run_the_history_is_that_of_the_days_as_last_delivered(
     delivered: tuple[Dimension, list[tuple[int, int, Days]]], rows_held: int
 ) -> None:

@@ -213,6 +213,7 @@ def test_an_error_that_blocks_nothing_fails_what_was_computed(
     assert "Done" not in finished.stdout
 
 
+@pytest.mark.long
 def test_a_shrunken_snapshot_holds_nothing_up(tmp_path: Path, harvey: Harvey) -> None:
     for day, users in (("2024-04-01", 10), ("2024-04-02", 1), ("2024-04-03", 10)):
         one_day(tmp_path, day, users=users)

@@ -974,6 +974,7 @@ def _comparable(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[str]
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(files=_landings, size=st.sampled_from([1, 16, 40, csv_records._PIECE_BYTES]))
+@pytest.mark.long
 def test_any_text_is_ingested_as_the_reference_says(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, str], size: int
 ) -> None:
