@@ -6,6 +6,7 @@ table and its comments, Dagster's column metadata, the contract check and the re
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import dataframely as dy
 import polars as pl
@@ -44,7 +45,7 @@ class Table:
     def description(self) -> str:
         return " ".join((self.schema.__doc__ or "").split())
 
-    @property
+    @cached_property
     def polars_schema(self) -> dict[str, pl.DataType]:
         return {name: column.dtype for name, column in self.schema.columns().items()}
 

@@ -40,7 +40,6 @@ _MAGIC: Final = (
     (codecs.BOM_UTF16_BE, "UTF-16 text"),
 )
 _ALL_BYTES: Final = bytes(range(256))
-_BLANK_BYTES: Final = tuple(blank.encode() for blank in BLANKS)
 _HTML: Final = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|table|script)\b|<!--", re.I)
 _JSON: Final = re.compile(rb'\{\s*["}]|\[\s*[\[{"\]]')
 
@@ -50,8 +49,7 @@ class TextFacts:
     """What one pass over a text file tells about its records.
 
     `last_quote`: where the last quote behind the header is; -1 without any.
-    `is_wide`: whether a line without quotes may have two fields or more beyond the header's, of
-    which the first is blank.
+    `is_wide`: whether a line without quotes has two fields or more beyond the header's.
     `has_lone_returns`: whether there are carriage returns that end no line.
     """
 
@@ -214,9 +212,7 @@ def _find_lone_return(chunk: bytes, is_last: bool) -> int:
 
 
 def _has_wide_lines(chunk: bytes, separator: bytes, width: int) -> bool:
-    """Whether a line has two fields beyond the header's, one of them blank."""
-    if not any(separator + behind in chunk for behind in (separator, *_BLANK_BYTES)):
-        return False
+    """Whether a line has two fields beyond the header's, or more."""
     # Of what is left of the lines, the separators of each stand in a row.
     return separator * (width + 1) in chunk.translate(
         None, _ALL_BYTES.translate(None, separator + b"\n")
