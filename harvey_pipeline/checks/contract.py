@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.checks.report import Check, Report
+from harvey_pipeline.landing.repeats import are_distinct
 from harvey_pipeline.warehouse.table import Table
 
 SCHEMA_HOLDS: Final = "schema_holds"
@@ -110,12 +111,8 @@ class Contract:
 
 
 def repeated_rows(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """The rows that share their key with another one.
-
-    As many hashes as rows prove that there are none; only otherwise are the keys compared.
-    """
-    hashes = frame.select(pl.struct(key).hash().n_unique()).item()
-    if hashes == frame.height:
+    """The rows that share their key with another one."""
+    if are_distinct(frame.select(key)):
         return frame.clear()
     return frame.filter(pl.struct(key).is_duplicated()).sort(key)
 

@@ -14,6 +14,7 @@ import polars as pl
 from harvey_pipeline.landing.readers import cleaned
 from harvey_pipeline.landing.records import Delivery
 from harvey_pipeline.landing.records.header import text_column
+from harvey_pipeline.landing.repeats import are_distinct
 from harvey_pipeline.landing.source import (
     BEFORE_START_DATE,
     COVERED_BY_BULK,
@@ -202,7 +203,7 @@ def settle_duplicates(source: Source, rows: pl.DataFrame) -> tuple[pl.DataFrame,
     keyed = rows if EVENT_DATE not in key else rows.with_columns(_event_date(source))
     has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
     identified = keyed.select(key).filter(has_key)
-    if identified.n_unique() == identified.height:
+    if are_distinct(identified):
         return rows, pl.DataFrame(schema={"line_number": pl.Int64, "reason": pl.String})
     identity = pl.struct(key)
     if source.kind == "events":
