@@ -1,190 +1,227 @@
 """How long the pipeline takes, asset by asset, and what it costs; no part of the test run.
 
-    python -m harvey_pipeline_tests.benchmarks.benchmark --events-per-day 200000 --users 50000
+    python -m harvey_pipeline_tests.benchmarks.benchmark export small big
 
-Makes synthetic drops, then runs them in fresh processes: the whole range once without and once
-with Dagster's event log on disk, and one more day early (day 10) and late (day 90) in a warehouse
-that was filled up to there. Prints seconds per asset, Dagster's share, the peak memory of the
-process, the size of the warehouse, and day 10 against day 90 as `harvey run` takes them, process
-start included.
+Makes synthetic landing folders of the sizes that are named, computes each with `harvey run` in a
+fresh process, and then its last day once more. Prints, for each of the two: seconds of the process
+and its parts, the peak memory of the process, and the size of DAGSTER_HOME. `--folder` keeps the
+landing folders for the next time.
 """
 
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import polars as pl
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 
-FIRST = date(2024, 4, 1)
+FIRST: Final = date(2024, 4, 1)
+
+_DROPS: Final[dict[str, Any]] = {"start": FIRST, "dirty": 0.0}
+
+SIZES: Final = {
+    "export": SampleSpec(users=2_948, firms=60, days=86, events_per_day=219, **_DROPS),
+    "small": SampleSpec(users=3_000, firms=60, days=91, events_per_day=2_000, **_DROPS),
+    "big": SampleSpec(users=50_000, firms=400, days=91, events_per_day=200_000, **_DROPS),
+    "year": SampleSpec(users=50_000, firms=400, days=365, events_per_day=200_000, **_DROPS),
+    "large": SampleSpec(users=200_000, firms=800, days=91, events_per_day=1_000_000, **_DROPS),
+}
+"""`export` is delivered as one file for each source, the others as daily drops."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A process that computed something: seconds, by step too, and megabytes."""
+
+    process: float
+    start: float
+    """From the start of the process to the start of its first run."""
+    runs: float
+    """From the start of its first run to the end of the last one."""
+    event_log: float
+    """Spent on storing Dagster's events, within and outside of steps."""
+    steps: dict[str, float]
+    peak: float
+
+    @property
+    def checks(self) -> float:
+        return sum(seconds for step, seconds in self.steps.items() if step.endswith("_checks"))
 
 
 def main() -> None:
-    options = _read_options()
-    if options.worker:
-        print(json.dumps(_run_range(date.fromisoformat(options.worker), options.days)))
-        return
-    folder = Path(options.folder or tempfile.mkdtemp(prefix="harvey-benchmark-"))
-    landing = folder / "landing"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], help="export, small, big")
+    parser.add_argument("--folder", type=Path, help="where landing folders are kept")
+    parser.add_argument("--repeats", type=int, default=2, help="runs of the last day")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="harvey-benchmark-") as scratch:
+        folder = options.folder or Path(scratch)
+        for size in options.sizes or ["export", "small", "big"]:
+            measure_size(size, make_landing(size, folder), Path(scratch) / size, options.repeats)
+
+
+def make_landing(size: str, folder: Path) -> Path:
+    """The landing folder of a size, made unless it is there."""
+    landing = folder / f"landing-{size}"
     if not landing.exists():
-        print(f"Making {options.days} days of drops in {landing}", flush=True)
-        write_sample(
-            landing,
-            SampleSpec(
-                users=options.users,
-                firms=options.firms,
-                days=options.days,
-                events_per_day=options.events_per_day,
-                dirty=options.dirty,
-                start=FIRST,
-            ),
-        )
-    print(f"{_size(landing):,.0f} MB of drops", flush=True)
-    for with_log in (False, True):
-        name = "with" if with_log else "without"
-        _report(f"{options.days} days {name} Dagster's event log", _time_range(folder, with_log))
-    for day in (10, 90):
-        if day <= options.days:
-            seconds = _time_one_more_day(folder, day, options.repeats)
-            listed = ", ".join(f"{one:.1f}" for one in seconds)
-            print(f"day {day} more, by `harvey run`: {min(seconds):.1f} s (runs: {listed})")
-    if not options.folder:
-        shutil.rmtree(folder)
+        partial = folder / f"landing-{size}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        print(f"making {landing}", flush=True)
+        write_sample(partial, SIZES[size])
+        if size == "export":
+            join_drops(partial)
+        partial.rename(landing)
+    return landing
 
 
-def _read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--users", type=int, default=50_000)
-    parser.add_argument("--firms", type=int, default=400)
-    parser.add_argument("--days", type=int, default=91)
-    parser.add_argument("--events-per-day", type=int, default=200_000)
-    parser.add_argument("--dirty", type=float, default=0.0, help="share of broken rows")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of one more day")
-    parser.add_argument("--folder", help="keep drops and warehouses here, and use them again")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    return parser.parse_args()
+def join_drops(landing: Path) -> None:
+    """Make a bulk export of daily drops: all events, and the last snapshots."""
+    for source in ("users", "firms", "events"):
+        drops = sorted((landing / source).iterdir())
+        parts = drops if source == "events" else drops[-1:]
+        frames = [
+            pl.read_parquet(drop)
+            if drop.suffix == ".parquet"
+            else pl.read_csv(drop, infer_schema=False)
+            for drop in parts
+        ]
+        texts = [frame.select(pl.all().cast(pl.String)) for frame in frames]
+        pl.concat(texts, how="diagonal").write_csv(landing / f"{source}.csv")
+        shutil.rmtree(landing / source)
 
 
-def _environment(folder: Path, name: str, last: date) -> dict[str, str]:
-    return os.environ | {
-        "HARVEY_LANDING_DIR": str(folder / "landing"),
-        "HARVEY_WAREHOUSE": str(folder / name / "warehouse.duckdb"),
-        "HARVEY_START_DATE": str(FIRST),
-        "HARVEY_END_DATE": str(last),
-        "DAGSTER_HOME": str(folder / name / "dagster_home"),
+def measure_size(size: str, landing: Path, place: Path, repeats: int) -> None:
+    spec = SIZES[size]
+    last = FIRST + timedelta(days=spec.days - 1)
+    named = f"{size}: {spec.days} days x {spec.events_per_day:,} events, {spec.users:,} users"
+    whole = run_harvey(landing, place, FIRST, last)
+    report(named, whole, place)
+    again = [run_harvey(landing, place, last, last) for _ in range(repeats)]
+    if again:
+        best = min(again, key=lambda one: one.process)
+        listed = ", ".join(f"{one.process:.1f}" for one in again)
+        report(f"{size}: one more day (runs: {listed} s)", best, place)
+
+
+def run_harvey(landing: Path, place: Path, first: date, last: date) -> Measured:
+    """Compute a range of days in a fresh process."""
+    place.mkdir(parents=True, exist_ok=True)
+    told = place / "told.json"
+    environment = os.environ | {
+        "HARVEY_LANDING_DIR": str(landing),
+        "HARVEY_WAREHOUSE": str(place / "warehouse.duckdb"),
+        "DAGSTER_HOME": str(place / "dagster_home"),
     }
-
-
-def _time_range(folder: Path, with_log: bool) -> dict[str, Any]:
-    name = "with-log" if with_log else "without-log"
-    shutil.rmtree(folder / name, ignore_errors=True)
-    days = len(list((folder / "landing" / "users").iterdir()))
-    last = max(date.fromisoformat(path.name[:10]) for path in (folder / "landing/users").iterdir())
-    environment = _environment(folder, name, last)
-    if not with_log:
-        del environment["DAGSTER_HOME"]
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", __spec__.name, "--worker", str(last), "--days", str(days)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
-    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    measured["process"] = time.perf_counter() - started
-    measured["warehouse_mb"] = (folder / name / "warehouse.duckdb").stat().st_size / 1e6
-    measured["raw_mb"] = _size(folder / name / "warehouse.raw")
-    return measured
-
-
-def _run_range(last: date, days: int) -> dict[str, Any]:
-    """Run the range in this process; the event log is on disk if DAGSTER_HOME is set."""
-    import dagster as dg
-
-    from harvey_pipeline.cli.home import prepare_dagster_home
-    from harvey_pipeline.definitions import defs
-    from harvey_pipeline.graph.partitions import months_touched, range_tags
-    from harvey_pipeline.settings import read_settings
-    from harvey_pipeline.warehouse.days import DayRange
-
-    on_disk = "DAGSTER_HOME" in os.environ
-    if on_disk:
-        prepare_dagster_home(read_settings())
-    instance = dg.DagsterInstance.get() if on_disk else dg.DagsterInstance.ephemeral()
-    started = time.perf_counter()
-    range_of = DayRange(FIRST, last)
-    results = [
-        defs.resolve_job_def(name).execute_in_process(
-            instance=instance, tags=range_tags(keys), raise_on_error=True
-        )
-        for name, keys in (("daily", range_of), ("monthly", months_touched(range_of)))
-    ]
-    seconds = time.perf_counter() - started
-    steps = {
-        event.step_key: event.step_success_data.duration_ms / 1000
-        for result in results
-        for event in result.all_events
-        if event.is_step_success and event.step_key
-    }
-    return {
-        "days": days,
-        "seconds": seconds,
-        "steps": steps,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-def _report(title: str, measured: dict[str, Any]) -> None:
-    print(f"\n{title}: {measured['seconds']:.1f} s, process {measured['process']:.1f} s")
-    for step, seconds in measured["steps"].items():
-        print(f"  {step:45} {seconds:8.1f} s")
-    outside = measured["seconds"] - sum(measured["steps"].values())
-    print(f"  {'outside the steps (Dagster, publishing)':45} {outside:8.1f} s")
-    print(f"  peak memory {measured['peak_mb']:,.0f} MB, warehouse {measured['warehouse_mb']:,.0f}")
-    print(f"  MB, raw store {measured['raw_mb']:,.0f} MB", flush=True)
-
-
-def _time_one_more_day(folder: Path, day: int, repeats: int) -> Sequence[float]:
-    """Seconds of `harvey run` from one day on, in a warehouse that holds all days before it."""
-    last = FIRST + timedelta(days=day - 1)
-    filled = f"until-{day}"
-    shutil.rmtree(folder / filled, ignore_errors=True)
-    environment = _environment(folder, filled, last)
-    _harvey(environment, FIRST, last - timedelta(days=1))
-    seconds = []
-    for again in range(repeats):
-        copy = f"{filled}-{again}"
-        shutil.rmtree(folder / copy, ignore_errors=True)
-        shutil.copytree(folder / filled, folder / copy)
-        started = time.perf_counter()
-        _harvey(_environment(folder, copy, last), last, last)
-        seconds.append(time.perf_counter() - started)
-        shutil.rmtree(folder / copy)
-    return seconds
-
-
-def _harvey(environment: dict[str, str], first: date, last: date) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "harvey_pipeline", "run", "--from", str(first), "--to", str(last)],
+    command = [sys.executable, "-c", f"from {__spec__.name} import work; work()", str(told)]
+    started_at, started = time.time(), time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "run", "--from", str(first), "--to", str(last)],
         env=environment,
         stdout=subprocess.DEVNULL,
-        check=True,
+    )
+    # Unlike `wait` it tells the peak memory of this very process.
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):
+        raise SystemExit(f"`harvey run` ended with exit code {process.returncode}")
+    measured = json.loads(told.read_text())
+    return Measured(
+        process=seconds,
+        start=measured["started_at"] - started_at,
+        runs=measured["ended_at"] - measured["started_at"],
+        event_log=measured["event_log"],
+        steps=measured["steps"],
+        peak=usage.ru_maxrss / 1024,
     )
 
 
-def _size(folder: Path) -> float:
-    """Megabytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+def work() -> None:
+    """Carry out a `harvey` command line, and write down what it took; ends the process."""
+    from harvey_pipeline.cli import APP
+    from harvey_pipeline.cli.app import run_command
+    from harvey_pipeline.graph.event_log import KeptOpenSqliteEventLogStorage
+
+    told, *arguments = sys.argv[1:]
+    spent = 0.0
+    store = KeptOpenSqliteEventLogStorage.store_event_batch
+
+    def store_timed(*args: Any) -> None:
+        nonlocal spent
+        started = time.perf_counter()
+        store(*args)
+        spent += time.perf_counter() - started
+
+    began = time.time()
+    KeptOpenSqliteEventLogStorage.store_event_batch = store_timed  # type: ignore[assignment,method-assign]
+    code = run_command(APP, arguments)
+    Path(told).write_text(json.dumps({**read_runs(began), "event_log": spent}))
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def read_runs(began: float) -> dict[str, Any]:
+    """What Dagster recorded of the runs since then: when they ran, and seconds by step."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        records = [one for one in instance.get_run_records() if (one.start_time or 0.0) >= began]
+        stats = [
+            one
+            for record in reversed(records)
+            for one in instance.get_run_step_stats(record.dagster_run.run_id)
+        ]
+    return {
+        "started_at": min(record.start_time or 0.0 for record in records),
+        "ended_at": max(record.end_time or 0.0 for record in records),
+        "steps": {
+            one.step_key: one.end_time - one.start_time
+            for one in stats
+            if one.start_time and one.end_time
+        },
+    }
+
+
+def report(title: str, measured: Measured, place: Path) -> None:
+    print(f"\n{title}")
+    for step, seconds in measured.steps.items():
+        if not step.endswith("_checks"):
+            print(f"  {step.replace('__', '.', 1):40} {seconds:7.2f} s")
+    outside = measured.runs - sum(measured.steps.values())
+    for name, seconds in (
+        ("all checks", measured.checks),
+        ("Dagster between the steps", outside),
+        ("Dagster's event log, of all of these", measured.event_log),
+        ("start of the process", measured.start),
+        ("end: publishing, telling", measured.process - measured.start - measured.runs),
+        ("the process", measured.process),
+    ):
+        print(f"  {name:40} {seconds:7.2f} s")
+    print(f"  {'peak memory':40} {measured.peak:7.0f} MB")
+    print(f"  {'warehouse, raw files':40} {size_of(place, 'warehouse'):7.0f} MB")
+    print(f"  {'DAGSTER_HOME':40} {size_of(place, 'dagster_home'):7.0f} MB", flush=True)
+
+
+def size_of(place: Path, prefix: str) -> float:
+    """Megabytes of all files and folders whose names begin so."""
+    return (
+        sum(
+            path.stat().st_size
+            for path in place.rglob("*")
+            if path.is_file() and path.relative_to(place).parts[0].startswith(prefix)
+        )
+        / 1e6
+    )
 
 
 if __name__ == "__main__":
