@@ -21,6 +21,7 @@ from dagster_duckdb import DuckDBResource
 from polars.io.plugins import register_io_source
 
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.kept_open import KeptOpen
 from harvey_pipeline.warehouse.progress import report_progress
 from harvey_pipeline.warehouse.table import Table
 
@@ -30,12 +31,6 @@ _COMMITS: Final = "meta.commits"
 _BATCH_ROWS: Final = 122_880
 _SAMPLE_ROWS: Final = 5
 _LOCK_POLL_SECONDS: Final = 0.25
-
-_KEPT_OPEN_SECONDS: Final = 5.0
-"""How long a file is kept open at most before other processes get a chance to lock it."""
-
-_IDLE_SECONDS: Final = 1.0
-"""How long a file is kept open while nothing uses it."""
 
 _DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
     pl.String: "VARCHAR",
@@ -112,66 +107,7 @@ def table_ddl(table: Table, qualified_name: str) -> list[str]:
     ]
 
 
-class _KeptOpen:
-    """A file that is kept open between connections, which makes each of them cheap.
-
-    It is closed, for other processes to get a chance to lock it, once it was open for some
-    seconds, and whenever nothing has used it for a while.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.scopes = 0
-        self.prepared: set[Table] = set()
-        """Tables that are known to be there: no other process writes while the file is open."""
-        self._uses = 0
-        self._root: duckdb.DuckDBPyConnection | None = None
-        self._opened_at = 0.0
-        self._used_at = 0.0
-        self._is_over = threading.Event()
-        threading.Thread(target=self._close_when_idle, daemon=True).start()
-
-    @contextmanager
-    def connect(
-        self, open_file: Callable[[], duckdb.DuckDBPyConnection]
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self.lock:
-            if self._root is None:
-                self._root = open_file()
-                self._opened_at = time.monotonic()
-            connection = self._root.cursor()
-            self._uses += 1
-        try:
-            yield connection
-        finally:
-            connection.close()
-            with self.lock:
-                self._uses -= 1
-                self._used_at = time.monotonic()
-                is_due = self._used_at - self._opened_at > _KEPT_OPEN_SECONDS
-                if is_due or not self.scopes:
-                    self._close()
-
-    def end(self) -> None:
-        """Close the file, at once or when its last user is done."""
-        self._is_over.set()
-        with self.lock:
-            self._close()
-
-    def _close(self) -> None:
-        if self._root is not None and not self._uses:
-            self._root.close()
-            self._root = None
-            self.prepared.clear()
-
-    def _close_when_idle(self) -> None:
-        while not self._is_over.wait(_IDLE_SECONDS / 2):
-            with self.lock:
-                if time.monotonic() - self._used_at > _IDLE_SECONDS:
-                    self._close()
-
-
-_kept_open: Final[dict[Path, _KeptOpen]] = {}
+_kept_open: Final[dict[Path, KeptOpen]] = {}
 _kept_open_lock: Final = threading.Lock()
 
 
@@ -217,7 +153,7 @@ class Warehouse(DuckDBResource):
         path = self.path.absolute()
         with _kept_open_lock:
             if path not in _kept_open:
-                _kept_open[path] = _KeptOpen()
+                _kept_open[path] = KeptOpen()
             kept = _kept_open[path]
             kept.scopes += 1
         try:

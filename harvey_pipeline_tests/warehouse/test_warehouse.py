@@ -713,7 +713,7 @@ def test_a_file_kept_open_is_opened_once_and_closed_at_the_end(
 def test_a_file_kept_open_for_long_is_closed_between_uses(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harvey_pipeline.warehouse.warehouse._KEPT_OPEN_SECONDS", 0.0)
+    monkeypatch.setattr("harvey_pipeline.warehouse.kept_open._OPEN_SECONDS", 0.0)
     with warehouse.kept_open():
         with warehouse.connect():
             warehouse.query("select 1")
@@ -724,7 +724,7 @@ def test_a_file_kept_open_for_long_is_closed_between_uses(
 def test_a_file_kept_open_is_closed_while_nothing_uses_it(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harvey_pipeline.warehouse.warehouse._IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("harvey_pipeline.warehouse.kept_open._IDLE_SECONDS", 0.1)
     with warehouse.kept_open():
         with warehouse.connect():
             time.sleep(0.4)
@@ -733,6 +733,27 @@ def test_a_file_kept_open_is_closed_while_nothing_uses_it(
         while not can_be_locked_by_another_process(warehouse.path):
             assert time.monotonic() < deadline
         assert warehouse.query("select 1") == [(1,)]
+
+
+def test_an_unfinished_transaction_ends_with_its_connection_though_the_file_stays_open(
+    warehouse: Warehouse,
+) -> None:
+    with warehouse.kept_open():
+        warehouse.query("select 1")
+        with pytest.raises(KeyError, match="left_over"):
+            begin_and_fail(warehouse)
+        made = "select count(*) from duckdb_tables() where table_name = 'left_over'"
+        assert warehouse.query(made) == [(0,)]
+        # Nor does it keep others from writing.
+        with warehouse.connect() as connection:
+            connection.execute("create table left_over as select 1")
+
+
+def begin_and_fail(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        connection.begin()
+        connection.execute("create table left_over as select 1")
+        raise KeyError("left_over")
 
 
 def can_be_locked_by_another_process(path: Path) -> bool:

@@ -1,0 +1,78 @@
+"""A DuckDB file that stays open between connections: opening it costs more than most queries."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import duckdb
+
+from harvey_pipeline.warehouse.table import Table
+
+_OPEN_SECONDS: Final = 5.0
+"""How long a file is kept open at most before other processes get a chance to lock it."""
+
+_IDLE_SECONDS: Final = 1.0
+"""How long a file is kept open while nothing uses it."""
+
+
+class KeptOpen:
+    """A file that is kept open between connections, which makes each of them cheap.
+
+    It is closed, for other processes to get a chance to lock it, once it was open for some
+    seconds, and whenever nothing has used it for a while.
+    """
+
+    def __init__(self) -> None:
+        self.scopes = 0
+        """How many have asked for it to be kept open, and not ended that."""
+        self.prepared: set[Table] = set()
+        """Tables that are known to be there: no other process writes while the file is open."""
+        self._lock = threading.Lock()
+        self._uses = 0
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._opened_at = 0.0
+        self._used_at = 0.0
+        self._is_over = threading.Event()
+        threading.Thread(target=self._close_when_idle, daemon=True).start()
+
+    @contextmanager
+    def connect(
+        self, open_file: Callable[[], duckdb.DuckDBPyConnection]
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own, whose unfinished transaction ends with it."""
+        with self._lock:
+            if self._root is None:
+                self._root = open_file()
+                self._opened_at = time.monotonic()
+            connection = self._root.cursor()
+            self._uses += 1
+        try:
+            yield connection
+        finally:
+            connection.close()
+            with self._lock:
+                self._uses -= 1
+                self._used_at = time.monotonic()
+                is_due = self._used_at - self._opened_at > _OPEN_SECONDS
+                if is_due or not self.scopes:
+                    self._close()
+
+    def end(self) -> None:
+        """Close the file, at once or when its last user is done."""
+        self._is_over.set()
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._root is not None and not self._uses:
+            self._root.close()
+            self._root = None
+            self.prepared.clear()
+
+    def _close_when_idle(self) -> None:
+        while not self._is_over.wait(_IDLE_SECONDS / 2):
+            with self._lock:
+                if time.monotonic() - self._used_at > _IDLE_SECONDS:
+                    self._close()
