@@ -44,7 +44,7 @@ def landing_file(root: Path, name: str, content: str | bytes = "") -> Path:
 
 def raw_store(root: Path, start_date: str = "2024-04-01") -> RawStore:
     """A raw store and a warehouse over `root`'s landing folder."""
-    (root / "landing").mkdir(exist_ok=True)
+    (root / "landing").mkdir(parents=True, exist_ok=True)
     return RawStore(
         root=str(root / "raw"),
         landing_dir=str(root / "landing"),

@@ -8,10 +8,11 @@ module: `raw_store.py` keeps the ledger.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,6 +37,10 @@ from harvey_pipeline.warehouse.progress import report_progress
 
 _NEIGHBOURS: Final = 7
 """How many drops before it a snapshot is compared with."""
+
+_GROUP_DROPS: Final = 16
+_GROUP_BYTES: Final = 4 << 20
+"""Drops that are parsed together are at most so many, and so large."""
 
 _BULK_BLOCK_DAYS: Final = 7
 _STATISTICS: Final = "harvey_pipeline"
@@ -107,7 +112,8 @@ class Ingester:
         by_bulk = [day for day in days if day not in self.files.drops and self._bulk_covers(day)]
         parsed = {day: Parsed(day) for day in days}
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for done, one in enumerate(pool.map(self._parse_drop, by_drop), start=1):
+            groups = pool.map(self._parse_drops, self._grouped(by_drop))
+            for done, one in enumerate(chain.from_iterable(groups), start=1):
                 parsed[one.day] = one
                 self._ids[one.day] = one.distinct_ids
                 report_progress(self._table, done, len(days))
@@ -168,26 +174,74 @@ class Ingester:
 
     # --- daily drops ---
 
-    def _parse_drop(self, day: date) -> Parsed:
+    def _grouped(self, days: Sequence[date]) -> Iterator[list[date]]:
+        """Drops in their order, small ones in groups: planning a query costs more than few rows."""
+        group: list[date] = []
+        held = 0
+        for day in days:
+            size = _size_of(self.files.drops[day])
+            if group and (len(group) == _GROUP_DROPS or held + size > _GROUP_BYTES):
+                yield group
+                group, held = [], 0
+            group.append(day)
+            held += size
+        if group:
+            yield group
+
+    def _parse_drops(self, days: Sequence[date]) -> list[Parsed]:
+        """Parse some drops.
+
+        Raises:
+            LandingError: One of them cannot be read; of several the first is named.
+        """
+        if len(days) > 1:
+            try:
+                return self._parse_together(days)
+            except LandingError:
+                # Only reading them one by one tells which it is.
+                pass
+        return [one for day in days for one in self._parse_together([day])]
+
+    def _parse_together(self, days: Sequence[date]) -> list[Parsed]:
+        """Parse some drops by one query."""
+        parsed = {}
+        drops = {day: self._drop(day) for day in days}
+        with ExitStack() as stack:
+            opened = []
+            for day, drop in drops.items():
+                if (known := self._known(drop.stem)) is not None:
+                    parsed[day] = known
+                    continue
+                delivery = stack.enter_context(self._open(drop.path))
+                opened.append((day, delivery, judge(self.source, delivery, drop.rules)))
+            plans = [plan for *_, judged in opened for plan in (judged.sound, judged.found)]
+            frames = iter(pl.collect_all(plans, engine="streaming"))
+            read = []
+            for day, delivery, _ in opened:
+                rows, findings = _acceptable(next(frames), next(frames))
+                rows, beaten = settle_duplicates(self.source, rows)
+                findings = _with_beaten(findings, beaten, _records_of(delivery, beaten))
+                read.append((day, rows, findings, delivery.unknown_columns))
+        for day, rows, findings, unknown_columns in read:
+            drop = drops[day]
+            check_unchanged(self.files, drop.path, drop.stamp)
+            described = Parsed(
+                day,
+                self.files.name_of(drop.path),
+                "drop",
+                bytes=drop.size,
+                fingerprint=drop.fingerprint,
+            )
+            parsed[day] = self._finish(described, drop.stem, rows, findings, unknown_columns)
+        return [parsed[day] for day in days]
+
+    def _drop(self, day: date) -> "_Drop":
         path = self.files.drops[day]
         before = stamp(self.files, path)
         content, size = fingerprint(self.files, path)
         rules = DropRules(day, self.start_date, self._late_days_covered_by_bulk(day))
         stem = f"{day}-{self._digest(content, path, rules)}"
-        known = self._known(stem)
-        if known is not None:
-            return known
-        with self._open(path) as delivery:
-            judged = judge(self.source, delivery, rules)
-            rows, findings = _acceptable(
-                *pl.collect_all([judged.sound, judged.found], engine="streaming")
-            )
-            rows, beaten = settle_duplicates(self.source, rows)
-            records = _records_of(delivery, beaten)
-        check_unchanged(self.files, path, before)
-        described = Parsed(day, self.files.name_of(path), "drop", bytes=size, fingerprint=content)
-        findings = _with_beaten(findings, beaten, records)
-        return self._finish(described, stem, rows, findings, delivery.unknown_columns)
+        return _Drop(path, before, content, size, rules, stem)
 
     def _late_days_covered_by_bulk(self, day: date) -> frozenset[date]:
         if self.source.kind != "events" or self.files.bulk is None:
@@ -459,6 +513,18 @@ class Ingester:
 
 
 @dataclass(frozen=True)
+class _Drop:
+    """A daily drop, what it is judged by, and the name of what comes of it."""
+
+    path: Path
+    stamp: Stamp
+    fingerprint: str
+    size: int
+    rules: DropRules
+    stem: str
+
+
+@dataclass(frozen=True)
 class _Bulk:
     """A bulk export, typed and judged as a whole."""
 
@@ -469,6 +535,14 @@ class _Bulk:
     key: str
     sound: Path
     found: Path
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file; 0 of one that cannot be read, which reading it tells."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _acceptable(sound: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -335,6 +335,57 @@ def test_a_range_with_a_drop_that_cannot_be_read_changes_nothing(
     assert contents(store) == before
 
 
+def test_of_several_broken_drops_the_first_is_named(tmp_path: Path) -> None:
+    """Small drops are read together, and an error that comes while reading says not of which."""
+    store = raw_store(tmp_path)
+    for day in (BEFORE, DAY, AFTER):
+        landing_file(tmp_path, f"users/{day}.csv", csv_text(USERS, *user_rows(2)))
+    for day in (DAY, AFTER):
+        path = tmp_path / "landing" / "users" / f"{day}.csv"
+        pl.read_csv(path).write_parquet(path.with_suffix(".parquet"))
+        path.unlink()
+        corrupt_parquet(path.with_suffix(".parquet"))
+    with pytest.raises(LandingError, match=rf"users/{DAY}\.parquet cannot be read"):
+        store.ingest(SOURCES["users"], day_range(BEFORE, AFTER))
+    assert table_rows(store, "raw.drops") == []
+
+
+@pytest.mark.parametrize("limit", ["_GROUP_DROPS", "_GROUP_BYTES"])
+def test_how_many_drops_are_read_together_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """Headers, forms and findings of the drops differ."""
+    bodies = {
+        BEFORE: csv_text(USERS, *user_rows(2), "u1,2024-04-01,Partner"),
+        DAY: csv_text("TITLE,id,created,team", "Partner,u1,2024-04-01,a", ",u2,never,b"),
+        AFTER: csv_text(USERS, "u3,2024-04-01", '"u4","2024-04-01","Of, Counsel"'),
+    }
+    stores = []
+    for name in ("together", "alone"):
+        store = raw_store(folder := tmp_path / name)
+        for day, text in bodies.items():
+            landing_file(folder, f"users/{day}.csv", text)
+        stores.append(store)
+    stores[0].ingest(SOURCES["users"], day_range(BEFORE, AFTER))
+    monkeypatch.setattr(f"harvey_pipeline.landing.ingestion.{limit}", 1)
+    stores[1].ingest(SOURCES["users"], day_range(BEFORE, AFTER))
+    tables = ("raw.raw_users", "raw.quarantine", "raw.drops")
+    of_run = {"loaded_at"}
+    together, alone = (
+        {
+            table: sorted(
+                str({key: value for key, value in row.items() if key not in of_run})
+                for row in table_rows(store, table)
+            )
+            for table in tables
+        }
+        for store in stores
+    )
+    assert together == alone
+    assert len(together["raw.raw_users"]) == 5
+    assert len(together["raw.quarantine"]) == 2
+
+
 def test_a_drop_that_must_not_be_read_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
