@@ -596,6 +596,7 @@ def test_after_each_run_the_history_is_that_of_the_days_as_last_delivered(
 
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.data(), dimensions, groupings(), block_rows)
+@pytest.mark.long
 def test_order_and_grouping_of_runs_do_not_matter(
     data: st.DataObject, dimension: Dimension, grouping: list[tuple[int, int]], rows_held: int
 ) -> None:

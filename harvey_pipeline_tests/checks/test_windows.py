@@ -52,6 +52,7 @@ def test_the_dashboard_names_the_day_it_is_compared_with(place: Place) -> None:
     assert all(ENGAGEMENT not in row for row in rows if str(FIRST) in row)
 
 
+@pytest.mark.long
 def test_days_before_history_are_not_missed(place: Place) -> None:
     assert place.evaluate(DASHBOARD)["window_is_complete"].passed
 

@@ -978,6 +978,7 @@ def test_cohorts_without_the_months_of_their_members_fail(spring: Place) -> None
     assert_fails(result, days=[MARCH, APRIL], naming="user | retained |")
 
 
+@pytest.mark.long
 def test_days_and_months_without_any_activity_pass(bare: Place) -> None:
     bare.drop("events", FIRST, [EVENT_HEADER])
     days = DayRange(FIRST, FIRST)

@@ -328,6 +328,7 @@ def test_a_doubt_warns(
     assert_fails(place.evaluate(table)[check], days=days, naming=naming, severity=WARN)
 
 
+@pytest.mark.long
 def test_an_empty_day_that_was_run_passes(bare: Place) -> None:
     bare.landing.mkdir()
     bare.drop("events", FIRST, [EVENT_HEADER])

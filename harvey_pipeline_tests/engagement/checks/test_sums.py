@@ -1,5 +1,7 @@
 """Sums of events against activity, where drops repeat events."""
 
+import pytest
+
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import (
     FIRMS,
@@ -16,6 +18,7 @@ pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
 ACTIVITY = "core.user_daily_activity"
 
 
+@pytest.mark.long
 def test_events_redelivered_late_are_summed_once_on_both_sides(bare: Place) -> None:
     bare.drop("users", FIRST, USERS)
     bare.drop("firms", FIRST, FIRMS)
