@@ -36,7 +36,7 @@ def declare_checks(plan: CheckPlan) -> dg.AssetChecksDefinition:
     def table_checks(
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse, raw_store: RawStore
     ) -> Iterable[dg.AssetCheckResult]:
-        days = days_of_tags(dict(context.run.tags))
+        days = days_of_tags(context.run.tags)
         yield from evaluate_days(plan, warehouse, raw_store, days)
 
     return table_checks

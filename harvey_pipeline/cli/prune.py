@@ -1,5 +1,6 @@
 """`harvey prune`: remove recorded runs that say nothing any more."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ def prune_runs(
             raise UnusableError(str(error)) from error
         for run in found.superseded:
             verb = "Would remove" if is_dry else "Removing"
-            say(console, f"{verb} {run.run_id}: {run.job_name}, {_told_days(dict(run.tags))}")
+            say(console, f"{verb} {run.run_id}: {run.job_name}, {_told_days(run.tags)}")
         if not is_dry:
             prune(instance, found.superseded)
     count = plural(len(found.superseded), "run")
@@ -53,7 +54,7 @@ def prune_runs(
     return OK
 
 
-def _told_days(tags: dict[str, str]) -> str:
+def _told_days(tags: Mapping[str, str]) -> str:
     from harvey_pipeline.graph.partitions import days_of_tags
 
     days = days_of_tags(tags)

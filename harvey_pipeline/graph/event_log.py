@@ -40,7 +40,9 @@ _BUSY_TIMEOUT_SECONDS: Final = 60
 
 _EVENTS_PER_BATCH: Final = 2_000
 
-_MIRRORED: Final = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS})
+_MIRRORED: Final = frozenset(
+    {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
+)
 """Kinds of events that the index holds beside the run's own file."""
 
 # Dagster hands over the events of a range in batches only where this is set. Whatever process
@@ -248,16 +250,14 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
             }
 
     def forget_run(self, run_id: str) -> None:
-        """Remove what Dagster leaves in the index when it deletes a run: its checks."""
+        """Remove all events of a run, and what Dagster leaves of them: its checks and its file."""
+        self.delete_events(run_id)
         with self.index_connection() as index:
             index.execute(
                 AssetCheckExecutionsTable.delete().where(
                     AssetCheckExecutionsTable.c.run_id == run_id
                 )
             )
-
-    def remove_file(self, run_id: str) -> None:
-        """Remove the file of a run whose events are deleted."""
         with self._engines_lock:
             engine = self._engines.pop(run_id, None)
         if engine is not None:
@@ -275,5 +275,4 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 def _is_mirrored(event: EventLogEntry) -> bool:
-    kind = event.dagster_event_type if event.is_dagster_event else None
-    return kind in _MIRRORED or kind in EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+    return event.is_dagster_event and event.dagster_event_type in _MIRRORED

@@ -1,5 +1,6 @@
 """The calendar, cut into days and into months, and the days of a run by its tags."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -50,7 +51,7 @@ def months_touched(days: DayRange) -> DayRange:
     return DayRange(months[0], months[-1])
 
 
-def days_of_tags(tags: dict[str, str]) -> DayRange | None:
+def days_of_tags(tags: Mapping[str, str]) -> DayRange | None:
     """The partition keys of a run, days or months, by its tags; None if the run has none."""
     day = tags.get(PARTITION_TAG)
     first, last = tags.get(RANGE_START_TAG, day), tags.get(RANGE_END_TAG, day)

@@ -57,9 +57,9 @@ def prune(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun]) -> None:
     """
     event_log = _event_log(instance)
     for run in runs:
+        # The run itself goes last: as long as it is there, it is found again.
         event_log.forget_run(run.run_id)
-        instance.delete_run(run.run_id)
-        event_log.remove_file(run.run_id)
+        instance.run_storage.delete_run(run.run_id)
     event_log.compact()
 
 

@@ -10,8 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
+
+from harvey_pipeline.graph.partitions import range_tags
+from harvey_pipeline.warehouse.days import DayRange
 
 FATE = "EVENT_LOG_FATE"
 DAYS = dg.DailyPartitionsDefinition("2024-04-01", end_date="2024-04-06")
@@ -69,17 +73,20 @@ defs = dg.Definitions(
 
 def main(fate: str, start: str, end: str) -> None:
     """Run the graph for a range of days, and then what has no days."""
-    os.environ[FATE] = fate
     with dg.DagsterInstance.get() as instance:
         defs.resolve_job_def("whole").execute_in_process(instance=instance)
-        defs.resolve_job_def("days").execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            tags={
-                "dagster/asset_partition_range_start": start,
-                "dagster/asset_partition_range_end": end,
-            },
-        )
+        run_days(instance, start, end, fate)
+
+
+def run_days(instance: dg.DagsterInstance, start: str, end: str, fate: str = "succeed") -> str:
+    """Run the graph for a range of days; the run's id."""
+    os.environ[FATE] = fate
+    days = DayRange(date.fromisoformat(start), date.fromisoformat(end))
+    return (
+        defs.resolve_job_def("days")
+        .execute_in_process(instance=instance, raise_on_error=False, tags=range_tags(days))
+        .run_id
+    )
 
 
 if __name__ == "__main__":

@@ -1,33 +1,18 @@
 """Recorded runs: the superseded ones go, with their events, and the others stay as they are."""
 
-import os
 from pathlib import Path
-from unittest.mock import patch
 
 import dagster as dg
 import pytest
 
 from harvey_pipeline.graph.pruning import PruningError, find_prunable, prune
-from harvey_pipeline_tests.graph import event_log_graph as graph
+from harvey_pipeline_tests.graph.event_log_graph import run_days
 from harvey_pipeline_tests.graph.event_log_homes import DAGSTERS, OURS, make_home, rows_of
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return make_home(tmp_path / "home", OURS)
-
-
-def run_days(instance: dg.DagsterInstance, first: str, last: str, fate: str = "succeed") -> str:
-    tags = {
-        "dagster/asset_partition_range_start": first,
-        "dagster/asset_partition_range_end": last,
-    }
-    with patch.dict(os.environ, {graph.FATE: fate}):
-        return (
-            graph.defs.resolve_job_def("days")
-            .execute_in_process(instance=instance, raise_on_error=False, tags=tags)
-            .run_id
-        )
 
 
 def superseded(instance: dg.DagsterInstance) -> set[str]:
