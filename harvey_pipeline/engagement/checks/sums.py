@@ -18,10 +18,13 @@ from harvey_pipeline.engagement.transforms.windows import to_hundredths
 from harvey_pipeline.landing.ledger import DROPS
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.repeats import repeated_deliveries
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import DayRange, blocks_of_days, is_dated
 
 _ACTIVITY: Final = TABLES["core.user_daily_activity"]
 _SUMMARY: Final = TABLES["marts.daily_event_summary"]
+
+_BLOCK_DAYS: Final = 28
+"""Days whose events are summed at a time, so that memory does not grow with the run."""
 
 _EQUALS_EVENTS: Final = Check(
     "activity_equals_events",
@@ -64,12 +67,13 @@ def sum_activity(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) ->
 
 def _sum_events(raw_store: RawStore, days: Sequence[date]) -> pl.DataFrame:
     """The figures of `sum_activity` from the events of every drop that may hold some."""
-    if not days:
-        return _sums_by_day(EVENTS.table.empty())
+    blocks = [_sum_events_of_block(raw_store, block) for block in blocks_of_days(days, _BLOCK_DAYS)]
+    return pl.concat([_sums_by_day(EVENTS.table.empty()), *blocks])
+
+
+def _sum_events_of_block(raw_store: RawStore, days: Sequence[date]) -> pl.DataFrame:
     drops = DayRange(days[0], days[-1] + timedelta(days=EVENTS.late_days))
-    events = raw_store.read(EVENTS, drops).filter(
-        (pl.col("event_date") >= days[0]) & (pl.col("event_date") <= days[-1])
-    )
+    events = raw_store.read(EVENTS, drops).filter(is_dated(days[0], days[-1], "event_date"))
     sums = _sums_by_day(events)
     late_with_id = (pl.col("event_date") < pl.col("drop_date")) & pl.col("event_id").is_not_null()
     if not events.select(late_with_id.any()).collect(engine="streaming").item():
