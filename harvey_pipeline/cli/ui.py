@@ -1,7 +1,9 @@
 """`harvey ui`: Dagster's UI over the same definitions and the same instance."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,7 +34,7 @@ _POLL_SECONDS: Final = 0.5
 
 def open_ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 3000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 3000,
     landing_dir: LandingDir = None,
     warehouse: WarehouseFile = None,
     start_date: StartDate = None,
@@ -47,6 +49,7 @@ def open_ui(
         settings = read_settings()
     except SettingsError as error:
         raise UnusableError(str(error)) from error
+    _refuse_taken_port(host, port)
     prepare_dagster_home(settings)
     dagster = Path(sys.executable).with_name("dagster")
     if not dagster.exists():
@@ -65,6 +68,33 @@ def open_ui(
     command = [str(dagster), "dev", "-m", "harvey_pipeline.definitions"]
     process = subprocess.Popen([*command, "--host", host, "--port", str(port)], env=environment)
     return _attend(process, f"http://{host}:{port}")
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Make sure that the address can be listened on, before anything is started.
+
+    Dagster's daemon goes on where its webserver cannot start, and whatever listens there already
+    would be taken for it.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in addresses:
+            with socket.socket(family, kind, protocol) as listener:
+                # A port whose last connections are still being closed is free.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise UnusableError(
+                f"{host} is no address of this machine. Give another --host."
+            ) from error
+        found = {
+            errno.EADDRINUSE: "is taken by another process",
+            errno.EACCES: "is reserved for the system",
+        }.get(error.errno or 0, f"cannot be listened on ({error.strerror})")
+        raise UnusableError(
+            f"port {port} of {host} {found}. Give another --port, or stop what listens there."
+        ) from error
 
 
 def _attend(process: subprocess.Popen[bytes], address: str) -> int:
