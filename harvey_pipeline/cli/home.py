@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
 _EVENT_LOG: Final = "harvey_pipeline.graph.event_log"
 _FORMER_EVENT_LOG: Final = "harvey_pipeline.event_log"
 
+_FORMER_PLACE: Final = re.compile(
+    r"""^  class: KeptOpenSqliteEventLogStorage
+  config:
+    base_dir: "(/.*)/history/runs"
+""",
+    re.MULTILINE,
+)
+"""The event log's place as other versions have written it, with the folder that they meant."""
+
 _DAGSTER_YAML: Final = """\
 telemetry:
   enabled: false
@@ -22,12 +32,10 @@ concurrency:
   runs:
     max_concurrent_runs: 1
 
-# As Dagster's own, in the same files, but several times as fast.
+# As Dagster's own, in the same files of this folder, but several times as fast.
 event_log_storage:
   module: harvey_pipeline.graph.event_log
   class: KeptOpenSqliteEventLogStorage
-  config:
-    base_dir: {events}
 
 # Assets print nothing: what they have to say is in the event log.
 compute_logs:
@@ -50,11 +58,9 @@ def prepare_dagster_home(settings: "Settings") -> None:
         home.mkdir(parents=True, exist_ok=True)
         settings_file = home / "dagster.yaml"
         if not any(home.iterdir()):
-            # A JSON string is a YAML string whatever the path holds.
-            events = json.dumps(str(home / "history" / "runs"))
-            settings_file.write_text(_DAGSTER_YAML.format(events=events))
+            settings_file.write_text(_DAGSTER_YAML)
         elif settings_file.exists():
-            _rename_event_log(settings_file)
+            _adapt(settings_file)
     except OSError as error:
         raise UnusableError(
             f"{home} cannot be made: {error.strerror}. Set DAGSTER_HOME or --dagster-home to a "
@@ -63,9 +69,22 @@ def prepare_dagster_home(settings: "Settings") -> None:
     os.environ["DAGSTER_HOME"] = str(home)
 
 
-def _rename_event_log(settings_file: Path) -> None:
-    """Name the event log's module as it is called now: other versions called it otherwise."""
+def _adapt(settings_file: Path) -> None:
+    """Bring what another version has written up to date.
+
+    The event log's module had another name, and its place was an absolute path: to this folder,
+    or to the one from which this folder was moved or copied with the events in it. A path that
+    leads elsewhere is the user's own.
+    """
     text = settings_file.read_text()
-    renamed = text.replace(f"module: {_FORMER_EVENT_LOG}\n", f"module: {_EVENT_LOG}\n")
-    if renamed != text:
-        settings_file.write_text(renamed)
+    adapted = text.replace(f"module: {_FORMER_EVENT_LOG}\n", f"module: {_EVENT_LOG}\n")
+    place = _FORMER_PLACE.search(adapted)
+    if place is not None:
+        home = settings_file.parent
+        # A JSON string, and in it the path may hold escapes.
+        meant = Path(json.loads(f'"{place[1]}"'))
+        if meant == home or (home / "history" / "runs" / "index.db").exists():
+            kept = "  class: KeptOpenSqliteEventLogStorage\n"
+            adapted = adapted[: place.start()] + kept + adapted[place.end() :]
+    if adapted != text:
+        settings_file.write_text(adapted)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
-from dagster import DagsterEventType, EventLogEntry
+from dagster import DagsterEventType, DagsterInstance, EventLogEntry, Field, StringSource
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -58,16 +58,30 @@ def _relax(connection: Any, _record: object) -> None:
 class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
     """`SqliteEventLogStorage` with engines that it keeps, and one transaction per file and batch.
 
-    The files hold the same rows as Dagster's own storage would write.
+    The files hold the same rows as Dagster's own storage would write. Without `base_dir` they lie
+    where Dagster's own would by default: in `history/runs` of the instance's folder, wherever that
+    is.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Dagster connects while it initialises.
+    def __init__(self, base_dir: str | None = None, inst_data: Any = None) -> None:
         self._engines: OrderedDict[str, sqlalchemy.Engine] = OrderedDict()
         self._engines_lock = threading.Lock()
         self._tables_there: set[str] = set()
         self._columns_there: set[str] = set()
-        super().__init__(*args, **kwargs)
+        self._inst_data = inst_data
+        # Dagster connects while it initialises.
+        if base_dir is not None:
+            super().__init__(base_dir, inst_data)
+
+    def register_instance(self, instance: DagsterInstance) -> None:
+        if not hasattr(self, "_base_dir"):
+            base_dir = str(Path(instance.root_directory) / "history" / "runs")
+            super().__init__(base_dir, self._inst_data)
+        super().register_instance(instance)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {"base_dir": Field(StringSource, is_required=False)}
 
     @classmethod
     def from_config_value(

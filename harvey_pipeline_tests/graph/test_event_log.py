@@ -94,9 +94,11 @@ def test_only_dagsters_own_reading_is_used() -> None:
     own = set(vars(KeptOpenSqliteEventLogStorage)) & set(dir(SqliteEventLogStorage))
     public = {name for name in own if not name.startswith("_")}
     assert public == {
+        "config_type",
         "dispose",
         "from_config_value",
         "has_table",
+        "register_instance",
         "store_event",
         "store_event_batch",
     }

@@ -1,0 +1,122 @@
+"""Dagster's folder: what a new one gets, and that it may be moved with all that is in it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from harvey_pipeline.cli.home import prepare_dagster_home
+from harvey_pipeline.settings import read_settings
+from harvey_pipeline_tests.cli.commands import one_day
+from harvey_pipeline_tests.cli.conftest import Harvey
+from harvey_pipeline_tests.graph.event_log_homes import run_graph
+
+RANGE = ("2024-04-01", "2024-04-02")
+FORMER = """\
+event_log_storage:
+  module: {module}
+  class: KeptOpenSqliteEventLogStorage
+  config:
+    base_dir: {place}
+"""
+NOW = """\
+event_log_storage:
+  module: harvey_pipeline.graph.event_log
+  class: KeptOpenSqliteEventLogStorage
+"""
+
+
+def prepare(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `harvey run` and `harvey ui` do with the folder; its settings afterwards."""
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    prepare_dagster_home(read_settings())
+    return (home / "dagster.yaml").read_text()
+
+
+def former_home(home: Path, place: Path, module: str = "harvey_pipeline.graph.event_log") -> str:
+    """A folder as another version has set it up; its settings."""
+    home.mkdir(parents=True, exist_ok=True)
+    text = "telemetry:\n  enabled: false\n"
+    text += FORMER.format(module=module, place=json.dumps(str(place)))
+    (home / "dagster.yaml").write_text(text)
+    return text
+
+
+def events_by_run(home: Path) -> dict[str, int]:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return {run.run_id: len(instance.all_logs(run.run_id)) for run in instance.get_runs()}
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree], ids=["moved", "copied"])
+def test_events_lie_in_the_folder_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Callable[[Path, Path], object]
+) -> None:
+    before, now = tmp_path / "it's [1]", tmp_path / "now"
+    prepare(before, monkeypatch)
+    assert run_graph(before, "succeed", *RANGE) == 0
+    first = events_by_run(before)
+    assert len(first) == 2
+    move(before, now)
+    shutil.rmtree(before, ignore_errors=True)
+    assert run_graph(now, "succeed", *RANGE) == 0
+    both = events_by_run(now)
+    assert len(both) == 4
+    assert first.items() <= both.items()
+    assert all(count > 5 for count in both.values())
+    assert not before.exists()
+
+
+@pytest.mark.parametrize("module", ["harvey_pipeline.event_log", "harvey_pipeline.graph.event_log"])
+def test_the_place_that_another_version_has_written_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    home = tmp_path / 'a "Hóme"'
+    former_home(home, home / "history" / "runs", module)
+    assert prepare(home, monkeypatch) == f"telemetry:\n  enabled: false\n{NOW}"
+    assert run_graph(home, "succeed", *RANGE) == 0
+    assert len(events_by_run(home)) == 2
+
+
+def test_a_folder_that_was_moved_under_another_version_finds_its_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    former_home(before, before / "history" / "runs")
+    assert run_graph(before, "succeed", *RANGE) == 0
+    shutil.move(before, now)
+    assert prepare(now, monkeypatch) == f"telemetry:\n  enabled: false\n{NOW}"
+    assert all(count > 5 for count in events_by_run(now).values())
+    assert not before.exists()
+
+
+@pytest.mark.parametrize("place", ["elsewhere/history/runs", "events"])
+def test_a_place_of_the_users_own_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    home = tmp_path / "home"
+    text = former_home(home, tmp_path / place)
+    assert prepare(home, monkeypatch) == text
+    assert run_graph(home, "succeed", *RANGE) == 0
+    assert (tmp_path / place / "index.db").exists()
+    assert prepare(home, monkeypatch) == text
+
+
+@pytest.mark.long
+def test_a_data_folder_may_be_moved(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path)
+    before, now = tmp_path / "before", tmp_path / "now"
+    for folder in (before, now):
+        if folder is now:
+            shutil.move(before, now)
+        run = ("run", "--landing-dir", "landing", "--warehouse", f"{folder.name}/warehouse.duckdb")
+        assert harvey(*run).returncode == 0
+    assert not before.exists()
+    counts = events_by_run(now / "dagster_home").values()
+    assert len(counts) == 4
+    assert min(counts) > 5
+    with duckdb.connect(str(now / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.sql("select count(*) from raw.raw_users").fetchall() == [(10,)]
