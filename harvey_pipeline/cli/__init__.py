@@ -1,6 +1,7 @@
 """The `harvey` command: the same jobs, instance and definitions as in Dagster's UI, from a shell.
 
-A file per command; what they share is in `app.py`. `outcomes.py` says what is known of a run,
+A file per command; what they share is in `app.py`, what `run` and `ui` make sure of in `home.py`
+and `warehouse_file.py`. `outcomes.py` says what is known of a run,
 `progress.py` learns it from the run's events and shows it as it comes, `show.py` has the tables
 and lines that are printed at the end.
 """

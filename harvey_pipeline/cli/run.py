@@ -29,6 +29,7 @@ from harvey_pipeline.cli.app import (
     WarehouseFile,
 )
 from harvey_pipeline.cli.home import prepare_dagster_home
+from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 _UNREAD_NAMED = 5
 
@@ -63,6 +64,7 @@ def run_days(
     """Compute everything for a range of days, and the calendar months that they touch."""
     with _no_garbage_collection():
         settings = _read_settings()
+        refuse_unusable_warehouse(settings)
         prepare_dagster_home(settings)
 
         from harvey_pipeline.definitions import CALENDAR, SUBJECTS

@@ -27,6 +27,7 @@ from harvey_pipeline.cli.app import (
 )
 from harvey_pipeline.cli.home import prepare_dagster_home
 from harvey_pipeline.cli.show import output, say
+from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 _ANSWERS_WITHIN: Final = 120.0
 _POLL_SECONDS: Final = 0.5
@@ -49,6 +50,7 @@ def open_ui(
         settings = read_settings()
     except SettingsError as error:
         raise UnusableError(str(error)) from error
+    refuse_unusable_warehouse(settings)
     _refuse_taken_port(host, port)
     prepare_dagster_home(settings)
     dagster = Path(sys.executable).with_name("dagster")
