@@ -37,7 +37,7 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class Failure:
-    """A step, or the run itself, that ended with an exception."""
+    """Steps, or the run itself, that ended with an exception; `where` names them."""
 
     where: str
     kind: str

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -160,8 +161,18 @@ class RunProgress:
             return
         message = str(found.message).strip()
         _, separator, text = message.partition(": ")
-        where = _asset_of(step)
-        self.failures.append(Failure(where, str(found.cls_name), text if separator else message))
+        self._add_failure(
+            Failure(_asset_of(step), str(found.cls_name), text if separator else message)
+        )
+
+    def _add_failure(self, failure: Failure) -> None:
+        """Note a failure; steps that failed for the same reason are one."""
+        for number, known in enumerate(self.failures):
+            if (known.kind, known.message) == (failure.kind, failure.message):
+                where = f"{known.where}, {failure.where}"
+                self.failures[number] = replace(known, where=where)
+                return
+        self.failures.append(failure)
 
 
 _CHECKS_SUFFIX: Final = "_checks"

@@ -292,14 +292,14 @@ def _run_subjects(
 def _published_at_the_end(settings: "Settings") -> Iterator[None]:
     """Publish once after several runs, whatever came of them."""
     from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of
-    from harvey_pipeline.warehouse.publishing import publish
+    from harvey_pipeline.warehouse.publishing import publish_after_run
 
     warehouse, _ = build_resources(settings, CALENDAR)
     with warehouse.kept_open():
         try:
             yield
         finally:
-            publish(warehouse, tables_of(SUBJECTS))
+            publish_after_run(warehouse, tables_of(SUBJECTS))
 
 
 def _executor(

@@ -10,7 +10,7 @@ import polars as pl
 
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.markdown import as_markdown
-from harvey_pipeline.warehouse.publishing import publish
+from harvey_pipeline.warehouse.publishing import publish_after_run
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Warehouse
 
@@ -77,7 +77,7 @@ def warehouse_io_manager(
                 yield WarehouseIOManager(warehouse, tables)
             finally:
                 if context.run is None or PUBLISHED_LATER_TAG not in context.run.tags:
-                    publish(warehouse, tables)
+                    publish_after_run(warehouse, tables)
 
     # Dagster takes generators here, as for any resource; its annotation leaves them out.
     return dg.IOManagerDefinition(resource_fn=manage)  # type: ignore[arg-type]

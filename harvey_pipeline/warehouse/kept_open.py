@@ -29,6 +29,8 @@ class KeptOpen:
         """How many have asked for it to be kept open, and not ended that."""
         self.prepared: set[Table] = set()
         """Tables that are known to be there: no other process writes while the file is open."""
+        self.has_given_up = False
+        """Whether a connection has waited in vain: then no other one waits."""
         self._lock = threading.Lock()
         self._uses = 0
         self._root: duckdb.DuckDBPyConnection | None = None

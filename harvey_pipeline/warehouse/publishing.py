@@ -21,6 +21,7 @@ import duckdb
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import (
     Warehouse,
+    WarehouseError,
     is_lock_conflict,
     published_path,
     quoted,
@@ -70,6 +71,23 @@ def publish(warehouse: Warehouse, tables: Mapping[str, Table]) -> Publication:
             _copy_afresh(connection, warehouse.path, files, commit)
         files.swap()
     return Publication(files.published, commit.generation, "incremental" if caught_up else "fresh")
+
+
+def publish_after_run(warehouse: Warehouse, tables: Mapping[str, Table]) -> None:
+    """Publish what a run, whose file is kept open, has committed.
+
+    A run that has waited for the warehouse in vain has failed with that; it tries once more,
+    without waiting, and does not fail a second time.
+
+    Raises:
+        WarehouseError: The warehouse stayed locked, and the run did not know.
+    """
+    is_known = warehouse.has_given_up
+    try:
+        publish(warehouse, tables)
+    except WarehouseError:
+        if not is_known:
+            raise
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Warehouse(DuckDBResource):
     """The DuckDB file of everything after raw.
 
     `database` is the path of the file. A process that finds it locked waits up to
-    `lock_timeout_seconds`, saying for whom.
+    `lock_timeout_seconds`, saying for whom; where the file is to be kept open, once.
     """
 
     lock_timeout_seconds: float = 600.0
@@ -141,8 +141,14 @@ class Warehouse(DuckDBResource):
             finally:
                 connection.close()
             return
-        with kept.connect(self._wait_for_lock) as connection:
+        with kept.connect(lambda: self._wait_for_lock(kept)) as connection:
             yield connection
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether, since the file is to be kept open, a connection has waited for it in vain."""
+        kept = _kept_open.get(self.path.absolute())
+        return kept is not None and kept.has_given_up
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -165,8 +171,9 @@ class Warehouse(DuckDBResource):
                     del _kept_open[path]
                     kept.end()
 
-    def _wait_for_lock(self) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.lock_timeout_seconds
+    def _wait_for_lock(self, kept: KeptOpen | None = None) -> duckdb.DuckDBPyConnection:
+        has_given_up = kept is not None and kept.has_given_up
+        deadline = time.monotonic() + (0 if has_given_up else self.lock_timeout_seconds)
         has_warned = False
         while True:
             try:
@@ -185,6 +192,8 @@ class Warehouse(DuckDBResource):
                         f"pipeline, point HARVEY_WAREHOUSE elsewhere."
                     ) from error
                 if time.monotonic() >= deadline:
+                    if kept is not None:
+                        kept.has_given_up = True
                     raise WarehouseError(
                         f"{self.path} is still locked after {self.lock_timeout_seconds:g} s: "
                         f"{_holder(error)}. Wait for that process or stop it, then run again; "

@@ -8,6 +8,7 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import termios
 from datetime import date
 from pathlib import Path
@@ -283,6 +284,38 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path, harvey: Harvey
     landing_file(tmp_path, "users/2024-04-01.parquet")
     finished = harvey("run", "--landing-dir", "landing")
     assert_refused(finished, "users/2024-04-01.csv and users/2024-04-01.parquet both stand for")
+
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held'); sys.stdin.read()"
+
+
+def test_a_warehouse_that_stays_locked_is_waited_for_once_and_told_once(
+    tmp_path: Path, harvey: Harvey
+) -> None:
+    one_day(tmp_path)
+    warehouse = tmp_path / "w.duckdb"
+    duckdb.connect(str(warehouse)).close()
+    run = ("run", "--landing-dir", "landing", "--warehouse", "w.duckdb")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", HOLD, str(warehouse)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        finished = harvey(*run, HARVEY_LOCK_TIMEOUT_SECONDS="3")
+    assert (finished.returncode, finished.stderr) == (1, ""), finished.stdout
+    assert finished.stdout.count("waiting for w.duckdb: ") == 1
+    assert finished.stdout.count("still locked") == 1
+    (line,) = (one for one in finished.stdout.splitlines() if one.startswith("failed "))
+    assert line.startswith(
+        "failed   raw.raw_events, raw.raw_firms, raw.raw_users: w.duckdb is still locked after 3 s"
+    )
+    assert f"PID {holder.pid}" in line
+    # All but starting the process.
+    (seconds,) = re.findall(r"^Failed in ([\d.]+) s", finished.stdout, re.MULTILINE)
+    assert 3 <= float(seconds) < 2 * 3
 
 
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, tables_of
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.publishing import publish_after_run
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Pieces, Warehouse, WarehouseError
 
@@ -457,6 +458,29 @@ def test_a_file_that_stays_locked_is_given_up_with_its_holder_named(
     holder.go_on()
     holder.process.wait()
     assert held(filled) == FILLED
+
+
+def test_a_file_to_be_kept_open_is_waited_for_once(filled: Warehouse, holder: Child) -> None:
+    impatient = Warehouse(database=filled.database, lock_timeout_seconds=0.4)
+    with impatient.kept_open():
+        for seconds in (0.4, 0.0):
+            assert impatient.has_given_up is (seconds == 0)
+            started = time.monotonic()
+            with pytest.raises(WarehouseError, match=r"still locked after 0\.4 s"):
+                impatient.query("select 1")
+            assert seconds <= time.monotonic() - started < seconds + 0.35
+        publish_after_run(impatient, TABLES)
+        holder.go_on()
+        holder.process.wait()
+        assert held(impatient) == FILLED
+    assert not impatient.has_given_up
+
+
+@pytest.mark.usefixtures("holder")
+def test_publishing_that_waits_first_fails(filled: Warehouse) -> None:
+    impatient = Warehouse(database=filled.database, lock_timeout_seconds=0.1)
+    with impatient.kept_open(), pytest.raises(WarehouseError, match="still locked"):
+        publish_after_run(impatient, TABLES)
 
 
 ADD_A_DAY = """
