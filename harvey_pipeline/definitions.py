@@ -1,6 +1,8 @@
 """The code location: the subjects, put together."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import dagster as dg
@@ -69,6 +71,16 @@ def build_resources(settings: Settings, calendar: Calendar) -> tuple[Warehouse, 
     return warehouse, raw_store
 
 
+@contextmanager
+def _without_announcements() -> Iterator[None]:
+    """Keep to ourselves that backfill policies and partition mappings are beta in Dagster."""
+    with warnings.catch_warnings():
+        for category in (dg.BetaWarning, dg.PreviewWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
+@_without_announcements()
 def build_definitions(
     subjects: Sequence[Subject], calendar: Calendar, warehouse: Warehouse, raw_store: RawStore
 ) -> dg.Definitions:

@@ -37,6 +37,10 @@ event_log_storage:
   module: harvey_pipeline.graph.event_log
   class: KeptOpenSqliteEventLogStorage
 
+# What else Dagster prints of a run is in the event log, and in the UI.
+python_logs:
+  python_log_level: INFO
+
 # Assets print nothing: what they have to say is in the event log.
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager

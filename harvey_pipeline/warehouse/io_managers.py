@@ -14,8 +14,11 @@ from harvey_pipeline.warehouse.publishing import publish_after_run
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Warehouse
 
-PUBLISHED_LATER_TAG: Final = "harvey/published_later"
-"""Marks a run whose results whoever started it publishes, together with those of other runs."""
+PUBLISHED_LATER_TAG: Final = ".dagster/published_later"
+"""Marks a run whose results whoever started it publishes, together with those of other runs.
+
+Dagster's UI hides tags with this prefix.
+"""
 
 
 def table_name(key: dg.AssetKey) -> str:

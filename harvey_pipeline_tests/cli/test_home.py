@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import pytest
 
 from harvey_pipeline.cli.home import prepare_dagster_home
 from harvey_pipeline.settings import read_settings
-from harvey_pipeline_tests.cli.commands import one_day
-from harvey_pipeline_tests.cli.conftest import Harvey
+from harvey_pipeline_tests.cli.commands import environment, one_day
+from harvey_pipeline_tests.cli.conftest import Computed, Harvey
 from harvey_pipeline_tests.graph.event_log_homes import run_graph
 
 RANGE = ("2024-04-01", "2024-04-02")
@@ -120,3 +122,29 @@ def test_a_data_folder_may_be_moved(tmp_path: Path, harvey: Harvey) -> None:
     assert min(counts) > 5
     with duckdb.connect(str(now / "warehouse.duckdb"), read_only=True) as connection:
         assert connection.sql("select count(*) from raw.raw_users").fetchall() == [(10,)]
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("computed")
+def test_dagsters_own_commands_print_no_debug_lines(computed: Computed) -> None:
+    folder = computed.folder
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dagster", "asset", "materialize"),
+            *("-m", "harvey_pipeline.definitions", "--partition", "2024-04-02"),
+            *("--select", "not group:months"),
+        ],
+        cwd=folder,
+        env=environment() | {"DAGSTER_HOME": str(folder / "data" / "dagster_home")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    printed = (done.stdout + done.stderr).splitlines()
+    assert len(printed) < 20
+    assert [line for line in printed if "DEBUG" in line or "backfill_policy" in line] == []
+    with dg.DagsterInstance.from_config(str(folder / "data" / "dagster_home")) as instance:
+        run = instance.get_runs(limit=1)[0]
+        kinds = {entry.dagster_event_type for entry in instance.all_logs(run.run_id)}
+    assert run.status is dg.DagsterRunStatus.SUCCESS
+    assert {dg.DagsterEventType.STEP_START, dg.DagsterEventType.ASSET_MATERIALIZATION} <= kinds

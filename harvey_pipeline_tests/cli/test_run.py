@@ -58,6 +58,9 @@ def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
     }
     for run in runs.values():
         assert run.run_id in finished.stdout
+        # The UI hides tags that begin like this.
+        shown = {tag for tag in run.tags if not tag.startswith(".dagster/")}
+        assert shown == {f"dagster/asset_partition_range_{end}" for end in ("start", "end")}
     published = str(tmp_path / "data" / "warehouse.published.duckdb")
     with duckdb.connect(published, read_only=True) as connection:
         for name in ("marts.harvey_analytics_dashboard", "months.user_engagement"):
