@@ -249,6 +249,7 @@ def _run_subjects(
 
     from harvey_pipeline.cli.progress import RunProgress, live_or_plain
     from harvey_pipeline.definitions import CALENDAR, build_resources, defs
+    from harvey_pipeline.graph.dead_runs import report_dead_runs
     from harvey_pipeline.graph.jobs import DAILY, MONTHLY, months_after
     from harvey_pipeline.warehouse.days import months_of
 
@@ -267,6 +268,8 @@ def _run_subjects(
             dg.DagsterInstance.get() as instance,
             live_or_plain(console, is_live=is_live) as view,
         ):
+            for run in report_dead_runs(instance):
+                view.note(f"Marked as failed, for its process is gone: run {run.run_id}")
             progress = RunProgress(view, steps)
             with _listening(progress, view.note):
                 execute = _executor(instance, progress, is_debugging=is_debugging)

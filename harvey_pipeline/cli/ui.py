@@ -6,9 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -31,6 +34,8 @@ from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 _ANSWERS_WITHIN: Final = 120.0
 _POLL_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 30.0
+"""How often it is looked for runs whose process is gone."""
 
 
 def open_ui(
@@ -68,8 +73,9 @@ def open_ui(
     if not debug:
         environment.setdefault("PYTHONWARNINGS", "ignore")
     command = [str(dagster), "dev", "-m", "harvey_pipeline.definitions"]
-    process = subprocess.Popen([*command, "--host", host, "--port", str(port)], env=environment)
-    return _attend(process, f"http://{host}:{port}")
+    with _dead_runs_reported():
+        process = subprocess.Popen([*command, "--host", host, "--port", str(port)], env=environment)
+        return _attend(process, f"http://{host}:{port}")
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
@@ -97,6 +103,35 @@ def _refuse_taken_port(host: str, port: int) -> None:
         raise UnusableError(
             f"port {port} of {host} {found}. Give another --port, or stop what listens there."
         ) from error
+
+
+@contextmanager
+def _dead_runs_reported() -> Iterator[None]:
+    """Report runs whose process is gone as failed, now and then: they hold up those queued."""
+    import dagster as dg
+
+    from harvey_pipeline.graph.dead_runs import report_dead_runs
+
+    is_over = threading.Event()
+
+    def look() -> None:
+        with dg.DagsterInstance.get() as instance:
+            report_dead_runs(instance)
+
+    def go_on() -> None:
+        while not is_over.wait(_LOOK_SECONDS):
+            # Files that cannot be read now may be read the next time.
+            with suppress(Exception):
+                look()
+
+    look()
+    watcher = threading.Thread(target=go_on, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def _attend(process: subprocess.Popen[bytes], address: str) -> int:

@@ -31,6 +31,7 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import serialize_value
 
+from harvey_pipeline.graph.sign_of_life import end_life, show_life
 from harvey_pipeline.settings import DAGSTER_EVENT_BATCH_SIZE, set_unless_given
 
 _KEPT_OPEN: Final = 8
@@ -44,6 +45,11 @@ _MIRRORED: Final = frozenset(
     {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
 )
 """Kinds of events that the index holds beside the run's own file."""
+
+_ENDS: Final = frozenset(
+    {DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED}
+)
+"""Kinds of events after which nothing more comes of a run."""
 
 # Dagster hands over the events of a range in batches only where this is set. Whatever process
 # loads this class stores events through it, so it is set wherever it is of use.
@@ -147,7 +153,18 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events in their order: all of them, or none if storing fails."""
         for run_id, of_run in itertools.groupby(events, key=lambda event: event.run_id):
-            self._store_events_of_run(run_id, list(of_run))
+            some = list(of_run)
+            kinds = {event.dagster_event_type for event in some}
+            # The process that a run is executed in says so itself, and before others can read it.
+            if DagsterEventType.RUN_START in kinds:
+                show_life(self.life_of_run(run_id))
+            self._store_events_of_run(run_id, some)
+            if kinds & _ENDS:
+                end_life(self.life_of_run(run_id))
+
+    def life_of_run(self, run_id: str) -> Path:
+        """The file that the process of a run keeps locked until the run is over."""
+        return Path(self._base_dir) / f"{run_id}.alive"
 
     def _store_events_of_run(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
         rows = [self._event_to_row(event) for event in events]

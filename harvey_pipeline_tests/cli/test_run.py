@@ -343,6 +343,31 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_a_killed_run_is_marked_as_failed_by_the_next(tmp_path: Path, harvey: Harvey) -> None:
+    write_sample(tmp_path / "data" / "landing", SampleSpec(days=5, dirty=0))
+    with subprocess.Popen(
+        [*HARVEY, "run"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("raw.raw_events "):
+                process.kill()
+    home = str(tmp_path / "data" / "dagster_home")
+    with dg.DagsterInstance.from_config(home) as instance:
+        [killed] = instance.get_runs()
+    assert killed.status is dg.DagsterRunStatus.STARTED
+    finished = harvey("run")
+    assert (finished.returncode, finished.stderr) == (0, ""), finished.stdout
+    told = f"Marked as failed, for its process is gone: run {killed.run_id}\n"
+    assert told in finished.stdout
+    with dg.DagsterInstance.from_config(home) as instance:
+        found = {run.run_id: run.status for run in instance.get_runs()}
+    assert found.pop(killed.run_id) is dg.DagsterRunStatus.FAILURE
+    assert set(found.values()) == {dg.DagsterRunStatus.SUCCESS}
+    assert "Marked as failed" not in harvey("run").stdout
+
+
+@pytest.mark.long
 @pytest.mark.xdist_group("computed")
 def test_a_pipe_gets_a_line_for_each_asset_then_warnings_then_kpis(computed: Computed) -> None:
     assert (computed.finished.returncode, computed.finished.stderr) == (0, "")

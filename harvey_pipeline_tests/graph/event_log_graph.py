@@ -2,8 +2,8 @@
 
     python -m harvey_pipeline_tests.graph.event_log_graph raise 2024-04-01 2024-04-03
 
-runs it for a range in the instance of DAGSTER_HOME: `succeed`, `raise` in the second asset, or be
-`kill`ed in it.
+runs it for a range in the instance of DAGSTER_HOME: `succeed`, `raise` in the second asset, be
+`kill`ed in it, or `wait` in it for the end of stdin.
 """
 
 import os
@@ -32,6 +32,9 @@ def second() -> None:
         raise RuntimeError("this one fails")
     if os.environ[FATE] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ[FATE] == "wait":
+        print("waiting", flush=True)
+        sys.stdin.read()
 
 
 @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[second])

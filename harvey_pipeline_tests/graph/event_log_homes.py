@@ -108,11 +108,31 @@ def rows_of(home: Path) -> Mapping[str, Sequence[tuple[Any, ...]]]:
     return found
 
 
+def start_graph(home: Path, fate: str, first: str, last: str) -> subprocess.Popen[str]:
+    """Run the graph in a process of its own, which is left at work."""
+    return subprocess.Popen(
+        _command("-m", GRAPH, fate, first, last),
+        env=_environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", *arguments]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if "EVENT_BATCH" not in key}
+    return kept | {"DAGSTER_HOME": str(home)}
+
+
 def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if "EVENT_BATCH" not in key}
     return subprocess.run(
-        [sys.executable, "-W", "ignore", *arguments],
-        env=environment | {"DAGSTER_HOME": str(home)},
+        _command(*arguments),
+        env=_environment(home),
         capture_output=True,
         text=True,
         check=False,
