@@ -14,7 +14,7 @@ import pytest
 from harvey_pipeline.cli.home import prepare_dagster_home
 from harvey_pipeline.settings import read_settings
 from harvey_pipeline_tests.cli.commands import environment, one_day
-from harvey_pipeline_tests.cli.conftest import Computed, Harvey
+from harvey_pipeline_tests.cli.conftest import Harvey
 from harvey_pipeline_tests.graph.event_log_homes import run_graph
 
 RANGE = ("2024-04-01", "2024-04-02")
@@ -125,17 +125,18 @@ def test_a_data_folder_may_be_moved(tmp_path: Path, harvey: Harvey) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("computed")
-def test_dagsters_own_commands_print_no_debug_lines(computed: Computed) -> None:
-    folder = computed.folder
+def test_dagsters_own_commands_print_no_debug_lines(tmp_path: Path, harvey: Harvey) -> None:
+    one_day(tmp_path)
+    home = str(tmp_path / "data" / "dagster_home")
+    assert harvey("run", "--landing-dir", "landing").returncode == 0
     done = subprocess.run(
         [
             *(sys.executable, "-m", "dagster", "asset", "materialize"),
-            *("-m", "harvey_pipeline.definitions", "--partition", "2024-04-02"),
+            *("-m", "harvey_pipeline.definitions", "--partition", "2024-04-01"),
             *("--select", "not group:months"),
         ],
-        cwd=folder,
-        env=environment() | {"DAGSTER_HOME": str(folder / "data" / "dagster_home")},
+        cwd=tmp_path,
+        env=environment() | {"DAGSTER_HOME": home, "HARVEY_LANDING_DIR": "landing"},
         capture_output=True,
         text=True,
         check=True,
@@ -143,7 +144,7 @@ def test_dagsters_own_commands_print_no_debug_lines(computed: Computed) -> None:
     printed = (done.stdout + done.stderr).splitlines()
     assert len(printed) < 20
     assert [line for line in printed if "DEBUG" in line or "backfill_policy" in line] == []
-    with dg.DagsterInstance.from_config(str(folder / "data" / "dagster_home")) as instance:
+    with dg.DagsterInstance.from_config(home) as instance:
         run = instance.get_runs(limit=1)[0]
         kinds = {entry.dagster_event_type for entry in instance.all_logs(run.run_id)}
     assert run.status is dg.DagsterRunStatus.SUCCESS
