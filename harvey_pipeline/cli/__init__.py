@@ -14,6 +14,7 @@ from harvey_pipeline.cli.app import build_app, run_command
 from harvey_pipeline.cli.checks import list_checks
 from harvey_pipeline.cli.docs import write_docs
 from harvey_pipeline.cli.prune import prune_runs
+from harvey_pipeline.cli.quarantine import QUARANTINE
 from harvey_pipeline.cli.run import run_days
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.tables import list_tables
@@ -25,6 +26,7 @@ APP = build_app(
         "ui": open_ui,
         "checks": list_checks,
         "tables": list_tables,
+        "quarantine": QUARANTINE,
         "sample": make_sample,
         "prune": prune_runs,
         "docs": write_docs,

@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Final, ParamSpec
 
@@ -116,8 +117,16 @@ def unknown_name(what: str, name: str, known: Sequence[str], listing: str) -> Un
     return UnusableError(f"no {what} is named {name}. {hint}`{listing}` lists what there is.")
 
 
-def build_app(commands: Mapping[str, Callable[..., int]]) -> typer.Typer:
-    """The command line of these commands, by their names."""
+@dataclass(frozen=True)
+class Group:
+    """Commands that share their first word: what they are about, and each by its second word."""
+
+    help: str
+    commands: Mapping[str, Callable[..., int]]
+
+
+def build_app(commands: Mapping[str, Callable[..., int] | Group]) -> typer.Typer:
+    """The command line of these commands and groups of commands, by their names."""
     app = typer.Typer(
         help="Product analytics from drops.",
         epilog=_EXIT_CODES,
@@ -127,8 +136,29 @@ def build_app(commands: Mapping[str, Callable[..., int]]) -> typer.Typer:
     )
     app.callback()(_start)
     for name, command in commands.items():
+        if isinstance(command, Group):
+            app.add_typer(_build_group(command), name=name)
+        else:
+            app.command(name)(_attended(command))
+    return app
+
+
+def _build_group(group: Group) -> typer.Typer:
+    app = typer.Typer(
+        help=group.help,
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_show_group)
+    for name, command in group.commands.items():
         app.command(name)(_attended(command))
     return app
+
+
+def _show_group(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UNUSABLE)
 
 
 def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
