@@ -10,6 +10,7 @@ import dagster as dg
 from harvey_pipeline import engagement
 from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.plan import CheckPlan
+from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar, read_calendar
 from harvey_pipeline.graph.jobs import (
@@ -21,11 +22,17 @@ from harvey_pipeline.graph.jobs import (
     monthly_schedule,
 )
 from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.graph.targets import build_targets
 from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
-from harvey_pipeline.settings import Settings, read_settings
+from harvey_pipeline.settings import (
+    Settings,
+    read_alert_settings,
+    read_quality_settings,
+    read_settings,
+)
 from harvey_pipeline.subject import Subject
 from harvey_pipeline.warehouse.io_managers import warehouse_io_manager
 from harvey_pipeline.warehouse.table import Table
@@ -87,6 +94,7 @@ def build_definitions(
     """The graph of some subjects over a warehouse and a raw store; a test gives its own."""
     partitions = Partitions(calendar)
     tables = tables_of(subjects)
+    targets = build_targets(read_alert_settings())
     jobs, schedules = [], []
     for subject in subjects:
         daily = [*subject.raw_tables, *(asset.table for asset in subject.table_assets)]
@@ -105,11 +113,13 @@ def build_definitions(
         asset_checks=[declare_checks(plan) for plan in check_plans(subjects)],
         jobs=jobs,
         schedules=schedules,
+        sensors=alert_sensors([*targets], sources_of(subjects), read_quality_settings()),
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,
             "warehouse_io": warehouse_io_manager(warehouse, tables),
             "raw_io": RawStoreIOManager(raw_store, sources_of(subjects)),
+            **{alert_resource(name): target for name, target in targets.items()},
         },
         executor=dg.in_process_executor,
     )

@@ -1,17 +1,32 @@
 """Environment variables, read here and, but for the command line, set here and nowhere else."""
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 LANDING_DIR: Final = "HARVEY_LANDING_DIR"
 WAREHOUSE: Final = "HARVEY_WAREHOUSE"
 START_DATE: Final = "HARVEY_START_DATE"
 END_DATE: Final = "HARVEY_END_DATE"
 LOCK_TIMEOUT: Final = "HARVEY_LOCK_TIMEOUT_SECONDS"
+ALERT_WEBHOOK: Final = "HARVEY_ALERT_WEBHOOK"
+ALERT_EMAIL_TO: Final = "HARVEY_ALERT_EMAIL_TO"
+ALERT_EMAIL_FROM: Final = "HARVEY_ALERT_EMAIL_FROM"
+SMTP_HOST: Final = "HARVEY_SMTP_HOST"
+SMTP_PORT: Final = "HARVEY_SMTP_PORT"
+SMTP_USER: Final = "HARVEY_SMTP_USER"
+SMTP_PASSWORD: Final = "HARVEY_SMTP_PASSWORD"
+SMTP_STARTTLS: Final = "HARVEY_SMTP_STARTTLS"
+QUALITY_CRITICAL_IDS: Final = "HARVEY_QUALITY_CRITICAL_MISSING_IDS_PERCENT"
+QUALITY_CRITICAL_VALUES: Final = "HARVEY_QUALITY_CRITICAL_UNUSABLE_VALUES_PERCENT"
+QUALITY_WARNING_IDS: Final = "HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT"
+QUALITY_WARNING_VALUES: Final = "HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT"
+QUALITY_INFO: Final = "HARVEY_QUALITY_INFO_ROWS"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
@@ -56,6 +71,78 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+@dataclass(frozen=True)
+class EmailSettings:
+    """How e-mail is sent, and to whom.
+
+    Port 465 speaks TLS from the beginning; on others `has_starttls` says whether TLS is demanded.
+    """
+
+    to: tuple[str, ...]
+    sender: str
+    host: str
+    port: int = 587
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    has_starttls: bool = True
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Where alerts go; None where they go nowhere. Whoever knows the webhook can post to it."""
+
+    webhook: str | None = field(default=None, repr=False)
+    email: EmailSettings | None = None
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """What of a day's rows may be bad before an alert is critical, a warning, or information.
+
+    The percentages are of the rows read, and more than them is needed; `info_rows` is how many
+    rows with a date in the future, or that repeat another one, are worth telling.
+    """
+
+    critical_missing_ids_percent: float = 5.0
+    critical_unusable_values_percent: float = 10.0
+    warning_missing_ids_percent: float = 2.0
+    warning_unusable_values_percent: float = 5.0
+    info_rows: int = 1
+
+
+def read_alert_settings(environment: Mapping[str, str] | None = None) -> AlertSettings:
+    """Where the environment sends alerts.
+
+    Raises:
+        SettingsError: The webhook is no address, or what e-mail needs is missing or unusable. The
+            message holds neither the webhook nor the password.
+    """
+    values = os.environ if environment is None else environment
+    return AlertSettings(_read_webhook(values), _read_email(values))
+
+
+def read_quality_settings(environment: Mapping[str, str] | None = None) -> QualitySettings:
+    """The thresholds of data quality that the environment gives.
+
+    Raises:
+        SettingsError: A percentage is not between 0 and 100, a warning is rarer than what is
+            critical, or the number of rows is no whole number from 1 on.
+    """
+    values = os.environ if environment is None else environment
+    ids = _read_percent(values, QUALITY_CRITICAL_IDS, 5.0)
+    some_ids = _read_percent(values, QUALITY_WARNING_IDS, 2.0)
+    unusable = _read_percent(values, QUALITY_CRITICAL_VALUES, 10.0)
+    some_unusable = _read_percent(values, QUALITY_WARNING_VALUES, 5.0)
+    for warning, critical, limit, higher in (
+        (QUALITY_WARNING_IDS, QUALITY_CRITICAL_IDS, some_ids, ids),
+        (QUALITY_WARNING_VALUES, QUALITY_CRITICAL_VALUES, some_unusable, unusable),
+    ):
+        if limit > higher:
+            raise SettingsError(f"{warning} ({limit:g}) lies above {critical} ({higher:g}).")
+    rows = _read_whole(values, QUALITY_INFO, 1, 1, 10**9)
+    return QualitySettings(ids, unusable, some_ids, some_unusable, rows)
+
+
 def set_unless_given(name: str, value: str) -> None:
     """Set a variable for this process and those that it starts, unless the user has set it."""
     os.environ.setdefault(name, value)
@@ -82,3 +169,79 @@ def _read_seconds(values: Mapping[str, str], name: str, default: float) -> float
     if not seconds >= 0:
         raise SettingsError(f"{name} is {text!r}; give a number of seconds.")
     return seconds
+
+
+def _read_webhook(values: Mapping[str, str]) -> str | None:
+    text = values.get(ALERT_WEBHOOK)
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        is_address = False
+    if not is_address or not re.fullmatch(r"[!-~]+", text):
+        raise SettingsError(f"{ALERT_WEBHOOK} is no address that begins with https:// or http://.")
+    return text
+
+
+def _read_email(values: Mapping[str, str]) -> EmailSettings | None:
+    to = tuple(filter(None, (one.strip() for one in values.get(ALERT_EMAIL_TO, "").split(","))))
+    if not to:
+        return None
+    sender = values.get(ALERT_EMAIL_FROM, "").strip()
+    host = values.get(SMTP_HOST, "").strip()
+    missing = [name for name, value in ((ALERT_EMAIL_FROM, sender), (SMTP_HOST, host)) if not value]
+    if missing:
+        raise SettingsError(f"{ALERT_EMAIL_TO} is set without {' and '.join(missing)}.")
+    for name, address in ((ALERT_EMAIL_FROM, sender), *((ALERT_EMAIL_TO, one) for one in to)):
+        if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", address):
+            raise SettingsError(f"{name} has {address!r}; give addresses like name@example.com.")
+    user = values.get(SMTP_USER) or None
+    password = values.get(SMTP_PASSWORD) or None
+    if (user is None) != (password is None):
+        given, other = (SMTP_PASSWORD, SMTP_USER) if user is None else (SMTP_USER, SMTP_PASSWORD)
+        raise SettingsError(f"{given} is set without {other}.")
+    return EmailSettings(
+        to,
+        sender,
+        host,
+        _read_whole(values, SMTP_PORT, 587, 1, 65_535),
+        user,
+        password,
+        _read_flag(values, SMTP_STARTTLS, default=True),
+    )
+
+
+def _read_percent(values: Mapping[str, str], name: str, default: float) -> float:
+    text = values.get(name)
+    if not text:
+        return default
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise SettingsError(f"{name} is {text!r}; give a percentage from 0 to 100.")
+    return percent
+
+
+def _read_whole(values: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = values.get(name)
+    if not text:
+        return default
+    number = int(text) if re.fullmatch(r"[0-9]{1,10}", text) else -1
+    if not least <= number <= most:
+        raise SettingsError(f"{name} is {text!r}; give a whole number from {least} to {most:,}.")
+    return number
+
+
+def _read_flag(values: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = values.get(name)
+    if not text:
+        return default
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in known:
+        raise SettingsError(f"{name} is {text!r}; give true or false.")
+    return known[text.lower()]
