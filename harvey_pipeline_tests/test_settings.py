@@ -8,7 +8,23 @@ import pytest
 
 from harvey_pipeline.definitions import build_resources
 from harvey_pipeline.graph.calendar import Calendar
-from harvey_pipeline.settings import Settings, SettingsError, read_settings
+from harvey_pipeline.settings import (
+    AlertSettings,
+    EmailSettings,
+    QualitySettings,
+    Settings,
+    SettingsError,
+    read_alert_settings,
+    read_quality_settings,
+    read_settings,
+)
+
+WEBHOOK = "https://hooks.example.com/services/T0/B0/secret"
+EMAIL = {
+    "HARVEY_ALERT_EMAIL_TO": "ops@example.com, lead@example.com,",
+    "HARVEY_ALERT_EMAIL_FROM": "harvey@example.com",
+    "HARVEY_SMTP_HOST": "mail.example.com",
+}
 
 
 @pytest.mark.parametrize(
@@ -114,3 +130,120 @@ def test_resources_stand_where_the_settings_say(tmp_path: Path) -> None:
         str(tmp_path / "in"),
     )
     assert raw_store.start_date == "2024-05-01"
+
+
+def test_alerts_go_nowhere_by_default() -> None:
+    assert read_alert_settings({"HARVEY_ALERT_WEBHOOK": "", "HARVEY_ALERT_EMAIL_TO": ""}) == (
+        AlertSettings(None, None)
+    )
+
+
+def test_alerts_go_where_the_environment_says() -> None:
+    login = {"HARVEY_SMTP_USER": "harvey", "HARVEY_SMTP_PASSWORD": "open sesame"}
+    transport = {"HARVEY_SMTP_PORT": "2525", "HARVEY_SMTP_STARTTLS": "False"}
+    to = ("ops@example.com", "lead@example.com")
+    sender, host = EMAIL["HARVEY_ALERT_EMAIL_FROM"], EMAIL["HARVEY_SMTP_HOST"]
+    assert read_alert_settings({"HARVEY_ALERT_WEBHOOK": WEBHOOK}) == AlertSettings(WEBHOOK, None)
+    assert read_alert_settings(EMAIL).email == EmailSettings(
+        to, sender, host, 587, None, None, has_starttls=True
+    )
+    found = read_alert_settings(EMAIL | login | transport)
+    assert found.email == EmailSettings(
+        to, sender, host, 2525, "harvey", "open sesame", has_starttls=False
+    )
+    assert "secret" not in repr(read_alert_settings({"HARVEY_ALERT_WEBHOOK": WEBHOOK}))
+    assert "sesame" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        pytest.param(
+            {"HARVEY_ALERT_WEBHOOK": "hooks.example.com/secret"},
+            "HARVEY_ALERT_WEBHOOK is no address that begins with https:// or http://.",
+            id="no-address",
+        ),
+        pytest.param(
+            {"HARVEY_ALERT_WEBHOOK": f"{WEBHOOK}\n"},
+            "HARVEY_ALERT_WEBHOOK is no address that begins with https:// or http://.",
+            id="an-address-with-a-line-end",
+        ),
+        pytest.param(
+            {"HARVEY_ALERT_EMAIL_TO": "ops@example.com"},
+            "HARVEY_ALERT_EMAIL_TO is set without HARVEY_ALERT_EMAIL_FROM and HARVEY_SMTP_HOST.",
+            id="no-sender-and-no-server",
+        ),
+        pytest.param(
+            EMAIL | {"HARVEY_ALERT_EMAIL_TO": "ops"},
+            "HARVEY_ALERT_EMAIL_TO has 'ops'; give addresses like name@example.com.",
+            id="no-e-mail-address",
+        ),
+        pytest.param(
+            EMAIL | {"HARVEY_SMTP_USER": "harvey"},
+            "HARVEY_SMTP_USER is set without HARVEY_SMTP_PASSWORD.",
+            id="no-password",
+        ),
+        pytest.param(
+            EMAIL | {"HARVEY_SMTP_PASSWORD": "secret"},
+            "HARVEY_SMTP_PASSWORD is set without HARVEY_SMTP_USER.",
+            id="no-user",
+        ),
+        pytest.param(
+            EMAIL | {"HARVEY_SMTP_PORT": "65536"},
+            "HARVEY_SMTP_PORT is '65536'; give a whole number from 1 to 65,535.",
+            id="no-port",
+        ),
+        pytest.param(
+            EMAIL | {"HARVEY_SMTP_STARTTLS": "maybe"},
+            "HARVEY_SMTP_STARTTLS is 'maybe'; give true or false.",
+            id="neither-true-nor-false",
+        ),
+    ],
+)
+def test_where_alerts_cannot_go_is_named_without_secrets(
+    environment: Mapping[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_alert_settings(environment)
+    assert str(refused.value) == message
+
+
+def test_thresholds_of_quality() -> None:
+    assert read_quality_settings({}) == QualitySettings(5.0, 10.0, 2.0, 5.0, 1)
+    given = {
+        "HARVEY_QUALITY_CRITICAL_MISSING_IDS_PERCENT": "1.5",
+        "HARVEY_QUALITY_CRITICAL_UNUSABLE_VALUES_PERCENT": "30",
+        "HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT": "0",
+        "HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT": "20",
+        "HARVEY_QUALITY_INFO_ROWS": "10",
+    }
+    assert read_quality_settings(given) == QualitySettings(1.5, 30.0, 0.0, 20.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        pytest.param(
+            {"HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT": "101"},
+            "HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT is '101'; give a percentage from 0 to 100.",
+            id="no-percentage",
+        ),
+        pytest.param(
+            {"HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT": "11"},
+            "HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT (11) lies above "
+            "HARVEY_QUALITY_CRITICAL_UNUSABLE_VALUES_PERCENT (10).",
+            id="a-warning-beyond-what-is-critical",
+        ),
+        pytest.param(
+            {"HARVEY_QUALITY_INFO_ROWS": "0"},
+            "HARVEY_QUALITY_INFO_ROWS is '0'; give a whole number from 1 to 1,000,000,000.",
+            id="no-rows",
+        ),
+    ],
+)
+def test_a_threshold_that_cannot_be_used_is_named(
+    environment: Mapping[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_quality_settings(environment)
+    assert str(refused.value) == message

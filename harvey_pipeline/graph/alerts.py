@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -171,14 +171,7 @@ def _end_of(record: dg.RunRecord) -> float:
 def tell_failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Alert:
     """The message of a run that failed: which days, since when, and the errors behind it."""
     run = record.dagster_run
-    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-    errors = list(
-        dict.fromkeys(
-            told
-            for entry in instance.all_logs(run.run_id, of_type=kinds)
-            if (told := _error_of(entry)) is not None
-        )
-    )
+    errors = _errors_of(instance, run.run_id)
     lines = [
         f"Failed since {_moment(_end_of(record))}"
         + (f", started {_moment(record.start_time)}." if record.start_time else "."),
@@ -186,38 +179,49 @@ def tell_failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Alert
     ]
     if len(errors) > _ERRORS_TOLD:
         lines.append(f"- and {len(errors) - _ERRORS_TOLD} more")
-    lines += [
-        f"More: `harvey ui`, run {run.run_id}; what did not pass: `harvey checks --failed`.",
-    ]
+    lines.append(
+        f"More: `harvey ui`, run {run.run_id}; what did not pass: `harvey checks --failed`."
+    )
     return Alert(f"{_told_run(run)} failed", "\n".join(lines))
 
 
-def _error_of(entry: dg.EventLogEntry) -> str | None:
-    event = entry.dagster_event
-    if event is None:
+def _errors_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The errors of a run's steps; of a run that no step made fail what is said of the run."""
+    of_steps = [
+        _cut(f"{event.step_key}: {_told_error(event.step_failure_data.error) or event.message}")
+        for event in _events(instance, run_id, dg.DagsterEventType.STEP_FAILURE)
+    ]
+    return of_steps or [
+        _cut(_told_error(event.job_failure_data.error) or event.message or "for no known reason")
+        for event in _events(instance, run_id, dg.DagsterEventType.RUN_FAILURE)
+    ]
+
+
+def _events(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
+) -> list[dg.DagsterEvent]:
+    entries = instance.all_logs(run_id, of_type=kind)
+    return [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+
+
+def _told_error(error: Any) -> str | None:
+    """An error in words; Dagster wraps what a step raises, and the first that is not its own is
+    what went wrong.
+    """
+    if error is None:
         return None
-    if event.event_type is dg.DagsterEventType.STEP_FAILURE:
-        error = event.step_failure_data.error
-        # Dagster wraps what a step raises.
-        while error is not None and error.cause is not None:
-            error = error.cause
-        told = str(error.message).strip() if error is not None else event.message or ""
-        return _cut(f"{event.step_key}: {told}")
-    # A run that no step made fail: it could not be started, or its process has gone.
-    failure = event.job_failure_data.error
-    if failure is not None:
-        return _cut(str(failure.message).strip())
-    return _cut(event.message) if event.message and "Steps failed" not in event.message else None
+    cause = error
+    while cause.cause is not None and str(cause.cls_name).startswith("Dagster"):
+        cause = cause.cause
+    _, separator, text = str(cause.message).strip().partition(": ")
+    return f"{cause.cls_name}: {text}" if separator else str(cause.message)
 
 
 def tell_failed_checks(instance: dg.DagsterInstance, record: dg.RunRecord) -> Alert | None:
     """The message of a run's checks of severity ERROR that did not pass; None if there are none."""
     run = record.dagster_run
     failed: dict[dg.AssetCheckKey, dg.AssetCheckEvaluation] = {}
-    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        event = entry.dagster_event
-        if event is None:
-            continue
+    for event in _events(instance, run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = event.asset_check_evaluation_data
         failed.pop(evaluation.asset_check_key, None)
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
@@ -249,7 +253,7 @@ def _told_check(evaluation: dg.AssetCheckEvaluation) -> str:
         told += f", {since} {min(map(str, named))} ({more} day{'s' * (more > 1)})"
     if evaluation.description:
         told += f": {_cut(evaluation.description)}"
-    return f"{told} More: `harvey checks {evaluation.check_name}`"
+    return f"{told.rstrip('.')}. More: `harvey checks {evaluation.check_name}`"
 
 
 def _told_run(run: dg.DagsterRun) -> str:

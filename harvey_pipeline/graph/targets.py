@@ -139,8 +139,8 @@ class Email:
         except (smtplib.SMTPException, OSError) as error:
             raise AlertError(
                 f"{settings.host}:{settings.port} did not take the e-mail: "
-                f"{type(error).__name__}: {error}. It is tried again at the next tick; look at "
-                f"{SMTP_HOST} and what belongs to it."
+                f"{type(error).__name__}: {str(error).rstrip('.')}. It is tried again at the next "
+                f"tick; look at {SMTP_HOST} and what belongs to it."
             ) from None
         if not refused:
             return ""
