@@ -257,7 +257,11 @@ def _told_check(evaluation: dg.AssetCheckEvaluation) -> str:
 
 
 def _told_run(run: dg.DagsterRun) -> str:
-    days = days_of_tags(run.tags)
+    try:
+        days = days_of_tags(run.tags)
+    except ValueError:
+        # Partitions of another code location need not be days.
+        days = None
     return f"run {run.job_name}" + (f" of {days}" if days is not None else "")
 
 

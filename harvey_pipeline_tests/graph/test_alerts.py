@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, build_definitions, sources_of
+from harvey_pipeline.graph import alerts
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
 from harvey_pipeline.graph.targets import Alert, AlertError, Email, Target, Webhook, build_targets
 from harvey_pipeline.settings import (
@@ -132,6 +133,30 @@ def test_a_failed_run_is_told_once_and_the_next_one_again(
     assert second in again
 
 
+def test_runs_that_are_long_over_are_not_named_in_the_cursor(
+    posts: Posts, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch("failed_runs_by_webhook", Webhook(posts.address), instance)
+    watch.tick()
+    run = run_days(instance, *RANGE, "raise")
+    watch.tick()
+    assert run in str(watch.cursor)
+    monkeypatch.setattr(alerts, "_OVERLAP_SECONDS", 0.0)
+    assert watch.tick() == "nothing to tell"
+    assert run not in str(watch.cursor)
+    assert watch.tick() == "nothing to tell"
+
+
+def test_a_run_whose_partitions_are_no_days_is_told(
+    posts: Posts, instance: dg.DagsterInstance
+) -> None:
+    watch = Watch("failed_checks_by_webhook", Webhook(posts.address), instance)
+    watch.tick()
+    run_blocked(instance, {"dagster/partition": "north"})
+    assert watch.tick() == "1 alert sent"
+    assert posts.texts[0].startswith("*2 checks failed in run blocked*")
+
+
 def test_failed_checks_are_told_in_one_message_a_run_whatever_came_of_it(
     posts: Posts, instance: dg.DagsterInstance
 ) -> None:
@@ -194,14 +219,15 @@ def shelf_checks() -> Iterator[dg.AssetCheckResult]:
     yield dg.AssetCheckResult(passed=True, asset_key="shelf", check_name="holds")
 
 
-def run_blocked(instance: dg.DagsterInstance) -> None:
+def run_blocked(instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None) -> None:
     job = dg.Definitions(
         assets=[shelf, room],
         asset_checks=[shelf_checks],
         jobs=[dg.define_asset_job("blocked")],
         executor=dg.in_process_executor,
     ).resolve_job_def("blocked")
-    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    done = job.execute_in_process(instance=instance, raise_on_error=False, tags=dict(tags or {}))
+    assert not done.success
 
 
 def test_many_checks_are_cut_to_those_that_block_first(
