@@ -13,15 +13,18 @@ from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar, read_calendar
+from harvey_pipeline.graph.due import Graph
 from harvey_pipeline.graph.jobs import (
     DAILY,
     MONTHLY,
     daily_job,
     daily_schedule,
+    landing_sensor,
     monthly_job,
     monthly_schedule,
 )
 from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.graph.requests import Stage
 from harvey_pipeline.graph.targets import build_targets
 from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
@@ -58,6 +61,12 @@ def tables_of(subjects: Sequence[Subject]) -> Mapping[str, Table]:
     return {table.name: table for table in parts}
 
 
+def graph_of(subjects: Sequence[Subject]) -> Graph:
+    """What is computed from what, in all subjects."""
+    assets = (asset for subject in subjects for asset in subject.table_assets)
+    return Graph(sources_of(subjects), tuple(assets))
+
+
 def check_plans(subjects: Sequence[Subject]) -> tuple[CheckPlan, ...]:
     """The checks of every table."""
     tables = tables_of(subjects)
@@ -89,31 +98,44 @@ def _without_announcements() -> Iterator[None]:
 
 @_without_announcements()
 def build_definitions(
-    subjects: Sequence[Subject], calendar: Calendar, warehouse: Warehouse, raw_store: RawStore
+    subjects: Sequence[Subject],
+    calendar: Calendar,
+    warehouse: Warehouse,
+    raw_store: RawStore,
+    incomplete_after_hour: int = 12,
 ) -> dg.Definitions:
     """The graph of some subjects over a warehouse and a raw store; a test gives its own."""
-    partitions = Partitions(calendar)
+    partitions = Partitions(calendar, incomplete_after_hour)
     tables = tables_of(subjects)
     targets = build_targets(read_alert_settings())
-    jobs, schedules = [], []
+    sources = {source.table.name: source for source in sources_of(subjects)}
+    jobs, schedules, stages = [], [], []
     for subject in subjects:
-        daily = [*subject.raw_tables, *(asset.table for asset in subject.table_assets)]
-        job = daily_job(
-            subject.job_name(DAILY), [asset_key(one) for one in daily if not one.is_monthly]
-        )
+        graph = graph_of([subject])
+        daily = (*subject.raw_tables, *subject.daily_tables)
+        job = daily_job(subject.job_name(DAILY), [asset_key(table) for table in daily])
         jobs.append(job)
-        schedules.append(daily_schedule(job, subject.sources, calendar))
-        if subject.months is not None:
-            keys = [asset_key(table) for table in subject.months.tables]
-            job = monthly_job(subject.job_name(MONTHLY), keys)
+        schedules.append(daily_schedule(job, graph, daily, calendar))
+        stages += [Stage(job.name, subject.raw_tables), Stage(job.name, subject.daily_tables)]
+        if subject.monthly_tables:
+            months = subject.monthly_tables
+            job = monthly_job(subject.job_name(MONTHLY), [asset_key(table) for table in months])
             jobs.append(job)
-            schedules.append(monthly_schedule(job, subject.months, calendar))
+            schedules.append(monthly_schedule(job, graph, months, calendar))
+            stages.append(Stage(job.name, months))
     return dg.Definitions(
-        assets=[asset for subject in subjects for asset in subject.build_assets(partitions)],
+        assets=[
+            asset
+            for subject in subjects
+            for asset in subject.build_assets(partitions, tables, sources)
+        ],
         asset_checks=[declare_checks(plan) for plan in check_plans(subjects)],
         jobs=jobs,
         schedules=schedules,
-        sensors=alert_sensors([*targets], sources_of(subjects), read_quality_settings()),
+        sensors=[
+            landing_sensor(jobs, stages, graph_of(subjects), calendar, incomplete_after_hour),
+            *alert_sensors([*targets], sources_of(subjects), read_quality_settings()),
+        ],
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,
@@ -127,4 +149,9 @@ def build_definitions(
 
 CALENDAR: Final = read_calendar(read_settings(), sources_of(SUBJECTS))
 
-defs = build_definitions(SUBJECTS, CALENDAR, *build_resources(read_settings(), CALENDAR))
+defs = build_definitions(
+    SUBJECTS,
+    CALENDAR,
+    *build_resources(read_settings(), CALENDAR),
+    read_settings().incomplete_after_hour,
+)

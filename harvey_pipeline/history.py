@@ -24,6 +24,7 @@ import dataframely as dy
 import polars as pl
 
 from harvey_pipeline.warehouse import columns as c
+from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 
 OPEN_END: Final = date(9999, 12, 31)
@@ -253,6 +254,69 @@ def attributes_as_of(dimension: Dimension, versions: pl.DataFrame, day: date) ->
             is_valid=pl.col("effective_end_date") >= day,
         )
     )
+
+
+def days_between_versions(
+    dimension: Dimension, before: pl.DataFrame, after: pl.DataFrame
+) -> list[DayRange]:
+    """The days as of which some key's version in one table is another than in the other.
+
+    A version that departed is another one from then on. The last day of what goes on is
+    `OPEN_END`; ranges may overlap.
+    """
+    key = list(dimension.key)
+    old, new = (_showings_by_day(dimension, versions) for versions in (before, after))
+    columns = old.columns
+    different = [
+        one.join(other, on=columns, how="anti", nulls_equal=True).select(key)
+        for one, other in ((old, new), (new, old))
+    ]
+    keys = pl.concat(different).unique()
+    if keys.is_empty():
+        return []
+    old, new = (one.join(keys, on=key, how="semi").sort(*key, "day") for one in (old, new))
+    days = pl.concat([old, new]).select(*key, "day").unique().sort(*key, "day")
+    shown = [days.join_asof(one, on="day", by=key, check_sortedness=False) for one in (old, new)]
+    said = [name for name in columns if name not in (*key, "day")]
+    differs = pl.any_horizontal(
+        shown[0][name].ne_missing(shown[1][name]).alias(name) for name in said
+    )
+    ranges = (
+        days.with_columns(
+            until=(pl.col("day").shift(-1).over(key) - pl.duration(days=1)).fill_null(OPEN_END),
+            differs=pl.select(differs).to_series(),
+        )
+        .filter("differs")
+        .select("day", "until")
+        .unique()
+    )
+    return [DayRange(first, last) for first, last in ranges.iter_rows()]
+
+
+def _showings_by_day(dimension: Dimension, versions: pl.DataFrame) -> pl.DataFrame:
+    """One row per (key, `day`) from which on, as of a day, a key shows something else."""
+    said = [dimension.surrogate_key, *dimension.attributes]
+    departed = versions.filter(
+        (pl.col("effective_end_date") < OPEN_END)
+        & (
+            pl.col("effective_start_date").shift(-1).over(dimension.key, order_by=_START)
+            > pl.col("effective_end_date") + pl.duration(days=1)
+        ).fill_null(True)
+    )
+    return pl.concat(
+        [
+            versions.select(*dimension.key, *said, day=pl.col(_START), is_valid=pl.lit(True)),
+            departed.select(
+                *dimension.key,
+                *said,
+                day=pl.col("effective_end_date") + pl.duration(days=1),
+                is_valid=pl.lit(False),
+            ),
+        ]
+    )
+
+
+_START: Final = "effective_start_date"
 
 
 def _require_range(observed: pl.DataFrame, first: date, last: date) -> None:

@@ -27,12 +27,16 @@ QUALITY_CRITICAL_VALUES: Final = "HARVEY_QUALITY_CRITICAL_UNUSABLE_VALUES_PERCEN
 QUALITY_WARNING_IDS: Final = "HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT"
 QUALITY_WARNING_VALUES: Final = "HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT"
 QUALITY_INFO: Final = "HARVEY_QUALITY_INFO_ROWS"
+INCOMPLETE_AFTER: Final = "HARVEY_INCOMPLETE_AFTER_HOUR"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
 
 class SettingsError(Exception):
     """An environment variable or option whose value cannot be used."""
+
+
+_NOON: Final = 12
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Settings:
     start_date: date | None
     end_date: date | None
     lock_timeout_seconds: float
+    incomplete_after_hour: int = _NOON
+    """Hour of the day, UTC, from which on the sensor runs yesterday without its missing drops."""
 
     @property
     def raw_dir(self) -> Path:
@@ -64,6 +70,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         start_date=_read_date(values, START_DATE),
         end_date=_read_date(values, END_DATE),
         lock_timeout_seconds=_read_seconds(values, LOCK_TIMEOUT, default=600.0),
+        incomplete_after_hour=_read_whole(
+            values, INCOMPLETE_AFTER, Settings.incomplete_after_hour, 0, 24
+        ),
     )
     first, last = settings.start_date, settings.end_date
     if first is not None and last is not None and last < first:

@@ -18,8 +18,10 @@ from harvey_pipeline.checks.deliveries import plan_deliveries
 from harvey_pipeline.checks.dimensions import dimension_checks
 from harvey_pipeline.checks.plan import CheckPlan, Surroundings, TableChecks, plan_checks
 from harvey_pipeline.graph.assets import TableAsset
+from harvey_pipeline.graph.computing import build_asset
 from harvey_pipeline.graph.dimension_assets import dimension_asset
-from harvey_pipeline.graph.jobs import DAILY, MONTHLY, Months
+from harvey_pipeline.graph.due import Graph
+from harvey_pipeline.graph.jobs import DAILY, MONTHLY
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.graph.raw_assets import raw_asset
 from harvey_pipeline.history import Dimension
@@ -105,6 +107,20 @@ class Subject:
         return (*dimensions, *self.assets)
 
     @cached_property
+    def daily_tables(self) -> tuple[Table, ...]:
+        """Its tables by day but the raw ones, in the order of computing."""
+        return tuple(table for table in self._computed_tables if not table.is_monthly)
+
+    @cached_property
+    def monthly_tables(self) -> tuple[Table, ...]:
+        """Its tables by calendar month, in the order of computing."""
+        return tuple(table for table in self._computed_tables if table.is_monthly)
+
+    @cached_property
+    def _computed_tables(self) -> tuple[Table, ...]:
+        return tuple(asset.table for asset in Graph(self.sources, self.table_assets).ordered)
+
+    @cached_property
     def covering(self) -> tuple[Source, ...]:
         """The sources that tell which days there are: those of which a drop is a day's news."""
         return tuple(source for source in self.sources if not source.is_snapshot)
@@ -114,35 +130,25 @@ class Subject:
         """Whether a landing folder may have nothing of it."""
         return all(source.is_optional for source in self.sources)
 
-    @cached_property
-    def months(self) -> Months | None:
-        """Its tables by calendar month and what they read; None where it has none."""
-        monthly = [asset for asset in self.table_assets if asset.table.is_monthly]
-        if not monthly:
-            return None
-        own = {asset.table.name for asset in monthly}
-        by_name = {table.name: table for table in self.tables}
-        read = {
-            one.table: by_name[one.table]
-            for asset in monthly
-            for one in asset.upstream
-            if one.table not in own
-        }
-        return Months(tuple(asset.table for asset in monthly), tuple(read.values()), self.covering)
-
     def job_name(self, kind: str) -> str:
         """The name of its daily or its monthly job."""
         return self.jobs.get(kind, f"{self.name}_{kind}")
 
     @cached_property
     def job_names(self) -> tuple[str, ...]:
-        return tuple(self.job_name(kind) for kind in (DAILY, MONTHLY)[: 2 if self.months else 1])
+        kinds = (DAILY, MONTHLY) if self.monthly_tables else (DAILY,)
+        return tuple(map(self.job_name, kinds))
 
-    def build_assets(self, partitions: Partitions) -> list[dg.AssetsDefinition]:
-        """Dagster's assets, raw ones first."""
+    def build_assets(
+        self, partitions: Partitions, tables: Mapping[str, Table], sources: Mapping[str, Source]
+    ) -> list[dg.AssetsDefinition]:
+        """Dagster's assets, raw ones first.
+
+        `tables` and `sources` are those of all subjects: tables by name, sources by their tables'.
+        """
         return [
             *(raw_asset(source, partitions) for source in self.sources),
-            *(asset.build(partitions) for asset in self.table_assets),
+            *(build_asset(asset, partitions, tables, sources) for asset in self.table_assets),
         ]
 
     def plan_checks(self, tables: Mapping[str, Table]) -> tuple[CheckPlan, ...]:

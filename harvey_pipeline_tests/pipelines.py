@@ -11,8 +11,11 @@ from typing import Any
 
 import dagster as dg
 
-from harvey_pipeline.definitions import SUBJECTS, build_definitions, tables_of
+from harvey_pipeline.definitions import SUBJECTS, build_definitions, graph_of, tables_of
+from harvey_pipeline.engagement import SUBJECT
 from harvey_pipeline.graph.calendar import Calendar
+from harvey_pipeline.graph.computing import DUE_TAG
+from harvey_pipeline.graph.due import DueRange, Graph, Plan, find_due
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
@@ -21,6 +24,9 @@ from harvey_pipeline.warehouse.warehouse import Warehouse
 Rows = list[dict[str, Any]]
 
 TABLES = tables_of(SUBJECTS)
+GRAPH = graph_of(SUBJECTS)
+
+_MOST_RUNS = 60
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "raw.drops": ("source", "drop_date"),
@@ -56,15 +62,48 @@ class Pipeline:
     def warehouse(self) -> Warehouse:
         return Warehouse(database=str(self.folder / "warehouse.duckdb"))
 
-    @cached_property
-    def definitions(self) -> dg.Definitions:
-        raw_store = RawStore(
+    @property
+    def raw_store(self) -> RawStore:
+        return RawStore(
             root=str(self.folder / "warehouse.raw"),
             landing_dir=str(self.landing),
             start_date=str(self.first),
             warehouse=self.warehouse,
         )
-        return build_definitions(SUBJECTS, Calendar(self.first, None), self.warehouse, raw_store)
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        calendar = Calendar(self.first, None)
+        return build_definitions(SUBJECTS, calendar, self.warehouse, self.raw_store)
+
+    def find_due(self, first: date, last: date) -> Plan:
+        """What is due of some days and the months that they touch."""
+        days = DayRange(first, last)
+        return find_due(GRAPH, self.warehouse, self.raw_store, days, months_touched(days))
+
+    def months_due(self, first: date, last: date) -> list[date]:
+        """The months that are due by the days that were run."""
+        days = DayRange(first, last)
+        monthly = tuple(asset for asset in GRAPH.assets if asset.table.is_monthly)
+        months = months_touched(days)
+        plan = find_due(Graph((), monthly), self.warehouse, self.raw_store, days, months)
+        return sorted({one.day for one in plan})
+
+    def run_due(self, first: date, last: date) -> list[DueRange]:
+        """Run what is due until nothing is, and return what was run, in order."""
+        done: list[DueRange] = []
+        while ranges := self._first_due(first, last):
+            assert len(done) < _MOST_RUNS, "what is run stays due"
+            for some in ranges:
+                tables = tuple(some.tables)
+                self._execute(some.days, tables, False, {DUE_TAG: "true"})
+            done += ranges
+        return done
+
+    def _first_due(self, first: date, last: date) -> list[DueRange]:
+        plan = self.find_due(first, last)
+        stages = (SUBJECT.raw_tables, SUBJECT.daily_tables, SUBJECT.monthly_tables)
+        return next((ranges for tables in stages if (ranges := plan.ranges(tables))), [])
 
     def run(
         self, first: date, last: date, *assets: str, checks: bool = False
@@ -85,11 +124,17 @@ class Pipeline:
         self.run_months(first, last)
 
     def _execute(
-        self, days: DayRange, assets: tuple[str, ...], checks: bool
+        self,
+        days: DayRange,
+        assets: tuple[str, ...],
+        checks: bool,
+        tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         job = self._jobs.get((assets, checks)) or self._resolve(assets, checks)
         return job.execute_in_process(
-            instance=self._instance, tags=range_tags(days), raise_on_error=not checks
+            instance=self._instance,
+            tags={**range_tags(days), **(tags or {})},
+            raise_on_error=not checks,
         )
 
     @cached_property

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from harvey_pipeline_tests.cli.commands import environment
 
 LOAD = """
@@ -29,6 +31,7 @@ def warnings_of(code: str) -> list[str]:
     return [line for line in done.stderr.splitlines() if "Warning: " in line]
 
 
+@pytest.mark.long
 def test_what_dagster_announces_of_our_definitions_is_quiet_and_of_others_is_not() -> None:
     quiet = [line for line in warnings_of(LOAD) if "Beta" in line or "Preview" in line]
     assert quiet == []

@@ -8,9 +8,6 @@ import pytest
 
 from harvey_pipeline import engagement
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
-from harvey_pipeline.graph.calendar import Calendar
-from harvey_pipeline.graph.jobs import months_after, months_due
-from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file
 from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import (
@@ -29,16 +26,8 @@ from harvey_pipeline_tests.pipelines import (
 SAMPLE = Path(__file__).parents[1] / "data" / "landing"
 FIRST, LAST = date(2024, 4, 1), date(2024, 6, 30)
 
-MONTHS = engagement.SUBJECT.months
-
 one_worker = pytest.mark.xdist_group("one_run")
 """Tests that look at the same run, which so takes place once."""
-
-
-def due_of(pipeline: Pipeline) -> dict[date, int]:
-    """The months that are due in a pipeline."""
-    assert MONTHS is not None
-    return months_due(pipeline.warehouse, MONTHS, Calendar(pipeline.first, None))
 
 
 @pytest.fixture(scope="session")
@@ -92,9 +81,9 @@ def test_day_by_day_as_the_schedule_runs_gives_the_same_tables(
     for day in days_between(FIRST, LAST):
         pipeline.run(max(FIRST, day - timedelta(days=1)), day)
         if day.day in (2, 17) or day == LAST:
-            due = sorted(due_of(pipeline))
+            due = pipeline.months_due(FIRST, day)
             pipeline.run_months(due[0], due[-1])
-            assert due_of(pipeline) == {}
+            assert pipeline.months_due(FIRST, day) == []
     assert_same_tables(pipeline.tables(), reference)
 
 
@@ -144,7 +133,7 @@ def test_a_day_that_is_run_again_changes_only_what_it_must(tmp_path: Path) -> No
     before = pipeline.tables()
     drop.write_text("\n".join([header, *lines]) + "\n")
     pipeline.run(corrected, corrected)
-    assert sorted(due_of(pipeline)) == [date(2024, 5, 1), date(2024, 6, 1)]
+    assert pipeline.months_due(FIRST, LAST) == [date(2024, 5, 1), date(2024, 6, 1)]
     pipeline.run_months(corrected, date(2024, 6, 1))
     after = pipeline.tables()
 
@@ -215,11 +204,9 @@ def test_a_month_that_turns_out_to_be_over_sees_its_firms_on_its_last_day(tmp_pa
     (january,) = pipeline.rows("months.firm_usage_summary")
     assert january["firm_size"] == 10
     pipeline.run(days[-1], days[-1])
-    assert sorted(due_of(pipeline)) == [date(2024, 1, 1), date(2024, 2, 1)]
-    assert MONTHS is not None
-    days_run = DayRange(days[-1], days[-1])
-    after = months_after(pipeline.warehouse, MONTHS, Calendar(days[0], None), days_run)
-    pipeline.run_months(after.first, after.last)
+    due = pipeline.months_due(days[0], days[-1])
+    assert due == [date(2024, 1, 1), date(2024, 2, 1)]
+    pipeline.run_months(due[0], due[-1])
     assert_same_tables(pipeline.tables(), expected_tables(tmp_path / "landing", days, days[0]))
 
 

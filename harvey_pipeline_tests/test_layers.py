@@ -21,9 +21,18 @@ MODULES = {
     for path in sorted((ROOT / PACKAGE).rglob("*.py"))
 }
 SUBJECTS = ("engagement",)
-FOUNDATION = ("landing", "warehouse", "history", "graph", "checks", "settings", "subject")
+FOUNDATION = (
+    "code_versions",
+    "landing",
+    "warehouse",
+    "history",
+    "graph",
+    "checks",
+    "settings",
+    "subject",
+)
 ROOMS = (
-    ("settings", "warehouse"),
+    ("code_versions", "settings", "warehouse"),
     ("landing", "history"),
     ("graph",),
     ("checks",),

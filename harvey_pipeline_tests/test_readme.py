@@ -28,13 +28,13 @@ WITHIN_A_SUBJECT = {"sources.py", "assets.py", "sample.py", "guide.md", "__init_
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
-    """The rows of all Markdown tables in a text, by the code in their first cell."""
+    """The rows of all Markdown tables in a text, by each piece of code in their first cell."""
     cells = [
         [cell.strip() for cell in line.strip().strip("|").split(" | ")]
         for line in text.splitlines()
         if line.startswith("| `")
     ]
-    return {row[0].strip("`"): row for row in cells}
+    return {name.strip("`"): row for row in cells for name in row[0].split(", ")}
 
 
 def section_of(heading: str) -> str:

@@ -8,6 +8,7 @@ from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.checks.report import without_unwritten_days
 from harvey_pipeline.graph.partitions import days_of_tags
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.commits import hold_back
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -37,9 +38,30 @@ def declare_checks(plan: CheckPlan) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, warehouse: Warehouse, raw_store: RawStore
     ) -> Iterable[dg.AssetCheckResult]:
         days = days_of_tags(context.run.tags)
-        yield from evaluate_days(plan, warehouse, raw_store, days)
+        results = evaluate_days(plan, warehouse, raw_store, days)
+        hold_back_failing(plan, warehouse, days, results)
+        yield from results
 
     return table_checks
+
+
+def hold_back_failing(
+    plan: CheckPlan,
+    warehouse: Warehouse,
+    days: DayRange | None,
+    results: Iterable[dg.AssetCheckResult],
+) -> None:
+    """Let partitions stay due whose rows a blocking check did not let through."""
+    blocking = {check.name for check in plan.checks if check.is_blocking}
+    for result in results:
+        is_error = result.severity is dg.AssetCheckSeverity.ERROR
+        if days is None or result.passed or not is_error or result.check_name not in blocking:
+            continue
+        with warehouse.connect() as connection:
+            warehouse.prepare(connection, [plan.table])
+            partitions = plan.table.partitions(days)
+            hold_back(connection, plan.table, partitions, str(result.check_name))
+            warehouse.forget_states()
 
 
 def evaluate_days(

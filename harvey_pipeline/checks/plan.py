@@ -135,7 +135,7 @@ def _judge_windows(asset: TableAsset, surroundings: Surroundings, judging: Judgi
                 IS_CURRENT,
                 f"{len(days)} {plural(judging.report.noun, len(days))} {are} stale ({named}): "
                 + _why_stale(**first),
-                advice=f"Run them again: harvey run --from {days[0]}.",
+                advice="They are due: harvey run computes them again.",
             )
 
 

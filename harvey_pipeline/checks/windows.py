@@ -25,13 +25,13 @@ WINDOW_IS_COMPLETE: Final = Check(
     "window_is_complete",
     "All days of history that a partition rests on were run before it.",
     WARN,
-    advice="Run the days that it names, then these days again.",
+    advice="They are due: `harvey run` computes them, and then these days again.",
 )
 IS_CURRENT: Final = Check(
     "figures_are_current",
     "Nothing that one of the latest 60 partitions rests on was computed anew after it.",
     WARN,
-    advice="Run the days that it names again, with `harvey run --from` and the first of them.",
+    advice="They are due: `harvey run` computes them again.",
 )
 
 
@@ -139,6 +139,7 @@ class _Commits:
         self._assets = assets
         self._tables = tables
         self._by_table: dict[str, Mapping[date, int]] = {}
+        self._computed: dict[str, Mapping[date, tuple[int, str]]] = {}
         self._is_stale: dict[tuple[str, date], bool] = {}
 
     def of(self, table: str) -> Mapping[date, int]:
@@ -150,9 +151,16 @@ class _Commits:
             self._by_table[table] = commits
         return self._by_table[table]
 
+    def _computed_at(self, table: Table, day: date) -> int:
+        """The last commit before a partition was computed, or the one that changed it."""
+        if table.name not in self._computed:
+            self._computed[table.name] = self._warehouse.state([table]).computings(table.name)
+        computed = self._computed[table.name].get(day)
+        return self.of(table.name).get(day, 0) if computed is None else computed[0]
+
     def overtaken(self, asset: TableAsset, day: date) -> Iterator[tuple[str, date, str]]:
         """What makes a partition out of date: for each input the last such day, and why."""
-        own = self.of(asset.table.name)[day]
+        own = self._computed_at(asset.table, day)
         for one in asset.inputs.values():
             read = one.days_of_month(day) if asset.table.is_monthly else one.days_of(day)
             upstream = self.of(one.table)

@@ -15,14 +15,16 @@ from harvey_pipeline.cli.checks import list_checks
 from harvey_pipeline.cli.docs import write_docs
 from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
-from harvey_pipeline.cli.run import run_days
+from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
+from harvey_pipeline.cli.status import show_status
 from harvey_pipeline.cli.tables import list_tables
 from harvey_pipeline.cli.ui import open_ui
 
 APP = build_app(
     {
-        "run": run_days,
+        "run": run_due,
+        "status": show_status,
         "ui": open_ui,
         "checks": list_checks,
         "tables": list_tables,

@@ -102,6 +102,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Dagste
 Options = ParamSpec("Options")
 
 
+class FailedError(Exception):
+    """Something that was tried in vain; the message says what to do."""
+
+
 class UnusableError(Exception):
     """Arguments, settings or landing data that cannot be used; the message says what to do."""
 
@@ -218,6 +222,9 @@ def _attended(command: Callable[Options, int]) -> Callable[Options, int]:
         except Exception as error:
             if is_debugging:
                 traceback.print_exc()
+            if isinstance(error, FailedError):
+                _complain(str(error))
+                return FAILED
             if isinstance(error, UnusableError | SettingsError):
                 _complain(str(error))
                 return UNUSABLE

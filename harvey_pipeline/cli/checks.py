@@ -154,7 +154,7 @@ def _read_latest(declared: Sequence[tuple[str, "Check"]]) -> tuple[int, list[_Re
             record = instance.get_latest_asset_check_evaluation_record(key)
             if record is None or record.event is None:
                 continue
-            evaluation = _evaluation_of(record.event)
+            evaluation = evaluation_of(record.event)
             if evaluation is None:
                 continue
             evaluated += 1
@@ -170,7 +170,7 @@ def _read_latest(declared: Sequence[tuple[str, "Check"]]) -> tuple[int, list[_Re
     return evaluated, [results[check.asset, check.name] for check in in_order]
 
 
-def _evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None":
+def evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None":
     """The result that an event tells; None for one that only says that there will be a result."""
     import dagster as dg
 

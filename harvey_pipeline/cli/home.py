@@ -37,6 +37,10 @@ event_log_storage:
   module: harvey_pipeline.graph.event_log
   class: KeptOpenSqliteEventLogStorage
 
+# Tables that are late are shown as late.
+freshness:
+  enabled: true
+
 # What else Dagster prints of a run is in the event log, and in the UI.
 python_logs:
   python_log_level: INFO

@@ -51,19 +51,23 @@ class RunProgress:
     """
 
     def __init__(self, view: View, steps: Mapping[str, int]) -> None:
-        names = {
-            _asset_of(step): partitions for step, partitions in steps.items() if not _is_check(step)
-        }
-        checked = {_asset_of(step) for step in steps if _is_check(step)}
-        self.assets = {
-            name: AssetProgress(name, total=total, steps_left=1 + (name in checked))
-            for name, total in names.items()
-        }
+        self.assets: dict[str, AssetProgress] = {}
         self.failures: list[Failure] = []
         self.is_interrupted = False
         self._view = view
-        for asset in self.assets.values():
-            view.show(asset)
+        self.expect(steps)
+
+    def expect(self, steps: Mapping[str, int]) -> None:
+        """Take in which steps are to come; an asset whose steps are all done starts again."""
+        checked = {_asset_of(step) for step in steps if _is_check(step)}
+        for step, partitions in steps.items():
+            name = _asset_of(step)
+            if _is_check(step) or (name in self.assets and not self.assets[name].is_over):
+                continue
+            asset = self.assets.setdefault(name, AssetProgress(name))
+            asset.state, asset.done, asset.total = "waiting", 0, partitions
+            asset.steps_left = 1 + (name in checked)
+            self._view.show(asset)
 
     def take_event(self, entry: dg.EventLogEntry) -> None:
         """Take in an event of the run; unknown ones change nothing."""
@@ -341,6 +345,8 @@ class PlainView:
         self._assets[asset.name] = asset
         if asset.is_over:
             self._tell(asset)
+        else:
+            self._told.discard(asset.name)
 
     def note(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)

@@ -308,15 +308,12 @@ def _what_next(
         f"in {settings.landing_dir}: a day has one drop, and a file that replaces it replaces all "
         "of its records."
     )
-    days = [record.day for record in records if record.day is not None]
-    is_of_bulk = any(map(_is_of_bulk, records))
-    if is_of_bulk:
+    if any(map(_is_of_bulk, records)):
         yield (
             "Records of a bulk export stand in one file, each once: their corrections belong "
             "into the export."
         )
-    again = "harvey run" if is_of_bulk or not days else f"harvey run --from {min(days)}"
-    yield f"Then run: {again}"
+    yield "Then run: harvey run"
     yield (
         "To try the corrections by themselves: "
         f"harvey run --landing-dir {folder} --warehouse {folder}-tried/warehouse.duckdb"

@@ -1,13 +1,15 @@
 """`harvey run`: everything for a range of days, with its progress, and how it came out."""
 
 import gc
+import json
 import logging
 import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +31,7 @@ from harvey_pipeline.cli.app import (
     WarehouseFile,
 )
 from harvey_pipeline.cli.home import prepare_dagster_home
+from harvey_pipeline.cli.plan import due_ranges, look_at, plan_as_json, tell_plan
 from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 _UNREAD_NAMED = 5
@@ -36,24 +39,29 @@ _UNREAD_NAMED = 5
 if TYPE_CHECKING:
     import dagster as dg
 
-    from harvey_pipeline.cli.progress import RunProgress, View
+    from harvey_pipeline.cli.progress import RunProgress
     from harvey_pipeline.graph.calendar import Calendar
+    from harvey_pipeline.graph.due import DueRange, Plan
     from harvey_pipeline.settings import Settings
     from harvey_pipeline.subject import Subject
     from harvey_pipeline.warehouse.days import DayRange
 
 
-def run_days(
+def run_due(
     first: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="DAY", help="First day, as YYYY-MM-DD; else the first found."
-        ),
+        typer.Option("--from", metavar="DAY", help="First day, as YYYY-MM-DD; else the first."),
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", metavar="DAY", help="Last day, as YYYY-MM-DD; else the last found."),
+        typer.Option("--to", metavar="DAY", help="Last day, as YYYY-MM-DD; else the last."),
     ] = None,
+    is_all_wanted: Annotated[
+        bool, typer.Option("--all", help="Compute all of these days, due or not.")
+    ] = False,
+    is_json_wanted: Annotated[
+        bool, typer.Option("--json", help="Tell what was due and what came of it as JSON.")
+    ] = False,
     landing_dir: LandingDir = None,
     warehouse: WarehouseFile = None,
     start_date: StartDate = None,
@@ -61,28 +69,81 @@ def run_days(
     dagster_home: DagsterHome = None,
     debug: Debug = False,
 ) -> int:
-    """Compute everything for a range of days, and the calendar months that they touch."""
-    with _no_garbage_collection():
-        settings = _read_settings()
+    """Compute what is due: days of new, changed or missing drops, and all that rests on them."""
+    with no_garbage_collection():
+        settings = read_usable_settings()
         refuse_unusable_warehouse(settings)
         prepare_dagster_home(settings)
 
         from harvey_pipeline.definitions import CALENDAR, SUBJECTS
 
-        found = _look_into_landing(settings, SUBJECTS)
-        days = _choose_days(first, last, found, CALENDAR)
-        active, told = _part_subjects(settings, SUBJECTS)
+        found = look_into_landing(settings, SUBJECTS)
+        active, told = part_subjects(settings, SUBJECTS)
+        there, plan = look_at(settings, active, found)
+        days = _choose_days(first, last, there, CALENDAR)
         days, note = _with_days_completed(days, active, CALENDAR, is_first_given=bool(first))
-    with _own_stdout() as console:
-        show.say(console, f"Running {_describe(days)} of {settings.landing_dir}{note}")
+        asked = _Asked(settings, active, there, days, is_all=is_all_wanted, is_debugging=debug)
+        plan = asked.limit(plan)
+    with _own_output(is_json=is_json_wanted) as console:
         for line in told:
             show.say(console, line)
         _tell_unread(console, settings, SUBJECTS)
-        return _run_subjects(console, settings, active, days, is_debugging=debug)
+        ranges = asked.everything() if is_all_wanted else due_ranges(plan, active)
+        if not ranges:
+            show.say(console, f"Nothing is due: {_describe(days)} of {settings.landing_dir}{note}")
+            return _print_json(plan, active, [], None) if is_json_wanted else OK
+        show.say(console, f"Running {_describe(days)} of {settings.landing_dir}{note}")
+        for line in () if is_all_wanted else tell_plan(plan, active):
+            show.say(console, f"  {line}")
+        outcome = _run_ranges(console, asked, ranges)
+        if is_json_wanted:
+            _print_json(plan, active, outcome.results, outcome.progress)
+    return outcome.exit_code
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `harvey run` was asked for."""
+
+    settings: "Settings"
+    subjects: Sequence["Subject"]
+    there: "DayRange"
+    """All days that there are."""
+    days: "DayRange"
+    """Those asked for."""
+    is_all: bool
+    is_debugging: bool
+
+    def find_plan(self) -> "Plan":
+        """What is due of the days asked for, and of the months that they touch."""
+        _, plan = look_at(self.settings, self.subjects, self.there)
+        return self.limit(plan)
+
+    def limit(self, plan: "Plan") -> "Plan":
+        """What of a plan was asked for."""
+        from harvey_pipeline.graph.partitions import months_touched
+
+        return plan.limited(self.days, months_touched(self.days))
+
+    def everything(self) -> list[tuple["Subject", str, "DueRange"]]:
+        """Every table of all days asked for and the months that they touch, due or not."""
+        from harvey_pipeline.graph.due import Due, DueRange
+        from harvey_pipeline.graph.jobs import DAILY, MONTHLY
+        from harvey_pipeline.graph.partitions import months_touched
+
+        return [
+            (subject, kind, DueRange(some, tuple(Due(str(one), some.first, "") for one in tables)))
+            for subject in self.subjects
+            for kind, tables, some in (
+                (DAILY, (*subject.raw_tables, *subject.daily_tables), self.days),
+                (MONTHLY, subject.monthly_tables, months_touched(self.days)),
+            )
+            if tables
+        ]
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Import without looking for garbage: imports make none, and looking takes a fifth of them."""
     gc.disable()
     try:
@@ -92,7 +153,7 @@ def _no_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _read_settings() -> "Settings":
+def read_usable_settings() -> "Settings":
     """The settings, of a landing folder that is there."""
     from harvey_pipeline.settings import SettingsError, read_settings
 
@@ -109,7 +170,7 @@ def _read_settings() -> "Settings":
     return settings
 
 
-def _look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "DayRange":
+def look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "DayRange":
     """The days for which there is anything to run."""
     from harvey_pipeline.definitions import sources_of
     from harvey_pipeline.graph.calendar import days_in_landing
@@ -130,7 +191,7 @@ def _look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "
     return found
 
 
-def _part_subjects(
+def part_subjects(
     settings: "Settings", subjects: Sequence["Subject"]
 ) -> tuple[list["Subject"], list[str]]:
     """The subjects to run, and a line for each that has no files, or lacks an optional source."""
@@ -225,44 +286,46 @@ def _choose_days(
 
 
 @contextmanager
-def _own_stdout() -> Iterator[Console]:
-    """A console on a duplicate of stdout.
+def _own_output(*, is_json: bool) -> Iterator[Console]:
+    """A console on a duplicate of stdout or, where that is for JSON, of stderr.
 
     Dagster may capture what steps print by pointing stdout elsewhere for the time of a step, and
     progress has to be seen nevertheless.
     """
-    sys.stdout.flush()
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace") as file:
+    stream = sys.stderr if is_json else sys.stdout
+    stream.flush()
+    with os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8", errors="replace") as file:
         yield show.output(file)
 
 
-def _run_subjects(
-    console: Console,
-    settings: "Settings",
-    subjects: Sequence["Subject"],
-    days: "DayRange",
-    *,
-    is_debugging: bool,
-) -> int:
-    """Run each subject's daily job for the days and, if it succeeds, its monthly one."""
+@dataclass(frozen=True)
+class _Outcome:
+    """How runs came out."""
+
+    results: Sequence["dg.ExecuteInProcessResult"]
+    progress: "RunProgress"
+    exit_code: int
+
+
+def _run_ranges(
+    console: Console, asked: _Asked, ranges: Sequence[tuple["Subject", str, "DueRange"]]
+) -> _Outcome:
+    """Run what is asked for and then, unless it was everything, what is due by that.
+
+    A range that fails ends its subject. A corrected snapshot may reach days that nobody could
+    foresee, so that after a run more may be due than before.
+    """
     import dagster as dg
 
     from harvey_pipeline.cli.progress import RunProgress, live_or_plain
-    from harvey_pipeline.definitions import CALENDAR, build_resources, defs
     from harvey_pipeline.graph.dead_runs import report_dead_runs
-    from harvey_pipeline.graph.jobs import DAILY, MONTHLY, months_after
-    from harvey_pipeline.warehouse.days import months_of
+    from harvey_pipeline.graph.jobs import DAILY
 
-    warehouse, _ = build_resources(settings, CALENDAR)
-    counts = {DAILY: len(days.days), MONTHLY: len(months_of(days.first, days.last))}
-    steps = {
-        node.name: counts[kind]
-        for subject in subjects
-        for kind, name in zip(counts, subject.job_names, strict=False)
-        for node in defs.resolve_job_def(name).nodes_in_topological_order
-    }
     started = time.monotonic()
-    is_live = console.is_interactive and not is_debugging
+    is_live = console.is_interactive and not asked.is_debugging
+    results: list[dg.ExecuteInProcessResult] = []
+    failed: set[str] = set()
+    last_day: date | None = None
     try:
         with (
             dg.DagsterInstance.get() as instance,
@@ -270,25 +333,81 @@ def _run_subjects(
         ):
             for run in report_dead_runs(instance):
                 view.note(f"Marked as failed, for its process is gone: run {run.run_id}")
-            progress = RunProgress(view, steps)
-            with _listening(progress, view.note):
-                execute = _executor(instance, progress, is_debugging=is_debugging)
-                results = []
-                # Readers get days and months together.
-                with _published_at_the_end(settings):
-                    for subject in subjects:
-                        daily = execute(defs.resolve_job_def(subject.job_name(DAILY)), days)
-                        results.append(daily)
-                        if daily.success and subject.months is not None:
-                            job = defs.resolve_job_def(subject.job_name(MONTHLY))
-                            months = months_after(warehouse, subject.months, CALENDAR, days)
-                            results.append(execute(job, months))
+            progress = RunProgress(view, _steps_of(ranges))
+            # Readers get days and months together.
+            with _listening(progress, view.note), _published_at_the_end(asked.settings):
+                for subject, kind, some in _one_after_the_other(asked, ranges, failed):
+                    progress.expect(_steps_of([(subject, kind, some)]))
+                    result = _execute(instance, progress, asked, subject.job_name(kind), some)
+                    results.append(result)
+                    if not result.success:
+                        failed.add(subject.name)
+                    last_day = some.days.last if kind == DAILY else last_day
     except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     if progress.is_interrupted:
         raise KeyboardInterrupt
     seconds = time.monotonic() - started
-    return _conclude(console, settings, subjects, days, progress, view, results, seconds)
+    view.conclude()
+    code = _conclude(console, asked, last_day, progress, results, seconds)
+    return _Outcome(results, progress, code)
+
+
+def _one_after_the_other(
+    asked: _Asked, ranges: Sequence[tuple["Subject", str, "DueRange"]], failed: Collection[str]
+) -> Iterator[tuple["Subject", str, "DueRange"]]:
+    """The ranges to run: drops before days before months, and what is due once they were run."""
+    from harvey_pipeline.graph.jobs import MONTHLY
+
+    if asked.is_all:
+        yield from (one for one in ranges if one[0].name not in failed)
+        return
+    seen: list[object] = []
+    while ranges and ranges not in seen:
+        seen.append(ranges)
+        stages = [
+            one
+            for subject in asked.subjects
+            for one in _first_stage([some for some in ranges if some[0] is subject])
+        ]
+        yield from stages
+        if all(kind == MONTHLY for _, kind, _ in stages):
+            return
+        ranges = [
+            one
+            for one in due_ranges(asked.find_plan(), asked.subjects)
+            if one[0].name not in failed
+        ]
+
+
+def _first_stage(
+    ranges: Sequence[tuple["Subject", str, "DueRange"]],
+) -> Iterator[tuple["Subject", str, "DueRange"]]:
+    """The ranges of drops; where there are none, of days; where there are none, of months."""
+    for subject, kind, some in ranges:
+        if (kind, _is_raw(subject, some)) == (ranges[0][1], _is_raw(subject, ranges[0][2])):
+            yield subject, kind, some
+
+
+def _is_raw(subject: "Subject", some: "DueRange") -> bool:
+    return some.tables[0] in {table.name for table in subject.raw_tables}
+
+
+def _steps_of(ranges: Sequence[tuple["Subject", str, "DueRange"]]) -> dict[str, int]:
+    """The keys of the steps of some runs, in the order of computing, each with its partitions."""
+    from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
+
+    tables = tables_of(SUBJECTS)
+    checked = {plan.table.name for plan in check_plans(SUBJECTS)}
+    steps: dict[str, int] = {}
+    for _, _, some in ranges:
+        for name in some.tables:
+            step = name.replace(".", "__")
+            count = tables[name].count_partitions(some.days.first, some.days.last)
+            steps[step] = steps.get(step, 0) + count
+            if name in checked:
+                steps[f"{step}_checks"] = steps[step]
+    return steps
 
 
 @contextmanager
@@ -305,25 +424,31 @@ def _published_at_the_end(settings: "Settings") -> Iterator[None]:
             publish_after_run(warehouse, tables_of(SUBJECTS))
 
 
-def _executor(
-    instance: "dg.DagsterInstance", progress: "RunProgress", *, is_debugging: bool
-) -> Callable[["dg.JobDefinition", "DayRange"], "dg.ExecuteInProcessResult"]:
-    """How a job is run for a range of its partitions, with its progress shown."""
+def _execute(
+    instance: "dg.DagsterInstance",
+    progress: "RunProgress",
+    asked: _Asked,
+    job_name: str,
+    some: "DueRange",
+) -> "dg.ExecuteInProcessResult":
+    """Run a job for a range of its partitions and the tables that are due, showing progress."""
+    from harvey_pipeline.definitions import defs
+    from harvey_pipeline.graph.assets import asset_key
+    from harvey_pipeline.graph.computing import DUE_TAG
     from harvey_pipeline.graph.partitions import range_tags
     from harvey_pipeline.warehouse.io_managers import PUBLISHED_LATER_TAG
 
-    def execute(job: "dg.JobDefinition", keys: "DayRange") -> "dg.ExecuteInProcessResult":
-        run_id = str(uuid.uuid4())
-        instance.add_event_listener(run_id, progress.take_event)
-        return job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            tags={**range_tags(keys), PUBLISHED_LATER_TAG: "true"},
-            run_config=_log_config(is_debugging=is_debugging),
-            raise_on_error=False,
-        )
-
-    return execute
+    run_id = str(uuid.uuid4())
+    instance.add_event_listener(run_id, progress.take_event)
+    due = {} if asked.is_all else {DUE_TAG: "true"}
+    return defs.resolve_job_def(job_name).execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        asset_selection=[asset_key(name) for name in some.tables],
+        tags={**range_tags(some.days), **due, PUBLISHED_LATER_TAG: "true"},
+        run_config=_log_config(is_debugging=asked.is_debugging),
+        raise_on_error=False,
+    )
 
 
 def _log_config(*, is_debugging: bool) -> dict[str, Any]:
@@ -367,16 +492,13 @@ def _listening(progress: "RunProgress", note: Callable[[str], None]) -> Iterator
 
 def _conclude(
     console: Console,
-    settings: "Settings",
-    subjects: Sequence["Subject"],
-    days: "DayRange",
+    asked: _Asked,
+    last_day: date | None,
     progress: "RunProgress",
-    view: "View",
     results: Sequence["dg.ExecuteInProcessResult"],
     seconds: float,
 ) -> int:
-    """Show how a run came out, and return the exit code."""
-    view.conclude()
+    """Show how runs came out, and return the exit code."""
     checks = progress.failed_checks()
     failures = progress.failures
     for line in (
@@ -384,8 +506,8 @@ def _conclude(
         *(show.describe_failure(failure) for failure in failures),
     ):
         show.say(console, line)
-    for subject in subjects:
-        _show_headline(console, settings, subject, days.last, progress)
+    for subject in asked.subjects:
+        _show_headline(console, asked.settings, subject, last_day, progress)
     is_success = all(result.success for result in results)
     errors = sum(not check.is_warning for check in checks)
     if not is_success:
@@ -406,14 +528,14 @@ def _show_headline(
     console: Console,
     settings: "Settings",
     subject: "Subject",
-    day: date,
+    day: date | None,
     progress: "RunProgress",
 ) -> None:
     from harvey_pipeline.definitions import CALENDAR, build_resources
     from harvey_pipeline.warehouse.days import DayRange
 
     headline = subject.headline
-    if headline is None:
+    if headline is None or day is None:
         return
     computed = progress.assets.get(headline.table.name)
     if computed is None or computed.rows is None:
@@ -423,3 +545,23 @@ def _show_headline(
     console.print(Text(f"\n{headline.title} of {day}", style="bold"), end="\n\n")
     for row in rows.iter_rows(named=True):
         console.print(show.headline_table(headline.groups, row))
+
+
+def _print_json(
+    plan: "Plan",
+    subjects: Sequence["Subject"],
+    results: Sequence["dg.ExecuteInProcessResult"],
+    progress: "RunProgress | None",
+) -> int:
+    """Print what was due, the runs, and what did not pass."""
+    told = {
+        "due": plan_as_json(plan, subjects),
+        "runs": [
+            {"job": one.job_def.name, "run_id": one.run_id, "is_success": one.success}
+            for one in results
+        ],
+        "failed_checks": [asdict(one) for one in (progress.failed_checks() if progress else ())],
+        "failures": [asdict(one) for one in (progress.failures if progress else ())],
+    }
+    typer.echo(json.dumps(told, indent=2, default=str))
+    return OK

@@ -1,6 +1,7 @@
 """`harvey ui`: Dagster's UI over the same definitions and the same instance."""
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -35,7 +36,7 @@ from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 _ANSWERS_WITHIN: Final = 120.0
 _POLL_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 30.0
-"""How often it is looked for runs whose process is gone."""
+"""How often it is looked for runs whose process is gone, and for days that are new."""
 
 
 def open_ui(
@@ -73,9 +74,10 @@ def open_ui(
     if not debug:
         environment.setdefault("PYTHONWARNINGS", "ignore")
     command = [str(dagster), "dev", "-m", "harvey_pipeline.definitions"]
-    with _dead_runs_reported():
+    address = f"http://{host}:{port}"
+    with _dead_runs_reported(), _calendar_kept(address):
         process = subprocess.Popen([*command, "--host", host, "--port", str(port)], env=environment)
-        return _attend(process, f"http://{host}:{port}")
+        return _attend(process, address)
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
@@ -112,19 +114,61 @@ def _dead_runs_reported() -> Iterator[None]:
 
     from harvey_pipeline.graph.dead_runs import report_dead_runs
 
-    is_over = threading.Event()
-
     def look() -> None:
         with dg.DagsterInstance.get() as instance:
             report_dead_runs(instance)
 
+    look()
+    with _now_and_then(look):
+        yield
+
+
+@contextmanager
+def _calendar_kept(address: str) -> Iterator[None]:
+    """Have the code location loaded again when drops arrive that change the calendar."""
+    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, sources_of
+    from harvey_pipeline.graph.calendar import read_calendar
+    from harvey_pipeline.settings import read_settings
+
+    known = [CALENDAR]
+
+    def look() -> None:
+        found = read_calendar(read_settings(), sources_of(SUBJECTS))
+        if found != known[0]:
+            _reload(address)
+            known[0] = found
+
+    with _now_and_then(look):
+        yield
+
+
+def _reload(address: str) -> None:
+    """Ask the UI to load the definitions again.
+
+    Raises:
+        OSError: The UI does not answer.
+    """
+    question = {"query": "mutation { reloadWorkspace { __typename } }"}
+    request = urllib.request.Request(
+        f"{address}/graphql",
+        json.dumps(question).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=_ANSWERS_WITHIN):
+        pass
+
+
+@contextmanager
+def _now_and_then(look: Callable[[], None]) -> Iterator[None]:
+    """Look every half minute, in a thread of its own, until it is over."""
+    is_over = threading.Event()
+
     def go_on() -> None:
         while not is_over.wait(_LOOK_SECONDS):
-            # Files that cannot be read now may be read the next time.
+            # What cannot be read now may be read the next time.
             with suppress(Exception):
                 look()
 
-    look()
     watcher = threading.Thread(target=go_on, daemon=True)
     watcher.start()
     try:

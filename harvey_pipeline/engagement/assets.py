@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-import dagster as dg
 import polars as pl
 
 from harvey_pipeline.engagement.sources import EVENTS
@@ -12,7 +11,10 @@ from harvey_pipeline.engagement.tables.labels import GROWTH_DAYS, WINDOW_DAYS
 from harvey_pipeline.engagement.transforms.activity import sum_activity_by_week
 from harvey_pipeline.engagement.transforms.engagement import score_engagement
 from harvey_pipeline.engagement.transforms.firms import summarise_firms
-from harvey_pipeline.engagement.transforms.first_activity import take_in_activity
+from harvey_pipeline.engagement.transforms.first_activity import (
+    days_between_first_days,
+    take_in_activity,
+)
 from harvey_pipeline.engagement.transforms.growth import (
     account_for_growth,
     count_active,
@@ -25,10 +27,9 @@ from harvey_pipeline.engagement.transforms.months import (
     rank_users,
     summarise_firm_months,
 )
-from harvey_pipeline.graph.assets import TableAsset, days_of_run, reads, table_asset
+from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
-from harvey_pipeline.warehouse.markdown import last_row_as_markdown
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Pieces, Warehouse
 
@@ -50,15 +51,14 @@ _TWO_GROWTH_WINDOWS = 2 * GROWTH_DAYS - 1
 
 
 @table_asset(_ACTIVITY, {"raw_events": reads(EVENTS.table, after=EVENTS.late_days)})
-def user_daily_activity(context: dg.AssetExecutionContext, raw_events: pl.LazyFrame) -> Pieces:
-    return Pieces(sum_activity_by_week(raw_events, days_of_run(context)))
+def user_daily_activity(days: list[date], raw_events: pl.LazyFrame) -> Pieces:
+    return Pieces(sum_activity_by_week(raw_events, days))
 
 
 @table_asset(_FIRST_ACTIVITY, {"user_daily_activity": reads(_ACTIVITY)})
 def first_activity(
-    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, warehouse: Warehouse
+    days: list[date], user_daily_activity: pl.LazyFrame, warehouse: Warehouse
 ) -> Deferred:
-    days = days_of_run(context)
 
     def plan() -> Mapping[Table, pl.LazyFrame]:
         taken_in = [day for day in warehouse.days_written(_FIRST_ACTIVITY) if day > days[-1]]
@@ -73,7 +73,7 @@ def first_activity(
             )
         }
 
-    return Deferred(plan)
+    return Deferred(plan, {_FIRST_ACTIVITY: days_between_first_days})
 
 
 @table_asset(
@@ -81,9 +81,9 @@ def first_activity(
     {"user_daily_activity": reads(_ACTIVITY, before=_WINDOW), "dim_user": reads(_DIM_USER)},
 )
 def daily_user_engagement(
-    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, dim_user: pl.LazyFrame
+    days: list[date], user_daily_activity: pl.LazyFrame, dim_user: pl.LazyFrame
 ) -> Pieces:
-    return Pieces(score_engagement(user_daily_activity, dim_user, days_of_run(context)))
+    return Pieces(score_engagement(user_daily_activity, dim_user, days))
 
 
 @table_asset(
@@ -91,9 +91,9 @@ def daily_user_engagement(
     {"user_daily_activity": reads(_ACTIVITY, before=_WINDOW), "dim_firms": reads(_DIM_FIRMS)},
 )
 def daily_firm_usage_summary(
-    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, dim_firms: pl.LazyFrame
+    days: list[date], user_daily_activity: pl.LazyFrame, dim_firms: pl.LazyFrame
 ) -> Pieces:
-    return Pieces(summarise_firms(user_daily_activity, dim_firms, days_of_run(context)))
+    return Pieces(summarise_firms(user_daily_activity, dim_firms, days))
 
 
 @table_asset(
@@ -102,9 +102,8 @@ def daily_firm_usage_summary(
     after=[reads(EVENTS.table)],
 )
 def daily_event_summary(
-    context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame, raw_store: RawStore
+    days: list[date], user_daily_activity: pl.LazyFrame, raw_store: RawStore
 ) -> pl.LazyFrame:
-    days = days_of_run(context)
     covered = raw_store.observed_days(EVENTS, DayRange(days[0], days[-1]))
     return summarise_events(user_daily_activity, covered["day"].to_list(), days)
 
@@ -128,26 +127,21 @@ def _two_windows(day: date) -> list[date]:
     },
 )
 def harvey_analytics_dashboard(
-    context: dg.AssetExecutionContext,
+    days: list[date],
     daily_event_summary: pl.LazyFrame,
     daily_user_engagement: pl.LazyFrame,
     daily_firm_usage_summary: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    dashboard = build_dashboard(
-        daily_event_summary, daily_user_engagement, daily_firm_usage_summary, days_of_run(context)
-    ).collect()
-    meanings = {name: column.description for name, column in _DASHBOARD.schema.columns().items()}
-    context.add_output_metadata(
-        {"kpis": dg.MetadataValue.md(last_row_as_markdown(dashboard, meanings))}
+    return build_dashboard(
+        daily_event_summary, daily_user_engagement, daily_firm_usage_summary, days
     )
-    return dashboard.lazy()
 
 
 @table_asset(
     _SEGMENTS,
     {
         "user_daily_activity": reads(_ACTIVITY, before=_TWO_GROWTH_WINDOWS),
-        "first_activity": reads(_FIRST_ACTIVITY),
+        "first_activity": reads(_FIRST_ACTIVITY, before=GROWTH_DAYS - 1),
         "dim_user": reads(_DIM_USER),
         "dim_firms": reads(_DIM_FIRMS),
     },
@@ -158,70 +152,67 @@ def harvey_analytics_dashboard(
     },
 )
 def usage_by_segment(
-    context: dg.AssetExecutionContext,
+    days: list[date],
     user_daily_activity: pl.LazyFrame,
     first_activity: pl.LazyFrame,
     dim_user: pl.LazyFrame,
     dim_firms: pl.LazyFrame,
 ) -> Pieces:
     dimensions = {"user": dim_user, "firm": dim_firms}
-    days = days_of_run(context)
     return Pieces(count_segments(user_daily_activity, first_activity, dimensions, days))
 
 
 @table_asset(TABLES["marts.growth_accounting"], {"usage_by_segment": reads(_SEGMENTS)})
-def growth_accounting(
-    context: dg.AssetExecutionContext, usage_by_segment: pl.LazyFrame
-) -> pl.LazyFrame:
-    return account_for_growth(usage_by_segment, days_of_run(context))
+def growth_accounting(days: list[date], usage_by_segment: pl.LazyFrame) -> pl.LazyFrame:
+    return account_for_growth(usage_by_segment, days)
 
 
 @table_asset(TABLES["marts.active_usage"], {"usage_by_segment": reads(_SEGMENTS)})
-def active_usage(context: dg.AssetExecutionContext, usage_by_segment: pl.LazyFrame) -> pl.LazyFrame:
-    return count_active(usage_by_segment, days_of_run(context))
+def active_usage(days: list[date], usage_by_segment: pl.LazyFrame) -> pl.LazyFrame:
+    return count_active(usage_by_segment, days)
 
 
 @table_asset(
     TABLES["marts.power_curve"],
     {"user_daily_activity": reads(_ACTIVITY, before=GROWTH_DAYS - 1)},
 )
-def power_curve(context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame) -> Pieces:
-    return Pieces(count_active_days(user_daily_activity, days_of_run(context)))
+def power_curve(days: list[date], user_daily_activity: pl.LazyFrame) -> Pieces:
+    return Pieces(count_active_days(user_daily_activity, days))
 
 
 @table_asset(_USER_MONTHS, {"user_daily_activity": reads(_ACTIVITY, before=1)})
-def user_engagement(context: dg.AssetExecutionContext, user_daily_activity: pl.LazyFrame) -> Pieces:
-    return Pieces(rank_users(user_daily_activity, days_of_run(context)))
+def user_engagement(days: list[date], user_daily_activity: pl.LazyFrame) -> Pieces:
+    return Pieces(rank_users(user_daily_activity, days))
 
 
 @table_asset(
     _FIRM_MONTHS,
     {"user_daily_activity": reads(_ACTIVITY), "dim_firms": reads(_DIM_FIRMS)},
+    covered_by=EVENTS,
 )
 def firm_usage_summary(
-    context: dg.AssetExecutionContext,
+    days: list[date],
     user_daily_activity: pl.LazyFrame,
     dim_firms: pl.LazyFrame,
     raw_store: RawStore,
 ) -> Pieces:
     last_covered = raw_store.last_covered_day(EVENTS)
-    months = days_of_run(context)
-    return Pieces(summarise_firm_months(user_daily_activity, dim_firms, months, last_covered))
+    return Pieces(summarise_firm_months(user_daily_activity, dim_firms, days, last_covered))
 
 
 @table_asset(
     _COHORTS,
-    {"first_activity": reads(_FIRST_ACTIVITY)},
+    {"first_activity": reads(_FIRST_ACTIVITY, is_all_before=True)},
     after=[reads(_USER_MONTHS), reads(_FIRM_MONTHS)],
+    covered_by=EVENTS,
 )
 def retention_cohorts(
-    context: dg.AssetExecutionContext,
+    days: list[date],
     first_activity: pl.LazyFrame,
     warehouse: Warehouse,
     raw_store: RawStore,
 ) -> Deferred:
     read = {"user": _USER_MONTHS, "firm": _FIRM_MONTHS}
-    first_month = days_of_run(context)[0]
 
     def plan() -> Mapping[Table, pl.LazyFrame]:
         return {
@@ -230,7 +221,7 @@ def retention_cohorts(
                 first_activity,
                 {grain: warehouse.read(table) for grain, table in read.items()},
                 set.intersection(*(warehouse.days_written(table) for table in read.values())),
-                first_month,
+                days[0],
                 raw_store.last_covered_day(EVENTS),
             )
         }

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 
+from harvey_pipeline.code_versions import digest_code
 from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange, last_day, month_before, next_month
 from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.warehouse import Deferred, Frames
 
 OWNERS: Final = ("team:product-analytics",)
 KINDS: Final = frozenset({"polars", "duckdb"})
@@ -28,6 +33,8 @@ class Reads:
     table: str
     before: int = 0
     after: int = 0
+    is_all_before: bool = False
+    """Whether it rests on every earlier partition too, however far back."""
 
     @property
     def has_window(self) -> bool:
@@ -46,53 +53,63 @@ class Reads:
             last = next_month(last)
         return DayRange(first, last_day(last))
 
+    def readers_of(self, changed: date, *, is_monthly: bool) -> DayRange:
+        """The days (or months, by their first days) that read a day."""
+        if not is_monthly:
+            last = date.max if self.is_all_before else changed + timedelta(days=self.before)
+            return DayRange(changed - timedelta(days=self.after), last)
+        first = last = changed.replace(day=1)
+        for _ in range(self.after):
+            first = month_before(first)
+        for _ in range(self.before):
+            last = next_month(last)
+        return DayRange(first, date.max if self.is_all_before else last)
 
-def reads(table: Table | str, *, before: int = 0, after: int = 0) -> Reads:
+
+def reads(
+    table: Table | str, *, before: int = 0, after: int = 0, is_all_before: bool = False
+) -> Reads:
     """An upstream table, by itself or by its name, as an input."""
-    return Reads(str(table), before, after)
+    return Reads(str(table), before, after, is_all_before)
 
 
 @dataclass(frozen=True)
 class TableAsset:
-    """An asset that computes a table, whose partitions are only known with the calendar."""
+    """What computes a table, for any range of its partitions.
+
+    `compute` takes `days`, the partitions (days, or first days of months, ascending), each of its
+    inputs by name as a LazyFrame of all days that these read, and `warehouse` or `raw_store` where
+    it names them. What it returns goes into the table.
+    """
 
     table: Table
-    compute: Callable[..., Any]
+    compute: Callable[..., Frames | Deferred]
     inputs: Mapping[str, Reads] = field(default_factory=dict)
     after: Sequence[Reads] = ()
     """Tables that it does not take as inputs, and yet depends on."""
     windows: Mapping[str, DaysRead | None] = field(default_factory=dict)
     """Which days of a table a partition rests on, where the inputs do not say all; None: all
     days up to its own."""
+    covered_by: Source | None = None
+    """A source whose last covered day, up to a partition's own last, it depends on."""
+    code: tuple[Any, ...] = ()
+    """What it computes by besides `compute`, where that is made for many tables."""
 
     @property
     def upstream(self) -> tuple[Reads, ...]:
         """All that it reads or waits for."""
         return (*self.inputs.values(), *self.after)
 
-    def build(self, partitions: Partitions) -> dg.AssetsDefinition:
-        """Dagster's asset."""
-        return declare_asset(
-            self.table,
-            partitions,
-            ins={
-                name: dg.AssetIn(key=asset_key(one.table), partition_mapping=self._mapping(one))
-                for name, one in self.inputs.items()
-            },
-            deps=[
-                dg.AssetDep(asset_key(one.table), partition_mapping=self._mapping(one))
-                for one in self.after
-            ],
-        )(self.compute)
+    @cached_property
+    def version(self) -> str:
+        """A digest of the code that computes it: its transform's and its table's."""
+        return digest_code(self.compute, *self.code, self.table, plumbing=_PLUMBING)
 
-    def _mapping(self, one: Reads) -> dg.PartitionMapping | None:
-        if not (one.has_window or self.table.is_monthly):
-            return None
-        return dg.TimeWindowPartitionMapping(
-            start_offset=-one.before,
-            end_offset=one.after,
-            allow_nonexistent_upstream_partitions=True,
-        )
+
+_PLUMBING: Final = tuple(
+    f"harvey_pipeline.{room}" for room in ("checks", "cli", "graph", "landing.readers", "warehouse")
+)
+"""Code that moves rows and does not make them."""
 
 
 def table_asset(
@@ -101,9 +118,10 @@ def table_asset(
     *,
     after: Sequence[Reads] = (),
     windows: Mapping[str, DaysRead | None] | None = None,
-) -> Callable[[Callable[..., Any]], TableAsset]:
+    covered_by: Source | None = None,
+) -> Callable[[Callable[..., Frames | Deferred]], TableAsset]:
     """Make an asset of a function: what it computes, and what its parameters read."""
-    return lambda compute: TableAsset(table, compute, inputs, after, windows or {})
+    return lambda compute: TableAsset(table, compute, inputs, after, windows or {}, covered_by)
 
 
 def declare_asset(
@@ -111,24 +129,44 @@ def declare_asset(
     partitions: Partitions,
     *,
     kinds: Iterable[str] = KINDS,
-    ins: Mapping[str, dg.AssetIn] | None = None,
     deps: Sequence[dg.AssetDep] = (),
     io_manager_key: str = "warehouse_io",
+    code_version: str | None = None,
+    code: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Dagster's asset for a table, by days or by months: a range of them is one run."""
+    """Dagster's asset for a table, by days or by months: a range of them is one run.
+
+    `code` is what a reader of the asset wants to see, `code_version` a digest of it.
+    """
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": column_schema(table),
+        "dagster/table_name": table.name,
+    }
+    if code is not None:
+        metadata["dagster/code_references"] = _reference_to(code)
     return dg.asset(
         name=table.own_name,
         key_prefix=table.schema_name,
         group_name=table.schema_name,
-        ins=ins,
         deps=list(deps),
+        code_version=code_version,
         description=table.description,
-        metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table.name},
+        metadata=metadata,
+        freshness_policy=None if table.schema_name == "raw" else partitions.freshness(table),
         kinds=set(kinds),
         owners=list(OWNERS),
         partitions_def=partitions.monthly if table.is_monthly else partitions.daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         io_manager_key=io_manager_key,
+    )
+
+
+def _reference_to(code: Callable[..., Any]) -> dg.CodeReferencesMetadataValue:
+    """Where a function stands, for the UI to open it."""
+    file = str(Path(code.__code__.co_filename).resolve())
+    line = code.__code__.co_firstlineno
+    return dg.CodeReferencesMetadataValue(
+        code_references=[dg.LocalFileCodeReference(file_path=file, line_number=line)]
     )
 
 
@@ -154,8 +192,3 @@ def column_schema(table: Table) -> dg.TableSchema:
 def type_name(dtype: Any) -> str:
     """A column's type in a word: labels are text."""
     return "String" if str(dtype).startswith("Enum") else str(dtype)
-
-
-def days_of_run(context: dg.AssetExecutionContext) -> list[date]:
-    """The days (or months, by their first days) that an asset materialises, ascending."""
-    return [date.fromisoformat(key) for key in context.partition_keys]

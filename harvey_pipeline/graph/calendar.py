@@ -12,6 +12,7 @@ from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.settings import Settings
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,40 @@ def days_in_landing(settings: Settings, sources: Sequence[Source]) -> DayRange |
     if settings.end_date is not None:
         last = min(last, settings.end_date)
     return None if first is None or last < first else DayRange(first, last)
+
+
+def days_to_run(
+    found: DayRange | None, calendar: Calendar, warehouse: Warehouse
+) -> DayRange | None:
+    """The days that there are to compute: those found, and those ever run; None without any.
+
+    Raises:
+        StartMovedError: The calendar starts after days that were run.
+        WarehouseError: The warehouse stayed locked.
+    """
+    if not warehouse.path.exists():
+        return found
+    computed = warehouse.state().computed
+    loaded = {day for name, days in computed.items() if name.startswith(RAW) for day in days}
+    if loaded and min(loaded) < calendar.first:
+        raise StartMovedError(
+            f"{warehouse.path} holds days from {min(loaded)} on, and the calendar starts "
+            f"{calendar.first}: what is computed anew would lack the days before. Set "
+            f"HARVEY_START_DATE (--start-date) to {min(loaded)}, or compute into another warehouse."
+        )
+    days = sorted({day for days in computed.values() for day in days if day in calendar})
+    if not days:
+        return found
+    ends = [days[0], days[-1], *([found.first, found.last] if found else [])]
+    return DayRange(min(ends), max(ends))
+
+
+RAW: Final = "raw."
+"""Begins the names of the tables that are partitioned by the day of the drop."""
+
+
+class StartMovedError(Exception):
+    """The calendar starts after days that were run; the message says what to do."""
 
 
 def read_calendar(settings: Settings, sources: Sequence[Source]) -> Calendar:

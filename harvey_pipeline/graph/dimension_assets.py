@@ -1,12 +1,18 @@
 """Dimensions with history: each takes in its source's snapshots and derives its versions."""
 
 from collections.abc import Mapping
+from datetime import date
+from functools import partial
 
-import dagster as dg
 import polars as pl
 
-from harvey_pipeline.graph.assets import TableAsset, days_of_run, reads
-from harvey_pipeline.history import Dimension, derive_versions, take_in_snapshots
+from harvey_pipeline.graph.assets import TableAsset, reads
+from harvey_pipeline.history import (
+    Dimension,
+    days_between_versions,
+    derive_versions,
+    take_in_snapshots,
+)
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
@@ -18,13 +24,11 @@ def dimension_asset(dimension: Dimension, source: Source) -> TableAsset:
     """The asset of a dimension over the raw snapshots of its source."""
 
     def take_in(
-        context: dg.AssetExecutionContext,
+        days: list[date],
         raw_snapshots: pl.LazyFrame,
         raw_store: RawStore,
         warehouse: Warehouse,
     ) -> Deferred:
-        days = days_of_run(context)
-
         def plan() -> Mapping[Table, pl.LazyFrame]:
             intervals, snapshots = take_in_snapshots(
                 dimension,
@@ -41,6 +45,11 @@ def dimension_asset(dimension: Dimension, source: Source) -> TableAsset:
                 dimension.table: derive_versions(dimension, intervals, snapshots),
             }
 
-        return Deferred(plan)
+        return Deferred(plan, {dimension.table: partial(days_between_versions, dimension)})
 
-    return TableAsset(dimension.table, take_in, {"raw_snapshots": reads(source.table)})
+    return TableAsset(
+        dimension.table,
+        take_in,
+        {"raw_snapshots": reads(source.table)},
+        code=(take_in_snapshots, derive_versions, dimension),
+    )

@@ -10,6 +10,7 @@ import dagster as dg
 
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.warehouse.days import DayRange, months_of, next_month
+from harvey_pipeline.warehouse.table import Table
 
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
@@ -18,9 +19,22 @@ PARTITION_TAG: Final = "dagster/partition"
 
 @dataclass(frozen=True)
 class Partitions:
-    """The two partitions definitions of a calendar: one for everything daily, one for months."""
+    """The two partitions definitions of a calendar: one for everything daily, one for months.
+
+    `deadline_hour` is the hour of the day, UTC, by which the day before is to be there.
+    """
 
     calendar: Calendar
+    deadline_hour: int = 12
+
+    def freshness(self, table: Table) -> dg.FreshnessPolicy | None:
+        """When a table counts as late; never by months, and where the calendar is over."""
+        if table.is_monthly or self.calendar.last is not None:
+            return None
+        hour = min(max(self.deadline_hour, 1), 23)
+        return dg.FreshnessPolicy.cron(
+            deadline_cron=f"0 {hour} * * *", lower_bound_delta=timedelta(hours=hour)
+        )
 
     @cached_property
     def daily(self) -> dg.DailyPartitionsDefinition:

@@ -1,11 +1,14 @@
 """Raw assets: each takes in its source's drops and writes its slice of quarantine and ledger."""
 
 from dataclasses import asdict
+from datetime import date
 
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.graph.assets import days_of_run, declare_asset
+from harvey_pipeline.graph.assets import declare_asset
+from harvey_pipeline.graph.computing import is_due_run
+from harvey_pipeline.graph.due import due_raw_days
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
@@ -19,13 +22,25 @@ def raw_asset(source: Source, partitions: Partitions) -> dg.AssetsDefinition:
     def ingest(
         context: dg.AssetExecutionContext, raw_store: RawStore
     ) -> dg.MaterializeResult[None]:
-        days = days_of_run(context)
+        days = [date.fromisoformat(key) for key in context.partition_keys]
+        if is_due_run(context):
+            days = sorted(due_raw_days(source, days, raw_store.warehouse, raw_store))
+        if not days:
+            return dg.MaterializeResult(metadata={"days_loaded_anew": 0})
         done = raw_store.ingest(source, DayRange(days[0], days[-1]))
         missing = [str(one.day) for one in done.days if not one.is_observed]
         if missing:
             context.log.warning("%s: no usable drop for %s", source.name, ", ".join(missing))
         if done.strays:
             context.log.warning("%s: nothing reads %s", source.name, ", ".join(done.strays))
+        for one in done.days:
+            counts = {
+                "dagster/partition_row_count": one.rows_accepted,
+                "rows_read": one.rows_read,
+                "rows_repaired": one.rows_repaired,
+                "rows_rejected": one.rows_rejected,
+            }
+            context.add_asset_metadata(counts, partition_key=str(one.day))
         ledger = pl.DataFrame([asdict(one) for one in done.days[-7:]])
         return dg.MaterializeResult(
             metadata={
@@ -44,4 +59,7 @@ def raw_asset(source: Source, partitions: Partitions) -> dg.AssetsDefinition:
         )
 
     kinds = ("csv", "polars", "parquet")
-    return declare_asset(source.table, partitions, kinds=kinds, io_manager_key="raw_io")(ingest)
+    declare = declare_asset(
+        source.table, partitions, kinds=kinds, io_manager_key="raw_io", code=ingest
+    )
+    return declare(ingest)

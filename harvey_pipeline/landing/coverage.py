@@ -15,7 +15,7 @@ from harvey_pipeline.landing.judge import typed_column
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.records.delivery import open_delivery
 from harvey_pipeline.landing.records.header import text_column
-from harvey_pipeline.landing.scratch import PARSER, digest, write_whole
+from harvey_pipeline.landing.scratch import digest, parser_version, write_whole
 from harvey_pipeline.warehouse.days import DayRange
 
 _FAR: Final = timedelta(days=366)
@@ -68,7 +68,7 @@ def dates_file(files: SourceFiles, root: Path) -> Path:
     """Where the dates of a bulk export are remembered."""
     assert files.bulk is not None
     changes = map(str, stamp(files, files.bulk))
-    key = digest(PARSER, files.source.declaration, str(files.bulk.resolve()), *changes)
+    key = digest(parser_version(), files.source.declaration, str(files.bulk.resolve()), *changes)
     return root / "bulk" / f"{files.source.name}-{key}.json"
 
 

@@ -1,12 +1,14 @@
 """The landing folder: which drops, bulk exports and markers there are."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.records.delivery import FORMS
@@ -34,6 +36,11 @@ class SourceFiles:
     is_bulk_accepted: bool = False
     strays: tuple[Path, ...] = ()
     """Files in the source's folder that are neither a drop nor a marker: nothing reads them."""
+
+    @cached_property
+    def days(self) -> tuple[date, ...]:
+        """The days of its drops, ascending."""
+        return tuple(sorted(self.drops))
 
     @property
     def is_empty(self) -> bool:
@@ -134,29 +141,41 @@ def _two_files(root: Path, first: Path, second: Path) -> LandingError:
     )
 
 
-def fingerprint(files: SourceFiles, path: Path) -> tuple[str, int]:
-    """SHA-256 of a file's content, as hexadecimal, and its size in bytes.
+def fingerprint(files: SourceFiles, path: Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal.
 
     Raises:
         LandingError: The file cannot be read.
     """
     with naming(files.name_of(path)), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest, file.tell()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-Stamp = tuple[int, int, int]
+class Stamp(NamedTuple):
+    """What changes when a file is replaced or written to.
+
+    The time of change is the file system's own: whoever sets back the other one does not set it.
+    """
+
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> "Stamp":
+        """The stamp of a file by what the file system says of it."""
+        return cls(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def stamp(files: SourceFiles, path: Path) -> Stamp:
-    """What changes when a file is replaced or written to.
+    """A file's stamp.
 
     Raises:
         LandingError: The file has gone.
     """
     with naming(files.name_of(path)):
-        stat = path.stat()
-        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        return Stamp.of(path.stat())
 
 
 def check_unchanged(files: SourceFiles, path: Path, before: Stamp) -> None:

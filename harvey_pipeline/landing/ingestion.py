@@ -19,7 +19,8 @@ from typing import Final, Literal
 import polars as pl
 
 from harvey_pipeline.landing.coverage import bulk_covers, dates_file
-from harvey_pipeline.landing.files import SourceFiles, Stamp, check_unchanged, fingerprint, stamp
+from harvey_pipeline.landing.files import SourceFiles, Stamp, check_unchanged, stamp
+from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.judge import (
     DropRules,
     judge,
@@ -30,13 +31,11 @@ from harvey_pipeline.landing.judge import (
 from harvey_pipeline.landing.records.contract import Delivery, LandingError
 from harvey_pipeline.landing.records.delivery import open_delivery
 from harvey_pipeline.landing.records.header import text_column
-from harvey_pipeline.landing.scratch import PARSER, digest, remove_leftovers, write_whole
+from harvey_pipeline.landing.scratch import digest, parser_version, remove_leftovers, write_whole
 from harvey_pipeline.landing.source import BEFORE_START_DATE, EVENT_DATE, Source
+from harvey_pipeline.landing.versions import neighbours
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.progress import report_progress
-
-_NEIGHBOURS: Final = 7
-"""How many drops before it a snapshot is compared with."""
 
 _GROUP_DROPS: Final = 16
 _GROUP_BYTES: Final = 4 << 20
@@ -87,8 +86,11 @@ def empty_file(source: Source) -> pl.DataFrame:
 class Ingester:
     """One ingestion of one source: parses drops and bulk slices into files of the raw store."""
 
-    def __init__(self, files: SourceFiles, root: Path, start_date: date) -> None:
+    def __init__(
+        self, files: SourceFiles, root: Path, start_date: date, fingerprints: Fingerprints
+    ) -> None:
         self.files = files
+        self.fingerprints = fingerprints
         self.root = root
         self.start_date = start_date
         self.unknown_columns: set[str] = set()
@@ -141,12 +143,10 @@ class Ingester:
 
     def compare_keys(self, day: date) -> tuple[int, int]:
         """Legible ids of a day's snapshot, and of the largest drop with which it is compared."""
-        largest = max((self._distinct_ids(other) for other in self._neighbours(day)), default=0)
+        largest = max(
+            (self._distinct_ids(other) for other in neighbours(self.files, day)), default=0
+        )
         return self._distinct_ids(day), largest
-
-    def _neighbours(self, day: date) -> list[date]:
-        """The drops with which a snapshot is compared: up to seven before it."""
-        return sorted(other for other in self.files.drops if other < day)[-_NEIGHBOURS:]
 
     def _distinct_ids(self, day: date) -> int:
         """Legible ids in a drop; 0 where the file cannot be read."""
@@ -229,7 +229,7 @@ class Ingester:
                 day,
                 self.files.name_of(drop.path),
                 "drop",
-                bytes=drop.size,
+                bytes=drop.stamp.size,
                 fingerprint=drop.fingerprint,
             )
             parsed[day] = self._finish(described, drop.stem, rows, findings, unknown_columns)
@@ -238,10 +238,10 @@ class Ingester:
     def _drop(self, day: date) -> "_Drop":
         path = self.files.drops[day]
         before = stamp(self.files, path)
-        content, size = fingerprint(self.files, path)
+        content = self.fingerprints.of(self.files, path)
         rules = DropRules(day, self.start_date, self._late_days_covered_by_bulk(day))
         stem = f"{day}-{self._digest(content, path, rules)}"
-        return _Drop(path, before, content, size, rules, stem)
+        return _Drop(path, before, content, rules, stem)
 
     def _late_days_covered_by_bulk(self, day: date) -> frozenset[date]:
         if self.source.kind != "events" or self.files.bulk is None:
@@ -259,7 +259,7 @@ class Ingester:
     def _digest(self, content: str, path: Path, rules: DropRules) -> str:
         """A name for what these rules make of a file."""
         name = self.files.name_of(path)
-        return digest(PARSER, self.source.declaration, content, name, repr(rules))
+        return digest(parser_version(), self.source.declaration, content, name, repr(rules))
 
     # --- bulk exports ---
 
@@ -310,14 +310,13 @@ class Ingester:
         if self._bulk is None:
             path = self.files.bulk
             before = stamp(self.files, path)
-            content, size = fingerprint(self.files, path)
+            content = self.fingerprints.of(self.files, path)
             rules = DropRules(None, self.start_date)
             key = self._digest(content, path, rules)
             bulk = _Bulk(
                 self.files.name_of(path),
                 before,
                 content,
-                size,
                 key,
                 self.root / "bulk" / f"{self.source.name}-{key}-sound.parquet",
                 self.root / "bulk" / f"{self.source.name}-{key}-found.parquet",
@@ -365,7 +364,7 @@ class Ingester:
             records = self._records_of_bulk(bulk, [beaten for _, beaten, _ in settled.values()])
             for day, (rows, beaten, findings) in settled.items():
                 described = Parsed(
-                    day, bulk.name, "bulk", bytes=bulk.size, fingerprint=bulk.fingerprint
+                    day, bulk.name, "bulk", bytes=bulk.stamp.size, fingerprint=bulk.fingerprint
                 )
                 yield self._finish(
                     described, stems[day], rows, _with_beaten(findings, beaten, records), ()
@@ -519,7 +518,6 @@ class _Drop:
     path: Path
     stamp: Stamp
     fingerprint: str
-    size: int
     rules: DropRules
     stem: str
 
@@ -531,7 +529,6 @@ class _Bulk:
     name: str
     stamp: Stamp
     fingerprint: str
-    size: int
     key: str
     sound: Path
     found: Path

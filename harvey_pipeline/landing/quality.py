@@ -34,7 +34,9 @@ class Flaw:
         return 100 * self.rows / self.rows_read
 
 
-def newest_commits(warehouse: Warehouse, sources: Sequence[Source]) -> dict[str, dict[date, int]]:
+def newest_commits(
+    warehouse: Warehouse, sources: Sequence[Source]
+) -> dict[str, Mapping[date, int]]:
     """By source the days that were ever loaded, each with the number of its last commit."""
     return {source.name: warehouse.last_commits(source.table) for source in sources}
 

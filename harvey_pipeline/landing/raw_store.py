@@ -14,13 +14,16 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from harvey_pipeline.landing.files import find_files
+from harvey_pipeline.landing.files import SourceFiles, find_files
+from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.scratch import write_if_missing
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.versions import Version, versions_of
+from harvey_pipeline.warehouse.commits import Basis, record_commits, record_computing
 from harvey_pipeline.warehouse.days import DayRange, consecutive_days
-from harvey_pipeline.warehouse.warehouse import Warehouse, quoted, record_commits
+from harvey_pipeline.warehouse.warehouse import Warehouse, quoted
 
 
 class RawStoreError(Exception):
@@ -58,12 +61,19 @@ class RawStore(dg.ConfigurableResource[None]):
         Raises:
             LandingError: A file of the range cannot be read; nothing has changed then.
         """
+        generation = self.warehouse.generation()
         files = find_files(Path(self.landing_dir), source)
-        job = Ingester(files, Path(self.root), date.fromisoformat(self.start_date))
+        fingerprints = Fingerprints(Path(self.root))
+        # What a day is made from is looked at before it is made: whatever changes in between
+        # makes it due once more.
+        versions = self._versions(files, days.days, fingerprints)
+        job = Ingester(files, Path(self.root), self._start, fingerprints)
         parsed = job.parse(days.days)
         undated = job.undated_quarantine()
-        reloaded = self._commit(source, days, parsed, undated)
+        basis = Basis(generation, {day: str(version) for day, version in versions.items()})
+        reloaded = self._commit(source, days, parsed, undated, basis)
         job.remove_unused(days, parsed)
+        fingerprints.remember()
         return Ingestion(
             parsed,
             reloaded,
@@ -74,11 +84,37 @@ class RawStore(dg.ConfigurableResource[None]):
     def count_keys(self, source: Source, day: date) -> tuple[int, int]:
         """Distinct keys of a day's snapshot, and of the largest drop it is compared with."""
         files = find_files(Path(self.landing_dir), source)
-        job = Ingester(files, Path(self.root), date.fromisoformat(self.start_date))
+        job = Ingester(files, Path(self.root), self._start, Fingerprints(Path(self.root)))
         return job.compare_keys(day)
 
+    def versions(self, source: Source, days: Sequence[date]) -> dict[date, Version]:
+        """By what each of these days would be made if it were loaded now.
+
+        Raises:
+            LandingError: The landing folder or the bulk export cannot be read.
+        """
+        fingerprints = Fingerprints(Path(self.root))
+        files = find_files(Path(self.landing_dir), source)
+        found = self._versions(files, days, fingerprints)
+        fingerprints.remember()
+        return found
+
+    def _versions(
+        self, files: SourceFiles, days: Sequence[date], fingerprints: Fingerprints
+    ) -> dict[date, Version]:
+        return versions_of(files, Path(self.root), self._start, days, fingerprints)
+
+    @property
+    def _start(self) -> date:
+        return date.fromisoformat(self.start_date)
+
     def _commit(
-        self, source: Source, days: DayRange, parsed: Sequence[Parsed], undated: Path | None
+        self,
+        source: Source,
+        days: DayRange,
+        parsed: Sequence[Parsed],
+        undated: Path | None,
+        basis: Basis,
     ) -> list[date]:
         ledger = pl.DataFrame(
             [
@@ -91,6 +127,7 @@ class RawStore(dg.ConfigurableResource[None]):
                 for one in parsed
             ],
             schema_overrides=DROPS.polars_schema,
+            infer_schema_length=None,
         ).select(list(DROPS.polars_schema))
         with self.warehouse.connect() as connection:
             self.warehouse.prepare(connection, [DROPS, QUARANTINE])
@@ -100,14 +137,36 @@ class RawStore(dg.ConfigurableResource[None]):
                 params=[source.name, days.first, days.last],
             ).pl()
             changed = _changed_days(before, ledger)
+            others = [
+                day for day in changed if not self._has_same_rows(source, day, before, ledger)
+            ]
             if changed:
                 self._replace_days(connection, source, changed, parsed, ledger)
             self._replace_undated(connection, source, undated)
             for some in consecutive_days(changed):
-                record_commits(connection, [DROPS, QUARANTINE, source.table], some)
+                record_commits(connection, [DROPS, QUARANTINE], some)
+            for some in consecutive_days(others):
+                record_commits(connection, [source.table], some)
+            record_computing(connection, source.table, days.days, basis)
             self._refresh_view(connection, source)
             connection.commit()
+            self.warehouse.forget_states()
         return changed
+
+    def _has_same_rows(
+        self, source: Source, day: date, before: pl.DataFrame, after: pl.DataFrame
+    ) -> bool:
+        """Whether a day that is loaded anew says the same, on whichever lines it says it."""
+        old, new = (frame.filter(pl.col("drop_date") == day) for frame in (before, after))
+        said = ["form", "is_observed", "rows_accepted"]
+        if not old.select(said).equals(new.select(said)):
+            return False
+        folder = Path(self.root) / source.table.own_name
+        files = [folder / name for frame in (old, new) for name in frame["data_file"] if name]
+        if not all(file.exists() for file in files):
+            return False
+        rows = [pl.read_parquet(file, glob=False).drop("line_number") for file in files]
+        return all(one.equals(rows[0]) for one in rows)
 
     def _replace_days(
         self,

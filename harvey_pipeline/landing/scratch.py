@@ -4,17 +4,21 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from harvey_pipeline.code_versions import digest_files
+
 _LEFTOVER_SECONDS: Final = 24 * 60 * 60
 """A file in scratch that is older than this belongs to no run that is still alive."""
 
-PARSER: Final = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
-).hexdigest()
-"""The parsing code's version: its own text."""
+
+@cache
+def parser_version() -> str:
+    """The parsing code's version: what it says, comments and docstrings aside."""
+    return digest_files(sorted(Path(__file__).parent.rglob("*.py")))
 
 
 def digest(*parts: str) -> str:

@@ -1,13 +1,15 @@
 """How LazyFrames travel between assets: to and from DuckDB tables."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
+from harvey_pipeline.warehouse.commits import Basis
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.markdown import as_markdown
 from harvey_pipeline.warehouse.publishing import publish_after_run
@@ -34,29 +36,65 @@ def days_of(context: dg.InputContext | dg.OutputContext) -> DayRange | None:
     return DayRange(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What an asset computed, of which of its run's partitions, and from what."""
+
+    days: DayRange | None
+    """From the first to the last of them; None if all were left as they are."""
+    rows: Frames | Deferred
+    basis: Basis | None
+
+
 class WarehouseIOManager(dg.IOManager):
     """Assets as DuckDB tables.
 
     An asset returns a LazyFrame, LazyFrames in the order of their days, or a deferred plan of
-    several tables; all of it is written in one transaction.
+    several tables, by itself or with what it was computed from; all of it is written in one
+    transaction.
     """
 
     def __init__(self, warehouse: Warehouse, tables: Mapping[str, Table]) -> None:
         self._warehouse = warehouse
         self._tables = tables
 
-    def handle_output(self, context: dg.OutputContext, obj: Frames | Deferred) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Frames | Deferred | Computed) -> None:
         table = self._tables[table_name(context.asset_key)]
+        asked = days_of(context)
         started = time.perf_counter()
-        outputs = obj if isinstance(obj, Deferred) else {table: obj}
-        written = self._warehouse.write(outputs, days_of(context))[table]
-        context.add_output_metadata(
-            {
+        computed = obj if isinstance(obj, Computed) else Computed(asked, obj, None)
+        rows = computed.rows
+        metadata: dict[str, Any] = {"partitions_computed": 0, "partitions_changed": 0}
+        if computed.days is not None or asked is None:
+            outputs = rows if isinstance(rows, Deferred) else {table: rows}
+            written = self._warehouse.write(outputs, computed.days, computed.basis)[table]
+            metadata = {
                 "dagster/row_count": written.rows,
-                "seconds": round(time.perf_counter() - started, 3),
+                "partitions_computed": _count(table, [computed.days]),
+                "partitions_changed": _count(table, written.changed),
                 "preview": dg.MetadataValue.md(as_markdown(written.sample)),
             }
+        context.add_output_metadata(metadata | {"seconds": round(time.perf_counter() - started, 3)})
+        if table.day_column is not None and asked is not None and context.has_asset_partitions:
+            for day, figures in self._figures_by_day(table, asked).items():
+                context.step_context.add_asset_metadata(figures, partition_key=str(day))
+
+    def _figures_by_day(self, table: Table, days: DayRange) -> dict[date, dict[str, float]]:
+        """What the UI can plot of each partition: its number of rows, and its headline figures."""
+        names = ["dagster/partition_row_count", *table.plotted]
+        figures = "".join(f", any_value({name})" for name in table.plotted)
+        rows = self._warehouse.query(
+            f"select {table.day_column}, count(*){figures} from {table} "
+            f"where {table.day_column} between ? and ? group by 1",
+            [days.first, days.last],
+            tables=[table],
         )
+        empty: dict[date, dict[str, float]] = {day: {names[0]: 0} for day in table.partitions(days)}
+        found = {day: dict(zip(names, values, strict=True)) for day, *values in rows}
+        return {
+            day: {name: value for name, value in one.items() if value is not None}
+            for day, one in (empty | found).items()
+        }
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         table = self._tables[table_name(context.asset_key)]
@@ -64,6 +102,10 @@ class WarehouseIOManager(dg.IOManager):
             return self._warehouse.read(table)
         days = days_of(context)
         return table.empty() if days is None else self._warehouse.read(table, days)
+
+
+def _count(table: Table, ranges: Iterable[DayRange | None]) -> int:
+    return sum(table.count_partitions(one.first, one.last) for one in ranges if one is not None)
 
 
 def warehouse_io_manager(

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -31,6 +31,8 @@ class KeptOpen:
         """Tables that are known to be there: no other process writes while the file is open."""
         self.has_given_up = False
         """Whether a connection has waited in vain: then no other one waits."""
+        self.states: dict[str, Any] = {}
+        """What was read of the tables' partitions, by table: nobody else changes it meanwhile."""
         self._lock = threading.Lock()
         self._uses = 0
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -72,6 +74,7 @@ class KeptOpen:
             self._root.close()
             self._root = None
             self.prepared.clear()
+            self.states.clear()
 
     def _close_when_idle(self) -> None:
         while not self._is_over.wait(_IDLE_SECONDS / 2):

@@ -4,12 +4,15 @@ A schema's docstring is the table's description and opens with its grain. From i
 table and its comments, Dagster's column metadata, the contract check and the reference page.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
 import dataframely as dy
 import polars as pl
+
+from harvey_pipeline.warehouse.days import DayRange, consecutive_days, months_of, next_month
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Table:
 
     `day_column` names the column by which a table is cut into slices, a day each (or, where
     `is_monthly`, a calendar month each, by its first day); a table without one is replaced whole.
+    `plotted` are columns that say something of a whole day, of a table with a row for each.
     `key_columns` is the key where a column of it may be null, which a schema cannot say of a
     primary key.
     """
@@ -27,6 +31,7 @@ class Table:
     day_column: str | None = None
     key_columns: tuple[str, ...] = ()
     is_monthly: bool = False
+    plotted: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -58,6 +63,24 @@ class Table:
         if self.is_monthly:
             return (last.year - first.year) * 12 + last.month - first.month + 1
         return (last - first).days + 1
+
+    def partitions(self, days: DayRange) -> list[date]:
+        """The days of a range, or the first days of the months of which the first lies in it."""
+        if self.is_monthly:
+            return [day for day in months_of(days.first, days.last) if day >= days.first]
+        return days.days
+
+    def ranges(self, partitions: Iterable[date]) -> list[DayRange]:
+        """Partitions as ranges without a gap, ascending."""
+        if not self.is_monthly:
+            return consecutive_days(partitions)
+        ranges: list[DayRange] = []
+        for month in sorted(partitions):
+            if ranges and next_month(ranges[-1].last) == month:
+                ranges[-1] = DayRange(ranges[-1].first, month)
+            else:
+                ranges.append(DayRange(month, month))
+        return ranges
 
     def empty(self) -> pl.LazyFrame:
         return pl.LazyFrame(schema=self.polars_schema)

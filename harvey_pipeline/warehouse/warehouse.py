@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,21 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 from polars.io.plugins import register_io_source
 
+from harvey_pipeline.warehouse.commits import (
+    COMPUTED,
+    Basis,
+    Digests,
+    State,
+    digest_days,
+    known_days,
+    last_generation,
+    merged,
+    merged_states,
+    prepare_record,
+    read_state,
+    record_commits,
+    record_computing,
+)
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.kept_open import KeptOpen
 from harvey_pipeline.warehouse.progress import report_progress
@@ -27,7 +42,6 @@ from harvey_pipeline.warehouse.table import Table
 
 logger = logging.getLogger(__name__)
 
-_COMMITS: Final = "meta.commits"
 _BATCH_ROWS: Final = 122_880
 _SAMPLE_ROWS: Final = 5
 _LOCK_POLL_SECONDS: Final = 0.25
@@ -65,14 +79,24 @@ class Deferred:
     """
 
     plan: Callable[[], Mapping[Table, Frames]]
+    reach: Mapping[Table, "Reach"] = field(default_factory=dict)
+    """How far a change of a table that is replaced whole reaches; else to all days written."""
+
+
+Reach = Callable[[pl.DataFrame, pl.DataFrame], Iterable[DayRange]]
+"""The days for which it matters that a table's rows, the first, became the second."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a write put into a table: the number of rows, and a few of the last ones."""
+    """What a write put into a table: the number of rows, a few of the last ones, and what changed.
+
+    `changed` are the days (or months) whose rows are others than before.
+    """
 
     rows: int
     sample: pl.DataFrame
+    changed: Sequence[DayRange] = ()
 
 
 class WarehouseError(Exception):
@@ -232,12 +256,16 @@ class Warehouse(DuckDBResource):
         return register_io_source(scan, schema=schema)
 
     def write(
-        self, outputs: Mapping[Table, Frames] | Deferred, days: DayRange | None
+        self,
+        outputs: Mapping[Table, Frames] | Deferred,
+        days: DayRange | None,
+        basis: Basis | None = None,
     ) -> dict[Table, Written]:
         """Replace a range of days of each table (the whole table, if it has no days) at once.
 
         Plans are streamed batch by batch. Either all tables hold the new rows afterwards or all
-        hold the old ones.
+        hold the old ones. Where the new rows are the old ones, nothing is committed but the
+        note that they were computed, and from what.
 
         Returns:
             What was written, by table.
@@ -247,14 +275,26 @@ class Warehouse(DuckDBResource):
                 outside the range.
         """
         with self.connect() as connection:
-            named = outputs.plan() if isinstance(outputs, Deferred) else outputs
+            deferred = outputs if isinstance(outputs, Deferred) else Deferred(lambda: outputs)
+            named = deferred.plan()
             self.prepare(connection, named)
             connection.begin()
+            if basis is None:
+                basis = Basis(last_generation(connection), {})
             written = {
-                table: _replace(connection, table, frames, days) for table, frames in named.items()
+                table: _replace_changed(connection, table, frames, days, deferred.reach.get(table))
+                for table, frames in named.items()
             }
-            record_commits(connection, named, days)
+            if not any(one.changed or days is None for one in written.values()):
+                connection.rollback()
+                connection.begin()
+            for table, one in written.items():
+                for some in one.changed if days is not None else [None]:
+                    record_commits(connection, [table], some)
+                if days is not None:
+                    record_computing(connection, table, table.partitions(days), basis)
             connection.commit()
+            self.forget_states()
         return written
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
@@ -268,13 +308,8 @@ class Warehouse(DuckDBResource):
         missing = [table for table in tables if table not in known]
         if known and not missing:
             return
-        if _columns(connection, _COMMITS) is None:
-            connection.execute("create schema if not exists meta")
-            connection.execute(
-                f"create table if not exists {_COMMITS} (generation BIGINT NOT NULL, "
-                "table_name VARCHAR NOT NULL, first_day DATE, last_day DATE, "
-                "committed_at TIMESTAMP NOT NULL)"
-            )
+        if _columns(connection, COMPUTED) is None:
+            prepare_record(connection)
         for table in missing:
             name = table.name
             found = _columns(connection, name)
@@ -296,24 +331,46 @@ class Warehouse(DuckDBResource):
         known.update(missing)
 
     def days_written(self, table: Table) -> set[date]:
-        """The days of a table that were ever written, empty ones included."""
-        return set(self.last_commits(table))
+        """The days (or months) of a table that were ever computed, empty ones included."""
+        state = self.state([table])
+        days = {*state.changes(table.name), *state.computings(table.name)}
+        return {day for day in days if day.day == 1} if table.is_monthly else days
 
-    def last_commits(self, table: Table) -> dict[date, int]:
-        """The days of a table that were ever written, each with the number of its last commit.
+    def last_commits(self, table: Table) -> Mapping[date, int]:
+        """The days of a table whose rows ever changed, each with the last commit that did it.
 
         Commits of all tables are numbered in the order in which they were made. The days of a
         table by months are the first ones of its months, and those between them.
         """
+        return self.state([table]).changes(table.name)
+
+    def state(self, tables: Iterable[Table] = ()) -> State:
+        """What is known of the partitions of these tables, or of all."""
+        names = [table.name for table in tables]
         with self.connect() as connection:
             self.prepare(connection, ())
-            rows = connection.execute(
-                "select day::date, max(generation) from (select generation, "
-                "unnest(generate_series(first_day, last_day, interval 1 day)) as day "
-                f"from {_COMMITS} where table_name = ?) group by day",
-                [table.name],
-            ).fetchall()
-        return dict(rows)
+            kept = _kept_open.get(self.path.absolute())
+            known: dict[str, State] = {} if kept is None else kept.states
+            missing = [name for name in names if name not in known]
+            if names and not missing:
+                return merged_states(known[name] for name in names)
+            if not names:
+                return read_state(connection)
+            for name in missing:
+                known[name] = read_state(connection, [name])
+            return merged_states(known[name] for name in names)
+
+    def forget_states(self) -> None:
+        """Read anew what is known of partitions: it was changed."""
+        kept = _kept_open.get(self.path.absolute())
+        if kept is not None:
+            kept.states.clear()
+
+    def generation(self) -> int:
+        """The number of the last commit; 0 before the first."""
+        with self.connect() as connection:
+            self.prepare(connection, ())
+            return last_generation(connection)
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, tables: Iterable[Table] = ()
@@ -322,6 +379,45 @@ class Warehouse(DuckDBResource):
         with self.connect() as connection:
             self.prepare(connection, tables)
             return connection.execute(sql, list(parameters)).fetchall()
+
+
+def _replace_changed(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    frames: Frames,
+    days: DayRange | None,
+    reach: Reach | None,
+) -> Written:
+    """Replace a table's rows, and find out which of them are others than before."""
+    if days is None:
+        return _replace(connection, table, frames, days)
+    if table.day_column is None and reach is not None:
+        before = connection.sql(f"select * from {table}").pl()
+        written = _replace(connection, table, frames, days)
+        after = connection.sql(f"select * from {table}").pl()
+        changed = list(merged(reach(before, after), known_days(connection, days)))
+        return replace(written, changed=changed)
+    known = read_state(connection, [table.name]).changes(table.name)
+    is_known = any(day in known for day in table.partitions(days))
+    old = _digest(connection, table, days) if is_known else {}
+    written = _replace(connection, table, frames, days)
+    new = _digest(connection, table, days) if is_known else {}
+    return replace(
+        written,
+        changed=table.ranges(
+            day
+            for day in table.partitions(days)
+            if day not in known or old.get(day) != new.get(day)
+        ),
+    )
+
+
+def _digest(connection: duckdb.DuckDBPyConnection, table: Table, days: DayRange) -> Digests:
+    """What each partition holds; the same for all of a table that has no days."""
+    if table.day_column is not None:
+        return digest_days(connection, table, days)
+    whole = digest_days(connection, table, None)
+    return {day: found for day in table.partitions(days) for found in whole.values()}
 
 
 def _replace(
@@ -349,18 +445,6 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]
     except duckdb.CatalogException:
         return None
     return {row[0]: row[1] for row in described}
-
-
-def record_commits(
-    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], days: DayRange | None
-) -> None:
-    """Note, within the transaction, which days of which tables it replaces."""
-    for table in tables:
-        connection.execute(
-            f"insert into {_COMMITS} select coalesce(max(generation), 0) + 1, ?, ?, ?, "
-            f"now() at time zone 'UTC' from {_COMMITS}",
-            [table.name, days.first if days else None, days.last if days else None],
-        )
 
 
 def published_path(warehouse: Path) -> Path:

@@ -110,15 +110,15 @@ def test_range_after_range_names_the_day_before_and_what_rests_on_it(bare: Place
     assert_fails(activity, days=[APRIL[1]], naming=naming, severity=WARN)
     assert activity.description == (
         "1 day is stale (2024-04-02): 2024-04-02 was computed before raw.raw_events of "
-        "2024-04-03. Run them again: harvey run --from 2024-04-02."
+        "2024-04-03. They are due: harvey run computes them again."
     )
     engagement = bare.evaluate(ENGAGEMENT, days)["figures_are_current"]
     naming = f"| 2024-04-02 | {ACTIVITY} | 2024-04-02 | stale |"
     assert_fails(engagement, days=APRIL[1:], naming=naming, severity=WARN)
     assert engagement.description == (
         "3 days are stale (2024-04-02, 2024-04-03, 2024-04-04): 2024-04-02 rests on "
-        "core.user_daily_activity of 2024-04-02, which is stale. Run them again: harvey run "
-        "--from 2024-04-02."
+        "core.user_daily_activity of 2024-04-02, which is stale. They are due: harvey run "
+        "computes them again."
     )
     assert stale(bare, days) == WINDOWED
     assert bare.run(DayRange(APRIL[1], APRIL[3])).failed_checks == []

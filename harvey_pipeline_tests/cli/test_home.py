@@ -53,6 +53,7 @@ def events_by_run(home: Path) -> dict[str, int]:
         return {run.run_id: len(instance.all_logs(run.run_id)) for run in instance.get_runs()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("move", [shutil.move, shutil.copytree], ids=["moved", "copied"])
 def test_events_lie_in_the_folder_wherever_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Callable[[Path, Path], object]
@@ -83,6 +84,7 @@ def test_the_place_that_another_version_has_written_is_left_out(
     assert len(events_by_run(home)) == 2
 
 
+@pytest.mark.long
 def test_a_folder_that_was_moved_under_another_version_finds_its_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_folder_that_was_moved_under_another_version_finds_its_events(
     assert not before.exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["elsewhere/history/runs", "events"])
 def test_a_place_of_the_users_own_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -114,7 +117,8 @@ def test_a_data_folder_may_be_moved(tmp_path: Path, harvey: Harvey) -> None:
     for folder in (before, now):
         if folder is now:
             shutil.move(before, now)
-        run = ("run", "--landing-dir", "landing", "--warehouse", f"{folder.name}/warehouse.duckdb")
+        warehouse = f"{folder.name}/warehouse.duckdb"
+        run = ("run", "--all", "--landing-dir", "landing", "--warehouse", warehouse)
         assert harvey(*run).returncode == 0
     assert not before.exists()
     counts = events_by_run(now / "dagster_home").values()

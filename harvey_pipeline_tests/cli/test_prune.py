@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from harvey_pipeline_tests.cli.commands import assert_refused
 from harvey_pipeline_tests.cli.conftest import Harvey
 from harvey_pipeline_tests.graph.event_log_homes import DAGSTERS, OURS, make_home, run_graph
@@ -10,6 +12,7 @@ from harvey_pipeline_tests.graph.event_log_homes import DAGSTERS, OURS, make_hom
 RANGE = ("2024-04-01", "2024-04-03")
 
 
+@pytest.mark.long
 def test_superseded_runs_are_named_and_then_removed(tmp_path: Path, harvey: Harvey) -> None:
     home = make_home(tmp_path / "home", OURS)
     for _ in range(3):

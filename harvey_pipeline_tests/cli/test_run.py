@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -27,7 +28,13 @@ from harvey_pipeline_tests.builders import (
     landing_file,
     user_rows,
 )
-from harvey_pipeline_tests.cli.commands import HARVEY, assert_refused, environment, one_day
+from harvey_pipeline_tests.cli.commands import (
+    HARVEY,
+    assert_refused,
+    environment,
+    one_day,
+    run_harvey,
+)
 from harvey_pipeline_tests.cli.conftest import Computed, Harvey
 from harvey_pipeline_tests.pipelines import Pipeline, assert_same_tables
 
@@ -60,7 +67,8 @@ def test_a_run_of_all_days_found(tmp_path: Path, harvey: Harvey) -> None:
         assert run.run_id in finished.stdout
         # The UI hides tags that begin like this.
         shown = {tag for tag in run.tags if not tag.startswith(".dagster/")}
-        assert shown == {f"dagster/asset_partition_range_{end}" for end in ("start", "end")}
+        ends = {f"dagster/asset_partition_range_{end}" for end in ("start", "end")}
+        assert shown == ends | {"harvey/due"}
     published = str(tmp_path / "data" / "warehouse.published.duckdb")
     with duckdb.connect(published, read_only=True) as connection:
         for name in ("marts.harvey_analytics_dashboard", "months.user_engagement"):
@@ -72,22 +80,6 @@ def keys_of(run: dg.DagsterRun) -> tuple[str, str]:
     ends = ("start", "end")
     first, last = (run.tags[f"dagster/asset_partition_range_{end}"] for end in ends)
     return first, last
-
-
-@pytest.mark.long
-def test_the_month_after_is_run_too_if_it_was_before(tmp_path: Path, harvey: Harvey) -> None:
-    """April says who of May was active before."""
-    spec = SampleSpec(
-        users=20, firms=5, days=3, events_per_day=20, dirty=0, start=date(2024, 4, 29)
-    )
-    write_sample(tmp_path / "data" / "landing", spec)
-    assert harvey("run").returncode == 0
-    finished = harvey("run", "--from", "2024-04-29", "--to", "2024-04-29")
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    with dg.DagsterInstance.from_config(str(tmp_path / "data" / "dagster_home")) as instance:
-        (last, before) = (run for run in instance.get_runs() if run.job_name == "monthly")
-    assert keys_of(before) == ("2024-04-01", "2024-05-01")
-    assert keys_of(last) == ("2024-04-01", "2024-05-01")
 
 
 @pytest.mark.long
@@ -162,14 +154,14 @@ def test_dagsters_folder_of_the_former_version_is_taken_over(
     former = now.replace("harvey_pipeline.graph.event_log", "harvey_pipeline.event_log")
     assert former != now
     settings.write_text(former)
-    finished = harvey("run", "--landing-dir", "landing")
+    finished = harvey("run", "--all", "--landing-dir", "landing")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert settings.read_text() == now
     with dg.DagsterInstance.from_config(str(home)) as instance:
         runs = [(run.job_name, run.status) for run in instance.get_runs()]
-    assert sorted(runs) == sorted(
-        2 * [("daily", dg.DagsterRunStatus.SUCCESS), ("monthly", dg.DagsterRunStatus.SUCCESS)]
-    )
+    # What is due is run in three parts, everything in two.
+    names = 3 * ["daily"] + 2 * ["monthly"]
+    assert sorted(runs) == [(name, dg.DagsterRunStatus.SUCCESS) for name in names]
     assert harvey("checks", "--failed").returncode == 0
 
 
@@ -185,7 +177,7 @@ def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: 
     pl.read_parquet(stored).head(9).write_parquet(
         stored, metadata={name: told[name] for name in told if name != "ARROW:schema"}
     )
-    finished = harvey(*run)
+    finished = harvey(*run, "--all")
     assert finished.returncode == 1, finished.stdout + finished.stderr
     lines = finished.stdout.splitlines()
     (line,) = (line for line in lines if line.startswith("blocking"))
@@ -197,6 +189,11 @@ def test_a_failed_blocking_check_is_named_with_its_days(tmp_path: Path, harvey: 
     assert "Traceback" not in finished.stdout + finished.stderr
     assert (tmp_path / "store" / "w.duckdb").exists()
     assert (tmp_path / "store" / "w.published.duckdb").exists()
+    # It is due until it passes, and nothing that reads it is run before.
+    again = harvey(*run)
+    assert again.returncode == 1
+    assert "users held back by rows_are_conserved" in again.stdout.splitlines()[1]
+    assert "marts." not in "".join(one for one in again.stdout.splitlines() if "passed" in one)
 
 
 @pytest.mark.long
@@ -292,6 +289,7 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path, harvey: Harvey
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held'); sys.stdin.read()"
 
 
+@pytest.mark.long
 def test_a_warehouse_that_stays_locked_is_waited_for_once_and_told_once(
     tmp_path: Path, harvey: Harvey
 ) -> None:
@@ -308,17 +306,11 @@ def test_a_warehouse_that_stays_locked_is_waited_for_once_and_told_once(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         finished = harvey(*run, HARVEY_LOCK_TIMEOUT_SECONDS="3")
-    assert (finished.returncode, finished.stderr) == (1, ""), finished.stdout
-    assert finished.stdout.count("waiting for w.duckdb: ") == 1
-    assert finished.stdout.count("still locked") == 1
-    (line,) = (one for one in finished.stdout.splitlines() if one.startswith("failed "))
-    assert line.startswith(
-        "failed   raw.raw_events, raw.raw_firms, raw.raw_users: w.duckdb is still locked after 3 s"
-    )
-    assert f"PID {holder.pid}" in line
-    # All but starting the process.
-    (seconds,) = re.findall(r"^Failed in ([\d.]+) s", finished.stdout, re.MULTILINE)
-    assert 3 <= float(seconds) < 2 * 3
+    assert (finished.returncode, finished.stdout) == (1, "")
+    waiting, failed = finished.stderr.splitlines()
+    assert waiting.startswith("waiting for w.duckdb: ")
+    assert failed.startswith("harvey: w.duckdb is still locked after 3 s: ")
+    assert f"PID {holder.pid}" in failed
 
 
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
@@ -387,7 +379,7 @@ def test_a_pipe_gets_a_line_for_each_asset_then_warnings_then_kpis(computed: Com
 @pytest.mark.long
 @pytest.mark.xdist_group("computed")
 def test_a_terminal_of_80_columns_shows_bars_names_and_counts_uncut(computed: Computed) -> None:
-    drawn = seen_at_terminal(computed.folder, "run")
+    drawn = seen_at_terminal(computed.folder, "run", "--all")
     lines = drawn.splitlines()
     assert max(map(len, lines)) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in drawn
@@ -421,3 +413,81 @@ def seen_at_terminal(folder: Path, *arguments: str) -> str:
     text = b"".join(pieces).decode()
     # A command to the terminal that moves the cursor begins a line of what is seen.
     return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "\n", re.sub(r"\x1b\[[0-9;]*m", "", text))
+
+
+# --- what is due ---------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_a_run_says_first_what_is_due_and_why_and_then_that_nothing_is(
+    tmp_path: Path, harvey: Harvey
+) -> None:
+    one_day(tmp_path)
+    one_day(tmp_path, "2024-04-02")
+    status = harvey("status", "--landing-dir", "landing")
+    assert status.returncode == 0, status.stderr
+    # Nothing is made by looking but what spares the next look.
+    assert not (tmp_path / "data" / "warehouse.duckdb").exists()
+    told = [
+        "  2024-04-01 to 2024-04-02: users drop arrived, firms drop arrived, events drop arrived; "
+        "2 days of core and marts follow, 2024-04-01 to 2024-04-02",
+        "  1 month follows, 2024-04",
+    ]
+    finished = harvey("run", "--landing-dir", "landing")
+    assert finished.returncode == 0, finished.stderr
+    for lines in (status.stdout.splitlines(), finished.stdout.splitlines()):
+        assert lines[1:3] == told
+    again = harvey("run", "--landing-dir", "landing", "--json")
+    assert (again.returncode, json.loads(again.stdout)["due"]) == (0, [])
+    assert "Nothing is due: 2024-04-01 to 2024-04-02" in again.stderr
+    # One of ten rows is rejected, which is an error of the day's drop and of no figure.
+    users = csv_text(USERS, *user_rows(9), "u9,2024-04-01,Associate")
+    landing_file(tmp_path, "users/2024-04-02.csv", users)
+    status = harvey("status", "--landing-dir", "landing", "--json")
+    [raw, *days] = json.loads(status.stdout)["due"]
+    assert raw["tables"] == {
+        "raw.raw_users": [{"day": "2024-04-02", "reason": "users drop changed", "follows": False}]
+    }
+    assert {name for some in days for name in some["tables"]} >= {"core.dim_user"}
+    assert harvey("run", "--landing-dir", "landing", "--to", "2024-04-01").stdout.startswith(
+        "Nothing is due: 2024-04-01 (1 day in 1 month)"
+    )
+
+
+@pytest.mark.xdist_group("computed")
+def test_the_status_says_how_a_subject_stands(computed: Computed) -> None:
+    finished = run_harvey(computed.folder, "status", "--json")
+    assert finished.returncode == 0, finished.stderr
+    told = json.loads(finished.stdout)
+    assert told["due"] == []
+    [subject] = told["subjects"]
+    assert subject["subject"] == "engagement"
+    assert (subject["first_day"], subject["last_day"]) == ("2024-04-01", "2024-04-05")
+    assert subject["last_complete_day"] == "2024-04-05"
+    assert subject["missing_drops"] == []
+    assert "raw.raw_events few_rows_are_rejected (warning)" in subject["failed_checks"]
+    assert told["warehouse"]["bytes"] > 0
+    (computed.folder / "data" / "landing" / "events" / "2024-04-05.csv").rename(
+        computed.folder / "kept.csv"
+    )
+    told = json.loads(run_harvey(computed.folder, "status", "--json").stdout)
+    (computed.folder / "kept.csv").rename(
+        computed.folder / "data" / "landing" / "events" / "2024-04-05.csv"
+    )
+    [subject] = told["subjects"]
+    assert subject["last_complete_day"] == "2024-04-03"
+    assert subject["missing_drops"] == ["events/2024-04-05"]
+    [raw, *_] = told["due"]
+    assert raw["tables"]["raw.raw_events"][0]["reason"] == "events drop has gone"
+
+
+@pytest.mark.long
+def test_a_calendar_that_starts_after_days_that_were_run_is_refused(
+    tmp_path: Path, harvey: Harvey
+) -> None:
+    for day in ("2024-04-01", "2024-04-02"):
+        one_day(tmp_path, day)
+    assert harvey("run", "--landing-dir", "landing", "--to", "2024-04-01").returncode == 0
+    for command in ("run", "status"):
+        finished = harvey(command, "--landing-dir", "landing", "--start-date", "2024-04-02")
+        assert_refused(finished, "holds days from 2024-04-01 on", "starts 2024-04-02")

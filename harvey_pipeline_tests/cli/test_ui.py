@@ -35,6 +35,7 @@ def test_a_host_of_another_machine_is_refused(harvey: Harvey) -> None:
     assert_refused(harvey("ui", "--host", "192.0.2.1"), "192.0.2.1 is no address", "--host")
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_meanwhile_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def lives(home: Path) -> list[Path]:
     return list((home / "history" / "runs").glob("*.alive"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_canceling", [False, True])
 def test_a_run_is_dead_once_its_process_is_killed(tmp_path: Path, is_canceling: bool) -> None:
     home = make_home(tmp_path / "home", OURS)
@@ -68,6 +69,7 @@ def test_a_run_that_ends_leaves_no_sign_of_life(tmp_path: Path, fate: str) -> No
         assert report_dead_runs(instance) == []
 
 
+@pytest.mark.long
 def test_nothing_is_known_of_runs_in_another_event_log(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home", DAGSTERS)
     assert run_graph(home, "kill", *RANGE) == -9

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +11,17 @@ import pytest
 
 from harvey_pipeline import engagement
 from harvey_pipeline.definitions import CALENDAR, SUBJECTS, defs, tables_of
-from harvey_pipeline.graph import jobs
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar
-from harvey_pipeline.graph.partitions import Partitions, days_of_tags, months_touched
+from harvey_pipeline.graph.computing import build_asset
+from harvey_pipeline.graph.due import versions_of_asset
+from harvey_pipeline.graph.partitions import Partitions, days_of_tags
+from harvey_pipeline.warehouse.commits import (
+    Basis,
+    last_generation,
+    record_commits,
+    record_computing,
+)
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
@@ -26,35 +34,32 @@ from harvey_pipeline_tests.builders import (
     landing_file,
     raw_store,
 )
+from harvey_pipeline_tests.pipelines import Pipeline
 
 DAY = date(2024, 4, 2)
 TABLES = tables_of(SUBJECTS)
-MONTHS = engagement.SUBJECT.months
+MONTHLY = [table for table in TABLES.values() if table.is_monthly]
+MONTHLY_ASSETS = tuple(one for one in engagement.SUBJECT.assets if one.table.is_monthly)
 
 
-def months_due(warehouse: Warehouse) -> dict[date, int]:
-    assert MONTHS is not None
-    return jobs.months_due(warehouse, MONTHS, CALENDAR)
+@pytest.fixture(scope="module", autouse=True)
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance with files, which schedules can find again."""
+    with dg.instance_for_test() as made:
+        yield made
 
 
-def months_after(warehouse: Warehouse, days: DayRange) -> DayRange:
-    assert MONTHS is not None
-    return jobs.months_after(warehouse, MONTHS, CALENDAR, days)
-
-
-def tick(root: Path, yesterday: date) -> dg.RunRequest | dg.SkipReason:
+def tick(root: Path, yesterday: date) -> list[dg.RunRequest] | dg.SkipReason:
     """What the schedule answers on the morning after a day."""
     morning = datetime(yesterday.year, yesterday.month, yesterday.day, 6, tzinfo=UTC)
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.build_schedule_context(
-            instance=instance,
-            scheduled_execution_time=morning + timedelta(days=1),
-            resources={"raw_store": raw_store(root)},
-        ) as context,
-    ):
+    store = raw_store(root)
+    with dg.build_schedule_context(
+        instance=dg.DagsterInstance.get(),
+        scheduled_execution_time=morning + timedelta(days=1),
+        resources={"raw_store": store, "warehouse": store.warehouse},
+    ) as context:
         answer = defs.resolve_schedule_def("daily_schedule")(context)
-    assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+    assert isinstance(answer, list | dg.SkipReason)
     return answer
 
 
@@ -66,9 +71,9 @@ def reason_to_wait(root: Path, yesterday: date) -> str:
 
 def days_asked_for(root: Path, yesterday: date) -> DayRange | None:
     answer = tick(root, yesterday)
-    assert isinstance(answer, dg.RunRequest)
-    assert answer.run_key == str(yesterday)
-    return days_of_tags(dict(answer.tags))
+    assert isinstance(answer, list)
+    [request] = answer
+    return days_of_tags(dict(request.tags))
 
 
 def drops_of(root: Path, day: date, *sources: str) -> None:
@@ -77,7 +82,8 @@ def drops_of(root: Path, day: date, *sources: str) -> None:
             landing_file(root, f"{source}/{day}.csv", csv_text(header))
 
 
-def test_the_last_two_days_are_one_range(tmp_path: Path) -> None:
+def test_days_that_are_due_are_one_range(tmp_path: Path) -> None:
+    drops_of(tmp_path, DAY - timedelta(days=1), *HEADERS)
     drops_of(tmp_path, DAY, *HEADERS)
     assert days_asked_for(tmp_path, DAY) == DayRange(date(2024, 4, 1), date(2024, 4, 2))
 
@@ -87,17 +93,21 @@ def test_no_day_before_the_calendar_is_asked_for(tmp_path: Path) -> None:
     assert days_asked_for(tmp_path, CALENDAR.first) == DayRange(CALENDAR.first, CALENDAR.first)
 
 
-def test_days_outside_the_calendar_are_skipped(tmp_path: Path) -> None:
-    assert CALENDAR.last is not None
-    before, after = CALENDAR.first - timedelta(days=1), CALENDAR.last + timedelta(days=1)
+def test_days_before_the_calendar_are_skipped(tmp_path: Path) -> None:
+    before = CALENDAR.first - timedelta(days=1)
     drops_of(tmp_path, before, *HEADERS)
-    drops_of(tmp_path, after, *HEADERS)
     assert reason_to_wait(tmp_path, before) == (
         f"{before} lies before the calendar, which starts {CALENDAR.first}"
     )
-    assert reason_to_wait(tmp_path, after) == (
-        f"{after} lies after the calendar, which ends {CALENDAR.last}"
-    )
+
+
+def test_days_after_the_calendar_are_not_asked_for(tmp_path: Path) -> None:
+    assert CALENDAR.last is not None
+    after = CALENDAR.last + timedelta(days=1)
+    drops_of(tmp_path, after, *HEADERS)
+    assert reason_to_wait(tmp_path, after) == "nothing is due"
+    drops_of(tmp_path, CALENDAR.last, *HEADERS)
+    assert days_asked_for(tmp_path, after) == DayRange(CALENDAR.last, CALENDAR.last)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_a_day_within_a_bulk_export_counts_as_there(tmp_path: Path) -> None:
     landing_file(tmp_path, "firms.csv", csv_text(FIRMS))
     rows = [f"{day},f1,u1,VAULT,1,5" for day in ("2024-03-30", "2024-04-02")]
     landing_file(tmp_path, "events.csv", csv_text(EVENTS, *rows))
-    assert days_asked_for(tmp_path, DAY) == DayRange(date(2024, 4, 1), DAY)
+    assert days_asked_for(tmp_path, DAY) == DayRange(date(2024, 3, 30), DAY)
     later = DAY + timedelta(days=1)
     assert reason_to_wait(tmp_path, later).startswith("waiting for events/2024-04-03.csv in")
 
@@ -150,7 +160,6 @@ MONTH_ENDS = (date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31))
 ACTIVITY = TABLES["core.user_daily_activity"]
 FIRST_ACTIVITY = TABLES["core.first_activity"]
 DIM_FIRMS = TABLES["core.dim_firms"]
-MONTHLY = [table for table in TABLES.values() if table.is_monthly]
 
 
 @pytest.fixture
@@ -159,36 +168,49 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def commit(warehouse: Warehouse, first: date, last: date, *tables: Table) -> None:
-    """Commit days of some tables, without rows, as a run of them would."""
+    """Note that days of some tables were computed, and came out as others than before."""
+    days = DayRange(first, last)
     for table in tables:
-        warehouse.write({table: table.empty()}, DayRange(first, last))
+        versions = {}
+        for asset in MONTHLY_ASSETS:
+            if asset.table == table:
+                store = raw_store(warehouse.path.parent)
+                versions = versions_of_asset(asset, table.partitions(days), store)
+        with warehouse.connect() as connection:
+            warehouse.prepare(connection, [table])
+            generation = last_generation(connection)
+            record_commits(connection, [table], days)
+            record_computing(connection, table, table.partitions(days), Basis(generation, versions))
+
+
+def months_due(warehouse: Warehouse) -> list[date]:
+    return Pipeline(
+        warehouse.path.parent / "landing", warehouse.path.parent, date(2024, 1, 1)
+    ).months_due(date(2024, 1, 1), date(2024, 6, 30))
 
 
 def monthly_tick(warehouse: Warehouse) -> list[dg.RunRequest] | dg.SkipReason:
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.build_schedule_context(
-            instance=instance,
-            scheduled_execution_time=datetime(2024, 7, 1, tzinfo=UTC),
-            resources={"warehouse": warehouse},
-        ) as context,
-    ):
+    with dg.build_schedule_context(
+        instance=dg.DagsterInstance.get(),
+        scheduled_execution_time=datetime(2024, 7, 1, tzinfo=UTC),
+        resources={"warehouse": warehouse, "raw_store": raw_store(warehouse.path.parent)},
+    ) as context:
         answer = defs.resolve_schedule_def("monthly_schedule")(context)
     assert isinstance(answer, list | dg.SkipReason)
     return answer
 
 
 def test_a_month_is_due_once_a_day_of_it_was_run(warehouse: Warehouse) -> None:
-    assert months_due(warehouse) == {}
+    assert months_due(warehouse) == []
     commit(warehouse, date(2024, 5, 30), date(2024, 5, 31), ACTIVITY)
-    assert list(months_due(warehouse)) == [MAY]
+    assert months_due(warehouse) == [MAY]
 
 
 def test_a_month_that_was_run_after_its_days_is_not_due(warehouse: Warehouse) -> None:
     commit(warehouse, APRIL, date(2024, 6, 2), ACTIVITY, FIRST_ACTIVITY)
-    assert sorted(months_due(warehouse)) == [APRIL, MAY, JUNE]
+    assert months_due(warehouse) == [APRIL, MAY, JUNE]
     commit(warehouse, APRIL, JUNE, *MONTHLY)
-    assert months_due(warehouse) == {}
+    assert months_due(warehouse) == []
 
 
 @pytest.mark.parametrize("left_out", MONTHLY, ids=str)
@@ -197,21 +219,26 @@ def test_a_month_is_due_until_all_of_its_tables_were_run(
 ) -> None:
     commit(warehouse, MAY, MAY, ACTIVITY)
     commit(warehouse, MAY, MAY, *(table for table in MONTHLY if table != left_out))
-    assert list(months_due(warehouse)) == [MAY]
-    commit(warehouse, MAY, MAY, left_out)
-    assert months_due(warehouse) == {}
+    assert months_due(warehouse) == [MAY]
+    # Cohorts follow the other two.
+    commit(warehouse, MAY, MAY, left_out, TABLES["months.retention_cohorts"])
+    assert months_due(warehouse) == []
 
 
-@pytest.mark.parametrize("table", [ACTIVITY, DIM_FIRMS, FIRST_ACTIVITY], ids=str)
-def test_a_day_that_is_run_again_makes_its_month_and_the_next_one_due(
-    warehouse: Warehouse, table: Table
+@pytest.mark.parametrize(
+    ("table", "due"),
+    [(ACTIVITY, [MAY, JUNE]), (FIRST_ACTIVITY, [MAY, JUNE]), (DIM_FIRMS, [MAY])],
+    ids=str,
+)
+def test_a_day_that_changes_makes_the_months_due_that_read_it(
+    warehouse: Warehouse, table: Table, due: list[date]
 ) -> None:
-    """May says who of June was active before."""
+    """May says who of June was active before, and who belongs to its cohort."""
     cover(warehouse, *MONTH_ENDS)
     commit(warehouse, MARCH, date(2024, 6, 2), ACTIVITY)
     commit(warehouse, MARCH, JUNE, *MONTHLY)
     commit(warehouse, date(2024, 5, 10), date(2024, 5, 10), table)
-    assert sorted(months_due(warehouse)) == [MAY, JUNE]
+    assert months_due(warehouse) == due
 
 
 def cover(warehouse: Warehouse, *days: date) -> None:
@@ -231,32 +258,13 @@ def test_a_month_whose_end_is_not_covered_waits_for_the_days_after_it(
 ) -> None:
     """They tell that it is over, and on which day its firms are seen."""
     commit(warehouse, MAY, date(2024, 5, 31), ACTIVITY)
-    commit(warehouse, MAY, MAY, *MONTHLY)
     cover(warehouse, date(2024, 5, 30))
+    commit(warehouse, MAY, MAY, *MONTHLY)
+    assert months_due(warehouse) == []
     commit(warehouse, JUNE, JUNE, ACTIVITY)
-    assert sorted(months_due(warehouse)) == [MAY, JUNE]
-    assert months_after(warehouse, DayRange(JUNE, JUNE)) == DayRange(MAY, JUNE)
-    cover(warehouse, date(2024, 5, 31))
-    assert sorted(months_due(warehouse)) == [JUNE]
-    assert months_after(warehouse, DayRange(JUNE, JUNE)) == DayRange(JUNE, JUNE)
-
-
-def test_months_outside_the_calendar_are_left_alone(warehouse: Warehouse) -> None:
-    """A calendar that was longer once leaves months in the warehouse."""
-    assert CALENDAR.last == date(2025, 12, 31)
-    after, before = date(2026, 1, 1), CALENDAR.first - timedelta(days=1)
-    commit(warehouse, before, before, ACTIVITY)
-    commit(warehouse, after, after, ACTIVITY, *MONTHLY)
-    commit(warehouse, after, after, ACTIVITY)
-    assert months_due(warehouse) == {}
-    december = DayRange(date(2025, 12, 1), date(2025, 12, 31))
-    assert months_after(warehouse, december) == DayRange(december.first, december.first)
-
-
-def test_a_month_without_a_day_is_never_due(warehouse: Warehouse) -> None:
-    commit(warehouse, MAY, MAY, ACTIVITY)
-    commit(warehouse, MAY, JUNE, DIM_FIRMS)
-    assert list(months_due(warehouse)) == [MAY]
+    assert months_due(warehouse) == [JUNE]
+    cover(warehouse, JUNE)
+    assert months_due(warehouse) == [MAY, JUNE]
 
 
 def test_due_months_are_requested_as_ranges(warehouse: Warehouse) -> None:
@@ -291,13 +299,13 @@ def test_the_same_state_is_requested_under_the_same_key_and_a_new_one_under_anot
 def test_nothing_due_is_skipped_with_the_reason(warehouse: Warehouse) -> None:
     answer = monthly_tick(warehouse)
     assert isinstance(answer, dg.SkipReason)
-    assert str(answer.skip_message).startswith("nothing was run yet: ")
+    assert str(answer.skip_message) == "nothing is due"
     assert not warehouse.path.exists()
     commit(warehouse, MAY, MAY, ACTIVITY)
     commit(warehouse, MAY, MAY, *MONTHLY)
     answer = monthly_tick(warehouse)
     assert isinstance(answer, dg.SkipReason)
-    assert answer.skip_message == "no day was computed after its month"
+    assert answer.skip_message == "nothing is due"
 
 
 def test_a_warehouse_at_work_is_looked_at_later(warehouse: Warehouse) -> None:
@@ -315,22 +323,11 @@ def test_a_warehouse_at_work_is_looked_at_later(warehouse: Warehouse) -> None:
     assert isinstance(monthly_tick(warehouse), list)
 
 
-def test_days_take_their_months_along_and_the_next_one_if_it_was_run(warehouse: Warehouse) -> None:
-    cover(warehouse, *MONTH_ENDS)
-    days = DayRange(date(2024, 4, 30), date(2024, 5, 1))
-    assert months_touched(days) == DayRange(APRIL, MAY)
-    assert months_after(warehouse, days) == DayRange(APRIL, MAY)
-    commit(warehouse, APRIL, JUNE, *MONTHLY)
-    assert months_after(warehouse, days) == DayRange(APRIL, JUNE)
-    june = DayRange(JUNE, date(2024, 6, 30))
-    assert months_after(warehouse, june) == DayRange(JUNE, JUNE)
-
-
 def days_read(month_table: str, month: str, calendar: Calendar) -> tuple[str, str]:
     """The first and the last day of activity that a month of a table reads."""
     [asset] = [one for one in engagement.SUBJECT.assets if one.table.name == month_table]
     partitions = Partitions(calendar)
-    [spec] = asset.build(partitions).specs
+    [spec] = build_asset(asset, partitions, TABLES, {}).specs
     [dependency] = [one for one in spec.deps if one.asset_key == asset_key(ACTIVITY)]
     mapping = dependency.partition_mapping
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)

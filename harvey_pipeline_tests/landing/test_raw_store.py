@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -1043,3 +1043,14 @@ def test_any_text_is_ingested_as_the_reference_says(
         found = table_rows(store, name)
         assert len(found) == len(expected[name]), name
         assert _comparable(found, columns) == _comparable(expected[name], columns), name
+
+
+def test_a_finding_after_many_days_without_any_is_kept(tmp_path: Path) -> None:
+    """Guards against a type that is told by the first hundred days of a range."""
+    store = raw_store(tmp_path)
+    days = [date(2024, 4, 1) + timedelta(days=number) for number in range(102)]
+    for day in days:
+        rows = user_rows(1) if day < days[-1] else [*user_rows(1), "u2,soon,Partner"]
+        landing_file(tmp_path, f"users/{day}.csv", csv_text(USERS, *rows))
+    store.ingest(SOURCES["users"], day_range(days[0], days[-1]))
+    assert [found[:3] for found in quarantined(store)] == [(days[-1], 3, "rejected")]

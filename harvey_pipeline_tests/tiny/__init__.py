@@ -5,11 +5,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import dataframely as dy
 import polars as pl
 
-from harvey_pipeline.graph.assets import days_of_run, reads, table_asset
+from harvey_pipeline.graph.assets import reads, table_asset
 from harvey_pipeline.history import Dimension
 from harvey_pipeline.landing.readers import ID, TEXT, TIMESTAMP, WHOLE_NUMBER
 from harvey_pipeline.landing.repeats import latest_deliveries
@@ -62,9 +61,8 @@ SHELF_HISTORY = Dimension(
     {"raw_loans": reads(LOANS.table, after=1), "raw_reviews": reads(REVIEWS.table, after=2)},
 )
 def circulation(
-    context: dg.AssetExecutionContext, raw_loans: pl.LazyFrame, raw_reviews: pl.LazyFrame
+    days: list[date], raw_loans: pl.LazyFrame, raw_reviews: pl.LazyFrame
 ) -> pl.LazyFrame:
-    days = days_of_run(context)
     reviews = latest_deliveries(REVIEWS, raw_reviews).group_by("event_date")
     loans = raw_loans.group_by("event_date").agg(loans=pl.len().cast(pl.Int64))
     sums = loans.join(

@@ -207,8 +207,8 @@ def test_a_warehouse_begun_anew_is_published_anew(warehouse: Warehouse, publishe
     """Guards against taking another warehouse's commit for this one's because of its number."""
     generation = publish(warehouse, TABLES).generation
     warehouse.path.unlink()
-    for _ in range(generation):
-        warehouse.write({DAILY: totals({0: 99})}, days(0, 0))
+    for number in range(generation):
+        warehouse.write({DAILY: totals({0: 99 - generation + number + 1})}, days(0, 0))
     publication = publish(warehouse, TABLES)
     assert (publication.generation, publication.form) == (generation, "fresh")
     assert totals_in(published) == {0: 99}

@@ -16,7 +16,12 @@ TABLES: Final[Mapping[str, Table]] = {
         Table("marts.daily_user_engagement", marts.DailyUserEngagement, "date"),
         Table("marts.daily_firm_usage_summary", marts.DailyFirmUsageSummary, "date"),
         Table("marts.daily_event_summary", marts.DailyEventSummary, "date"),
-        Table("marts.harvey_analytics_dashboard", marts.HarveyAnalyticsDashboard, "date"),
+        Table(
+            "marts.harvey_analytics_dashboard",
+            marts.HarveyAnalyticsDashboard,
+            "date",
+            plotted=("total_events", "dau", "wau", "mau", "stickiness", "power_users"),
+        ),
         Table(
             "marts.usage_by_segment",
             marts.UsageBySegment,

@@ -12,7 +12,7 @@ import polars as pl
 
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import GRAINS
-from harvey_pipeline.warehouse.days import is_dated
+from harvey_pipeline.warehouse.days import DayRange, consecutive_days, is_dated
 
 ENTITY_KEYS: Final = dict(zip(GRAINS, ("user_id", "firm_id"), strict=True))
 """The column of `core.user_daily_activity` that names whom a grain counts."""
@@ -44,6 +44,16 @@ def take_in_activity(
         )
         parts.append(_first_days(later.filter(is_sought)).join(lost, on=_ENTITY, how="semi"))
     return pl.concat(parts).lazy().group_by(_ENTITY).agg(pl.col("first_activity_date").min())
+
+
+def days_between_first_days(before: pl.DataFrame, after: pl.DataFrame) -> list[DayRange]:
+    """The days that are somebody's first in one table and not in the other."""
+    rows = [*_ENTITY, "first_activity_date"]
+    others = [
+        one.join(other, on=rows, how="anti").select("first_activity_date")
+        for one, other in ((before, after), (after, before))
+    ]
+    return consecutive_days(pl.concat(others).unique().to_series())
 
 
 def _first_days(activity: pl.LazyFrame) -> pl.DataFrame:

@@ -1,0 +1,117 @@
+"""From what computes a table to Dagster's asset, which computes the partitions of a run.
+
+A run that was asked for what is due computes, of each table, just the partitions that are due when
+their turn has come: what its inputs left unchanged is left alone.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Final
+
+import dagster as dg
+import polars as pl
+
+from harvey_pipeline.graph.assets import Reads, TableAsset, asset_key, declare_asset
+from harvey_pipeline.graph.due import due_partitions, versions_of_asset
+from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.commits import Basis
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.io_managers import Computed
+from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.warehouse import Warehouse
+
+DUE_TAG: Final = "harvey/due"
+"""Marks a run that computes of its partitions only what is due."""
+
+
+def build_asset(
+    asset: TableAsset,
+    partitions: Partitions,
+    tables: Mapping[str, Table],
+    sources: Mapping[str, Source],
+) -> dg.AssetsDefinition:
+    """Dagster's asset of what computes a table.
+
+    `tables` are all tables by name, `sources` the sources by the names of their raw tables.
+    """
+
+    def materialise(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, raw_store: RawStore
+    ) -> Computed:
+        generation = warehouse.generation()
+        asked = [date.fromisoformat(key) for key in context.partition_keys]
+        days = asked
+        if is_due_run(context):
+            due = due_partitions(asset, asked, tables, warehouse, raw_store)
+            days = _hull(asked, due)
+        if not days:
+            return Computed(None, asset.table.empty(), Basis(generation, {}))
+        basis = Basis(generation, versions_of_asset(asset, days, raw_store))
+        inputs: dict[str, Any] = {
+            name: _read(one, days, asset.table, tables, sources, warehouse, raw_store)
+            for name, one in asset.inputs.items()
+        }
+        resources = {"warehouse": warehouse, "raw_store": raw_store}
+        wanted = _parameters(asset.compute)
+        given = {name: one for name, one in resources.items() if name in wanted}
+        rows = asset.compute(days=days, **inputs, **given)
+        return Computed(DayRange(days[0], days[-1]), rows, basis)
+
+    return declare_asset(
+        asset.table,
+        partitions,
+        deps=[
+            dg.AssetDep(asset_key(one.table), partition_mapping=_mapping(asset.table, one))
+            for one in asset.upstream
+        ],
+        code_version=asset.version,
+        code=asset.compute,
+    )(materialise)
+
+
+def is_due_run(context: dg.AssetExecutionContext) -> bool:
+    """Whether a run was asked for what is due, and not for all of its partitions."""
+    return DUE_TAG in context.run.tags
+
+
+def _hull(asked: list[date], due: Mapping[date, object]) -> list[date]:
+    """The partitions from the first to the last that is due."""
+    return [day for day in asked if min(due) <= day <= max(due)] if due else []
+
+
+def _parameters(compute: Callable[..., Any]) -> set[str]:
+    return set(inspect.signature(compute).parameters)
+
+
+def _read(
+    one: Reads,
+    days: list[date],
+    own: Table,
+    tables: Mapping[str, Table],
+    sources: Mapping[str, Source],
+    warehouse: Warehouse,
+    raw_store: RawStore,
+) -> pl.LazyFrame:
+    """What some partitions read of a table."""
+    first, last = (
+        one.days_of_month(day) if own.is_monthly else one.days_of(day)
+        for day in (days[0], days[-1])
+    )
+    window = DayRange(first.first, last.last)
+    if one.table in sources:
+        return raw_store.read(sources[one.table], window)
+    table = tables[one.table]
+    return warehouse.read(table, window if table.day_column is not None else None)
+
+
+def _mapping(own: Table, one: Reads) -> dg.PartitionMapping | None:
+    if not (one.has_window or own.is_monthly):
+        return None
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-one.before,
+        end_offset=one.after,
+        allow_nonexistent_upstream_partitions=True,
+    )

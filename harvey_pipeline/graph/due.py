@@ -1,0 +1,284 @@
+"""What is due: which partitions are to be computed, and why.
+
+A partition is due when it was never computed, when something that it reads changed after it was
+computed, when it was computed by another version of its code or, of a raw table, from another file;
+and when something that it reads is due. The warehouse's record of commits says when what changed
+and when what was computed; nobody keeps another one.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import Final
+
+from harvey_pipeline.graph.assets import TableAsset
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.versions import why
+from harvey_pipeline.warehouse.commits import BLOCKED, State
+from harvey_pipeline.warehouse.days import DayRange, last_day
+from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.warehouse import Warehouse
+
+NEVER: Final = "never computed"
+CODE: Final = "computed by another version of its code"
+COVERAGE: Final = "computed before its last days were covered"
+
+
+@dataclass(frozen=True)
+class Due:
+    """A partition that is to be computed, and why.
+
+    `day` is the first one of a month where the table has months. `version` says by what it would be
+    computed, `follows` that it is due only because something that it reads is.
+    """
+
+    table: str
+    day: date
+    reason: str
+    version: str = ""
+    follows: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is computed from what: some sources, and the assets that rest on them."""
+
+    sources: tuple[Source, ...]
+    assets: tuple[TableAsset, ...]
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """Raw tables first, then the others, each after what it reads."""
+        raw = {source.table.name: source.table for source in self.sources}
+        return raw | {asset.table.name: asset.table for asset in self.ordered}
+
+    @cached_property
+    def ordered(self) -> tuple[TableAsset, ...]:
+        """The assets, each after what it reads."""
+        by_name = {asset.table.name: asset for asset in self.assets}
+        reads = {name: [one.table for one in asset.upstream] for name, asset in by_name.items()}
+        return tuple(
+            by_name[name] for name in TopologicalSorter(reads).static_order() if name in by_name
+        )
+
+
+@dataclass(frozen=True)
+class DueRange:
+    """Consecutive partitions, all by days or all by months, that one run can compute.
+
+    `due` says which of them are due in which of the tables, and why.
+    """
+
+    days: DayRange
+    due: tuple[Due, ...]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of which something is due, in the order of computing."""
+        return list(dict.fromkeys(one.table for one in self.due))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is due, by table and partition, in an order in which it can be computed."""
+
+    graph: Graph
+    due: Mapping[str, Mapping[date, Due]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Due]:
+        return (one for by_day in self.due.values() for one in by_day.values())
+
+    def ranges(self, tables: Sequence[Table]) -> list[DueRange]:
+        """What is due of some tables, which are all by days or all by months, as few ranges."""
+        due = [one for table in tables for one in self.due.get(table.name, {}).values()]
+        if not due:
+            return []
+        return [
+            DueRange(days, tuple(one for one in due if days.first <= one.day <= days.last))
+            for days in tables[0].ranges({one.day for one in due})
+        ]
+
+    def limited(self, days: DayRange, months: DayRange) -> "Plan":
+        """What is due of some days and months."""
+        limits = {
+            table.name: months if table.is_monthly else days for table in self.graph.tables.values()
+        }
+        kept = {
+            name: {
+                day: one
+                for day, one in found.items()
+                if limits[name].first <= day <= limits[name].last
+            }
+            for name, found in self.due.items()
+        }
+        return Plan(self.graph, {name: found for name, found in kept.items() if found})
+
+
+def find_due(
+    graph: Graph,
+    warehouse: Warehouse,
+    raw_store: RawStore,
+    days: DayRange,
+    months: DayRange,
+    leave_out: Collection[tuple[str, date | None]] = (),
+) -> Plan:
+    """What is due of some days and months.
+
+    `leave_out` are days of sources, by name, that are not to be loaded now, nor is anything that
+    rests on them computed; without a day all of a source's.
+
+    Raises:
+        LandingError: The landing folder or a bulk export cannot be read.
+        WarehouseError: The warehouse stayed locked.
+    """
+    state = warehouse.state() if warehouse.path.exists() else State({}, {})
+    due: dict[str, dict[date, Due]] = {}
+    held: dict[str, dict[date, Due]] = {}
+    for source in graph.sources:
+        name = source.table.name
+        skipped = {day for one, day in leave_out if one == source.name}
+        left = [day for day in days.days if None in skipped or day in skipped]
+        held[name] = {day: Due(name, day, "") for day in left}
+        due[name] = _raw_due(
+            source, [day for day in days.days if day not in left], state, raw_store
+        )
+    for asset in graph.ordered:
+        table = asset.table
+        partitions = table.partitions(months if table.is_monthly else days)
+        found = _directly_due(asset, partitions, state, raw_store)
+        for day, one in _following(asset, partitions, due):
+            found.setdefault(day, one)
+        # What rests on a drop that is left alone waits with it.
+        held[table.name] = dict(_following(asset, partitions, held))
+        kept = found.keys() - held[table.name].keys()
+        due[table.name] = {day: found[day] for day in sorted(kept)}
+    return Plan(graph, {name: found for name, found in due.items() if found})
+
+
+def due_raw_days(
+    source: Source, days: Sequence[date], warehouse: Warehouse, raw_store: RawStore
+) -> dict[date, Due]:
+    """The days of a source that are due."""
+    return _raw_due(source, days, warehouse.state([source.table]), raw_store)
+
+
+def due_partitions(
+    asset: TableAsset,
+    partitions: Sequence[date],
+    tables: Mapping[str, Table],
+    warehouse: Warehouse,
+    raw_store: RawStore,
+) -> dict[date, Due]:
+    """The partitions of a table that are due while nothing that they read is."""
+    read = [tables[one.table] for one in asset.upstream]
+    return _directly_due(asset, partitions, warehouse.state([asset.table, *read]), raw_store)
+
+
+def versions_of_asset(
+    asset: TableAsset, partitions: Iterable[date], raw_store: RawStore
+) -> dict[date, str]:
+    """By what each partition would be computed now."""
+    if asset.covered_by is None:
+        return dict.fromkeys(partitions, asset.version)
+    covered = None
+    if raw_store.warehouse.path.exists():
+        covered = raw_store.last_covered_day(asset.covered_by)
+    covered = covered or date.min
+    return {
+        day: f"{asset.version}:{min(covered, last_day(day) if asset.table.is_monthly else day)}"
+        for day in partitions
+    }
+
+
+def _raw_due(
+    source: Source, days: Sequence[date], state: State, raw_store: RawStore
+) -> dict[date, Due]:
+    name = source.table.name
+    recorded = state.computings(name)
+    due = {}
+    for day, version in raw_store.versions(source, days).items():
+        before = recorded[day][1] if day in recorded else None
+        if before == str(version):
+            continue
+        held_back = before is not None and before.startswith(BLOCKED)
+        reason = f"{source.name} {before}" if held_back else why(source, version, before)
+        due[day] = Due(name, day, reason, str(version))
+    return due
+
+
+def _directly_due(
+    asset: TableAsset, partitions: Sequence[date], state: State, raw_store: RawStore
+) -> dict[date, Due]:
+    """What is due for a reason of its own, and not because what it reads is."""
+    name = asset.table.name
+    recorded = state.computings(name)
+    versions = versions_of_asset(asset, partitions, raw_store)
+    due = {}
+    for day in partitions:
+        reason = _why_other_version(recorded.get(day), versions[day])
+        if reason == NEVER and asset.table.is_monthly and not _has_days(asset, day, state):
+            continue
+        if reason is not None:
+            due[day] = Due(name, day, reason, versions[day])
+    generations = {
+        day: recorded[day][0] for day in partitions if day in recorded and day not in due
+    }
+    oldest = min(generations.values(), default=None)
+    if oldest is None:
+        return due
+    wanted = set(generations)
+    for one in asset.upstream:
+        newer = {day: at for day, at in state.changes(one.table).items() if at > oldest}
+        for changed in sorted(newer):
+            for day in _within(wanted, one.readers_of(changed, is_monthly=asset.table.is_monthly)):
+                if newer[changed] > generations[day] and day not in due:
+                    reason = f"{one.table} of {changed} changed after it"
+                    due[day] = Due(name, day, reason, versions[day])
+    return due
+
+
+def _has_days(asset: TableAsset, month: date, state: State) -> bool:
+    """Whether any day of a month was computed of what its table reads."""
+    return any(
+        not state.computings(one.table).keys().isdisjoint(DayRange(month, last_day(month)).days)
+        for one in asset.upstream
+    )
+
+
+def _why_other_version(recorded: tuple[int, str] | None, version: str) -> str | None:
+    if recorded is None:
+        return NEVER
+    before = recorded[1]
+    if before == version:
+        return None
+    if before.startswith(BLOCKED):
+        return before
+    return CODE if before.partition(":")[0] != version.partition(":")[0] else COVERAGE
+
+
+def _following(
+    asset: TableAsset, partitions: Sequence[date], due: Mapping[str, Mapping[date, Due]]
+) -> Iterator[tuple[date, Due]]:
+    """What is due because something that it reads is: each once for each table that it reads."""
+    wanted = set(partitions)
+    for one in asset.upstream:
+        told = date.min
+        for changed in sorted(due.get(one.table, {})):
+            reached = one.readers_of(changed, is_monthly=asset.table.is_monthly)
+            if reached.last <= told:
+                continue
+            reason = f"{one.table} of {changed} is due"
+            # Ranges that begin later end later, so that what lies before was told.
+            for day in _within(wanted, DayRange(max(reached.first, told), reached.last)):
+                yield day, Due(asset.table.name, day, reason, follows=True)
+            told = reached.last
+
+
+def _within(partitions: set[date], days: DayRange) -> list[date]:
+    """The partitions that lie in a range, ascending."""
+    if (days.last - days.first).days > len(partitions):
+        return sorted(day for day in partitions if days.first <= day <= days.last)
+    return [day for day in days.days if day in partitions]

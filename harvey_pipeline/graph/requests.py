@@ -1,0 +1,209 @@
+"""What schedules and the landing sensor ask for: runs of what is due, the same state only once."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from harvey_pipeline.graph.assets import asset_key
+from harvey_pipeline.graph.calendar import Calendar, StartMovedError, days_to_run
+from harvey_pipeline.graph.computing import DUE_TAG
+from harvey_pipeline.graph.due import DueRange, Graph, Plan, find_due
+from harvey_pipeline.graph.partitions import months_touched, range_tags
+from harvey_pipeline.landing.coverage import days_found, is_covered
+from harvey_pipeline.landing.files import SourceFiles, find_all_files
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.records.contract import LandingError
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+
+STATE_TAG: Final = "harvey/state"
+"""What was due, and from what, when a run was asked for."""
+
+_UNFINISHED: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tables that one run may compute together: all by days, or all by months."""
+
+    job_name: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is asked about: the sources, what there is to compute of them, and where it lies."""
+
+    sources: tuple[Source, ...]
+    graph: Graph
+    calendar: Calendar
+    warehouse: Warehouse
+    raw_store: RawStore
+
+    @property
+    def files(self) -> dict[str, SourceFiles]:
+        """What the landing folder holds of the sources.
+
+        Raises:
+            LandingError: It cannot be read.
+        """
+        return find_all_files(Path(self.raw_store.landing_dir), self.sources)
+
+    @property
+    def days_found(self) -> list[date]:
+        """The days by which the calendar is set, ascending.
+
+        Raises:
+            LandingError: The landing folder or a bulk export cannot be read.
+        """
+        return sorted(days_found(self.files.values(), Path(self.raw_store.root)))
+
+
+def missing_drops(watched: Watched, day: date) -> list[str]:
+    """The drops of a day that neither arrived nor are covered by a bulk export, as file names.
+
+    An optional source of which there is nothing at all is not waited for.
+
+    Raises:
+        LandingError: The landing folder cannot be read.
+    """
+    root = Path(watched.raw_store.root)
+    return [
+        f"{name}/{day}.csv"
+        for name, files in watched.files.items()
+        if not (files.source.is_optional and files.is_empty) and not is_covered(files, root, day)
+    ]
+
+
+def day_before(moment: datetime) -> date:
+    """The last whole day at a moment, UTC."""
+    return moment.astimezone(UTC).date() - timedelta(days=1)
+
+
+def request_due(
+    instance: dg.DagsterInstance,
+    watched: Watched,
+    stages: Sequence[Stage],
+    last: date,
+    unsettled: Sequence[tuple[str, date | None]] = (),
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """A request for each range of the first stage of which something is due, up to a day.
+
+    Later stages wait for it: what it leaves as it was need not be followed. `unsettled` are the
+    drops (of a bulk export without a day) that are left alone for now.
+    """
+    busy = _unfinished_run(instance, {stage.job_name for stage in stages})
+    if busy is not None:
+        return dg.SkipReason(f"run {busy} is not over yet")
+    try:
+        plan = _find_plan(watched, last, unsettled)
+    except (LandingError, StartMovedError) as error:
+        return dg.SkipReason(str(error))
+    except WarehouseError as error:
+        return dg.SkipReason(f"looking again later: {error}")
+    for stage in stages:
+        ranges = plan.ranges(stage.tables) if plan is not None else []
+        if ranges:
+            return _request(instance, watched, stage, ranges)
+    return dg.SkipReason("nothing is due")
+
+
+def _find_plan(
+    watched: Watched, last: date, unsettled: Sequence[tuple[str, date | None]]
+) -> Plan | None:
+    """What is due up to a day; None where there is no day to run."""
+    raw_store, calendar = watched.raw_store, watched.calendar
+    there = watched.days_found
+    first = max(min(there, default=date.max), calendar.first)
+    until = min(max(there, default=date.min), last, calendar.last or last)
+    found = DayRange(first, until) if first <= until else None
+    impatient = Warehouse(database=watched.warehouse.database, lock_timeout_seconds=0)
+    days = days_to_run(found, calendar, impatient)
+    if days is None:
+        return None
+    patient = raw_store.model_copy(update={"warehouse": impatient})
+    return find_due(
+        watched.graph, impatient, patient, days, months_touched(days), leave_out=unsettled
+    )
+
+
+def _request(
+    instance: dg.DagsterInstance, watched: Watched, stage: Stage, ranges: Sequence[DueRange]
+) -> list[dg.RunRequest] | dg.SkipReason:
+    generation = _generation(watched.warehouse)
+    requests = []
+    known = []
+    for some in ranges:
+        state = _digest_state(some, generation)
+        earlier = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state}), limit=1)
+        if earlier:
+            known.append(earlier[0].run_id)
+            continue
+        requests.append(
+            dg.RunRequest(
+                run_key=state,
+                job_name=stage.job_name,
+                asset_selection=[asset_key(name) for name in some.tables],
+                tags={**range_tags(some.days), DUE_TAG: "true", STATE_TAG: state},
+            )
+        )
+    if requests:
+        return requests
+    return dg.SkipReason(
+        f"what is due was asked for already and did not succeed: run {', '.join(known)}. Mend what "
+        f"it says and run it again, with `harvey run` or in the UI."
+    )
+
+
+def _generation(warehouse: Warehouse) -> int:
+    return warehouse.generation() if warehouse.path.exists() else 0
+
+
+def _digest_state(some: DueRange, generation: int) -> str:
+    """Another one as soon as something else is due, or something was committed since."""
+    parts = [f"{one.table} {one.day} {one.reason} {one.version}" for one in some.due]
+    return hashlib.sha256("\n".join([str(generation), *parts]).encode()).hexdigest()[:16]
+
+
+def _unfinished_run(instance: dg.DagsterInstance, jobs: Iterable[str]) -> str | None:
+    """A run of one of these jobs that is queued or going on."""
+    for job in sorted(jobs):
+        runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNFINISHED), limit=1)
+        if runs:
+            return str(runs[0].run_id)
+    return None
+
+
+def unsettled_drops(
+    files: Iterable[SourceFiles], since_ns: int
+) -> Iterator[tuple[str, date | None]]:
+    """The drops, by source and day, that changed after a moment; of a bulk export without a day."""
+    for one in files:
+        paths: list[tuple[Path, date | None]] = [(path, day) for day, path in one.drops.items()]
+        if one.bulk is not None:
+            paths.append((one.bulk, None))
+        for path, day in paths:
+            try:
+                changed = path.stat().st_ctime_ns
+            except OSError:
+                yield one.source.name, day
+                continue
+            if changed >= since_ns - _TICK_NS:
+                yield one.source.name, day
+
+
+_TICK_NS: Final = 20_000_000
+"""File systems tell time in steps of some milliseconds."""

@@ -1,0 +1,89 @@
+"""Fingerprints of landing files, remembered for as long as a file cannot have changed."""
+
+import json
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from harvey_pipeline.landing.files import SourceFiles, Stamp, fingerprint, stamp
+from harvey_pipeline.landing.records.contract import LandingError
+from harvey_pipeline.landing.scratch import write_whole
+
+_SETTLED_NS: Final = 2_000_000_000
+"""A file that was written to more recently than this may be again, without a new time of change."""
+
+
+class Fingerprints:
+    """What files hold, by content.
+
+    A file is read again only if its inode, size, time of modification or time of change is another.
+    The time of change is the file system's own: whoever sets the other one back does not set it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / "bulk" / "fingerprints.json"
+        self._known: dict[str, list[int | str]] = self._remembered()
+        self._is_changed = False
+        self._looked_at: dict[Path, str] = {}
+        """What was found out since this was made, which is once for each file."""
+
+    def _remembered(self) -> dict[str, list[int | str]]:
+        try:
+            known: dict[str, list[int | str]] = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return known
+
+    def read_all(self, files: SourceFiles, paths: Iterable[Path]) -> None:
+        """Take in several files at a time; those that cannot be read are left out."""
+        unknown = [path for path in paths if self._recall(path) is None]
+        if len(unknown) > 1:
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                list(pool.map(lambda path: self._try(files, path), unknown))
+
+    def _try(self, files: SourceFiles, path: Path) -> None:
+        with suppress(LandingError):
+            self.of(files, path)
+
+    def of(self, files: SourceFiles, path: Path) -> str:
+        """SHA-256 of a file's content, as hexadecimal.
+
+        Raises:
+            LandingError: The file cannot be read.
+        """
+        known = self._recall(path)
+        if known is not None:
+            return known
+        stamped = stamp(files, path)
+        content = fingerprint(files, path)
+        if time.time_ns() - stamped.changed_ns > _SETTLED_NS:
+            self._known[str(path.absolute())] = [*stamped, content]
+            self._is_changed = True
+        return content
+
+    def remember(self) -> None:
+        """Keep what was read for other processes."""
+        if self._is_changed:
+            text = json.dumps(self._known)
+            # Without it files are read again, which is all.
+            with suppress(OSError):
+                write_whole(self._file, lambda path: path.write_text(text))
+            self._is_changed = False
+
+    def _recall(self, path: Path) -> str | None:
+        if (known := self._looked_at.get(path)) is not None:
+            return known
+        remembered = self._known.get(str(path.absolute()))
+        if remembered is None:
+            return None
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        if remembered[:-1] != list(Stamp.of(found)):
+            return None
+        self._looked_at[path] = str(remembered[-1])
+        return self._looked_at[path]

@@ -1,0 +1,212 @@
+"""What the landing sensor asks for, over several looks at a folder that changes."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from harvey_pipeline.definitions import SUBJECTS, build_definitions
+from harvey_pipeline.graph.calendar import Calendar
+from harvey_pipeline.graph.partitions import days_of_tags
+from harvey_pipeline.graph.requests import STATE_TAG
+from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file, raw_store
+
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+BEFORE = YESTERDAY - timedelta(days=1)
+RAW = {"raw.raw_users", "raw.raw_firms", "raw.raw_events"}
+NEVER, AT_ONCE = 24, 0
+
+
+class Looks:
+    """The sensor over a landing folder, which remembers its cursor as the daemon does."""
+
+    def __init__(self, root: Path, instance: dg.DagsterInstance, hour: int = NEVER) -> None:
+        self.store: RawStore = raw_store(root, str(BEFORE))
+        self.instance = instance
+        self.cursor: str | None = None
+        self.definitions = build_definitions(
+            SUBJECTS, Calendar(BEFORE, None), self.store.warehouse, self.store, hour
+        )
+
+    def look(self) -> list[dg.RunRequest] | str:
+        """The requests of a look, or why there are none."""
+        # File systems tell time in steps.
+        time.sleep(0.05)
+        sensor = self.definitions.resolve_sensor_def("landing_sensor")
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            resources={"warehouse": self.store.warehouse, "raw_store": self.store},
+        ) as context:
+            told: Any = sensor(context)
+        assert isinstance(told, dg.SensorResult)
+        self.cursor = told.cursor
+        if told.run_requests:
+            return list(told.run_requests)
+        return str(told.skip_reason and told.skip_reason.skip_message)
+
+    def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        job = self.definitions.resolve_job_def(str(request.job_name))
+        return job.execute_in_process(
+            instance=self.instance,
+            tags=dict(request.tags),
+            asset_selection=request.asset_selection,
+            raise_on_error=False,
+        )
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def deliver(root: Path, day: date, *sources: str) -> None:
+    texts = {
+        "users": csv_text(USERS, "u1,2024-01-01,Partner"),
+        "firms": csv_text(FIRMS, "f1,2023-01-01,10,600"),
+        "events": csv_text(EVENTS, f"{day} 09:00:00,f1,u1,VAULT,1,5"),
+    }
+    for source in sources or texts:
+        landing_file(root, f"{source}/{day}.csv", texts[source])
+
+
+def tables_of(request: dg.RunRequest) -> set[str]:
+    return {".".join(key.path) for key in request.asset_selection or ()}
+
+
+def asked(answer: list[dg.RunRequest] | str) -> dg.RunRequest:
+    assert isinstance(answer, list), answer
+    [request] = answer
+    return request
+
+
+def test_a_file_is_left_alone_until_it_stood_still_between_two_looks(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY)
+    told = looks.look()
+    assert told == "nothing is due; 3 files have changed since the last look"
+    path = tmp_path / "landing" / "events" / f"{YESTERDAY}.csv"
+    # It grows, and its time of modification is set back.
+    stat = path.stat()
+    path.write_text(path.read_text() * 2)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    request = asked(looks.look())
+    assert tables_of(request) == {"raw.raw_users", "raw.raw_firms"}
+    assert tables_of(asked(looks.look())) == RAW
+
+
+@pytest.mark.long
+def test_drops_days_and_months_are_asked_for_one_after_the_other_and_once(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY)
+    looks.look()
+    request = asked(looks.look())
+    assert tables_of(request) == RAW
+    assert days_of_tags(dict(request.tags)) == DayRange(YESTERDAY, YESTERDAY)
+    assert asked(looks.look()).run_key == request.run_key
+    assert looks.run(request).success
+    days = asked(looks.look())
+    assert not tables_of(days) & RAW
+    assert looks.run(days).success
+    months = asked(looks.look())
+    assert months.job_name == "monthly"
+    assert looks.run(months).success
+    assert looks.look() == "nothing is due"
+
+
+@pytest.mark.long
+def test_a_state_of_which_a_run_failed_is_not_asked_for_again(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY)
+    landing_file(tmp_path, f"events/{YESTERDAY}.csv", "created\n")
+    looks.look()
+    # The good sources are loaded, so that something else is due than before.
+    assert not looks.run(asked(looks.look())).success
+    again = asked(looks.look())
+    assert tables_of(again) == {"raw.raw_events"}
+    failed = looks.run(again)
+    assert not failed.success
+    assert str(looks.look()).startswith(
+        f"what is due was asked for already and did not succeed: run {failed.run_id}."
+    )
+    deliver(tmp_path, YESTERDAY, "events")
+    looks.look()
+    assert tables_of(asked(looks.look())) == {"raw.raw_events"}
+
+
+@pytest.mark.long
+def test_a_run_that_is_not_over_is_waited_for(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY)
+    looks.look()
+    job = looks.definitions.resolve_job_def("daily")
+    run = instance.create_run_for_job(job)
+    assert looks.look() == f"run {run.run_id} is not over yet"
+
+
+@pytest.mark.parametrize("hour", [NEVER, AT_ONCE])
+def test_yesterday_waits_for_its_drops_until_an_hour_of_today(
+    tmp_path: Path, instance: dg.DagsterInstance, hour: int
+) -> None:
+    looks = Looks(tmp_path, instance, hour)
+    deliver(tmp_path, BEFORE)
+    deliver(tmp_path, YESTERDAY, "users")
+    looks.look()
+    days = days_of_tags(dict(asked(looks.look()).tags))
+    assert days == DayRange(BEFORE, BEFORE if hour == NEVER else YESTERDAY)
+
+
+@pytest.mark.long
+def test_a_day_that_was_missed_is_asked_for_by_the_schedule_and_once(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """Two ticks of the schedule, an hour apart, with the run of the first one failed between."""
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, BEFORE)
+    deliver(tmp_path, YESTERDAY)
+    landing_file(tmp_path, f"events/{BEFORE}.csv", "created\n")
+
+    def tick(hour: int) -> Any:
+        at = datetime(YESTERDAY.year, YESTERDAY.month, YESTERDAY.day, hour, tzinfo=UTC)
+        with dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=at + timedelta(days=1),
+            resources={"warehouse": looks.store.warehouse, "raw_store": looks.store},
+        ) as context:
+            return looks.definitions.resolve_schedule_def("daily_schedule")(context)
+
+    [request] = tick(6)
+    assert days_of_tags(dict(request.tags)) == DayRange(BEFORE, YESTERDAY)
+    assert tables_of(request) > RAW
+    job = looks.definitions.resolve_job_def("daily")
+    failed = instance.create_run_for_job(job, tags=dict(request.tags))
+    instance.report_run_failed(failed)
+    told = tick(7)
+    assert isinstance(told, dg.SkipReason)
+    assert f"run {failed.run_id}." in str(told.skip_message)
+    assert request.tags[STATE_TAG] == failed.tags[STATE_TAG]
+
+
+@pytest.mark.long
+def test_a_landing_folder_that_is_gone_is_a_reason_to_wait(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    (tmp_path / "landing").rename(tmp_path / "elsewhere")
+    assert "does not exist" in str(looks.look())
+    (tmp_path / "elsewhere").rename(tmp_path / "landing")
+    assert str(looks.look()).startswith("nothing is due")

@@ -1,0 +1,108 @@
+"""Digests of code: what changes them, and what does not."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from harvey_pipeline import code_versions
+from harvey_pipeline.code_versions import digest_code, digest_files
+
+CODE = '''
+"""A module."""
+
+LIMITS = {"low": 1, "high": 2}
+OTHER = 5
+
+def double(value: int) -> int:
+    """Twice as much."""
+    # A comment.
+    return value * 2
+
+def compute(days: list) -> int:
+    return double(LIMITS["low"]) + len(days)
+
+def unrelated() -> int:
+    return OTHER
+'''
+
+Load = Callable[[str], Any]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Makes a module of text, as if it belonged to the package."""
+    count = 0
+
+    def make(text: str) -> Any:
+        nonlocal count
+        count += 1
+        name = f"harvey_pipeline_tests.made_{count}"
+        path = tmp_path / f"made_{count}.py"
+        path.write_text(text)
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(compile(text, str(path), "exec"), module.__dict__)
+        return module
+
+    yield make
+    code_versions._definitions_of.cache_clear()
+    code_versions._code_of.cache_clear()
+
+
+def digest(module: Any) -> str:
+    """A digest whatever the module's name is."""
+    return digest_code(module.compute)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("# A comment.", "# Another one.\n", id="comment"),
+        pytest.param('"""Twice as much."""', '"""2 x."""', id="docstring"),
+        pytest.param("value: int", "value: float", id="annotation"),
+        pytest.param("return value * 2", "return (value\n        * 2)", id="layout"),
+        pytest.param("return OTHER", "return 0", id="what-it-does-not-use"),
+        pytest.param('"high": 2', '"high": 3', id="a-key-that-it-does-not-use"),
+        pytest.param("OTHER = 5", "OTHER = 6", id="a-value-that-it-does-not-use"),
+    ],
+)
+def test_what_changes_nothing(load: Load, old: str, new: str) -> None:
+    assert old in CODE
+    assert digest(load(CODE.replace(old, new))) == digest(load(CODE))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("value * 2", "value * 3", id="what-it-calls"),
+        pytest.param("len(days)", "0", id="itself"),
+        pytest.param('"low": 1', '"low": 7', id="a-value"),
+    ],
+)
+def test_what_makes_another_version(load: Load, old: str, new: str) -> None:
+    assert old in CODE
+    assert digest(load(CODE.replace(old, new))) != digest(load(CODE))
+
+
+def test_what_a_function_closes_over_counts(load: Load) -> None:
+    inner = "    def compute(days):\n        return factor * len(days)\n"
+    text = f"def make(factor):\n{inner}    return compute\n"
+    module = load(text)
+    assert digest_code(module.make(1)) == digest_code(module.make(1))
+    assert digest_code(module.make(1)) != digest_code(module.make(2))
+
+
+def test_files_count_by_what_they_do(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+
+    def digest_of(text: str) -> str:
+        path.write_text(text)
+        return digest_files([path])
+
+    assert digest_of("a = 1  # one\n") == digest_of("a = 1\n\n")
+    assert digest_of("a = 1\n") != digest_of("a = 2\n")
