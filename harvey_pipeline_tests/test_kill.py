@@ -71,23 +71,6 @@ def test_kill_at_several_moments_then_run_again(landing: Path, tmp_path: Path) -
     assert_published(disturbed)
 
 
-@pytest.mark.long
-def test_two_runs_at_once_leave_what_one_would(landing: Path, tmp_path: Path) -> None:
-    """Each finds all days due before the other one has begun; one of them then computes them."""
-    alone = Pipeline(landing, tmp_path / "alone", FIRST)
-    finish(landing, alone.folder)
-    together = Pipeline(landing, tmp_path / "together", FIRST)
-    runs = [start(landing, together.folder) for _ in range(2)]
-    told = [run.communicate(timeout=240)[0].decode() for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], told
-    assert_same_tables(together.tables(), alone.tables())
-    assert_published(together)
-    commits = together.warehouse.query(
-        "select count(*) from meta.commits where table_name = 'marts.power_curve'"
-    )
-    assert commits == [(1,)]
-
-
 def assert_published(pipeline: Pipeline) -> None:
     """The published copy holds what the warehouse holds."""
     path = published_path(pipeline.warehouse.path)

@@ -370,7 +370,7 @@ def _one_after_the_other(
             for subject in asked.subjects
             for one in _first_stage([some for some in ranges if some[0] is subject])
         ]
-        yield from (one for one in stages if one[0].name not in failed)
+        yield from stages
         if all(kind == MONTHLY for _, kind, _ in stages):
             return
         ranges = [

@@ -53,7 +53,7 @@ def run_days(root: Path, last: int) -> Pipeline:
     return pipeline
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Days 1 to 7, run."""
     root = tmp_path_factory.mktemp("filled")
