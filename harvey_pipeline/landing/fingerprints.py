@@ -27,8 +27,6 @@ class Fingerprints:
         self._file = root / "bulk" / "fingerprints.json"
         self._known: dict[str, list[int | str]] = self._remembered()
         self._is_changed = False
-        self._looked_at: dict[Path, str] = {}
-        """What was found out since this was made, which is once for each file."""
 
     def _remembered(self) -> dict[str, list[int | str]]:
         try:
@@ -74,16 +72,11 @@ class Fingerprints:
             self._is_changed = False
 
     def _recall(self, path: Path) -> str | None:
-        if (known := self._looked_at.get(path)) is not None:
-            return known
         remembered = self._known.get(str(path.absolute()))
         if remembered is None:
             return None
         try:
-            found = path.stat()
+            found = Stamp.of(path.stat())
         except OSError:
             return None
-        if remembered[:-1] != list(Stamp.of(found)):
-            return None
-        self._looked_at[path] = str(remembered[-1])
-        return self._looked_at[path]
+        return str(remembered[-1]) if remembered[:-1] == list(found) else None
