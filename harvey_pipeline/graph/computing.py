@@ -103,8 +103,7 @@ def _read(
     window = DayRange(first.first, last.last)
     if one.table in sources:
         return raw_store.read(sources[one.table], window)
-    table = tables[one.table]
-    return warehouse.read(table, window if table.day_column is not None else None)
+    return warehouse.read(tables[one.table], window)
 
 
 def _mapping(own: Table, one: Reads) -> dg.PartitionMapping | None:

@@ -231,9 +231,11 @@ class Warehouse(DuckDBResource):
     def read(self, table: Table, days: DayRange | None = None) -> pl.LazyFrame:
         """A lazy scan of a table, or of a range of its days; the file is open only while it runs.
 
-        Columns, filters and the range are pushed down to DuckDB.
+        Columns, filters and the range are pushed down to DuckDB. A table without days is read
+        whole.
         """
         schema = table.polars_schema
+        window = days if table.day_column is not None else None
 
         def scan(
             with_columns: list[str] | None,
@@ -243,7 +245,7 @@ class Warehouse(DuckDBResource):
         ) -> Iterator[pl.DataFrame]:
             with self.connect() as connection:
                 self.prepare(connection, [table])
-                where = "" if days is None else f" where {_within(table, days)}"
+                where = f" where {_within(table, window)}" if window else ""
                 lazy = connection.sql(f"select * from {table}{where}").pl(lazy=True)
                 wanted = list(schema) if with_columns is None else with_columns
                 if predicate is not None:
