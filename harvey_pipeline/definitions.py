@@ -24,7 +24,6 @@ from harvey_pipeline.graph.jobs import (
     monthly_schedule,
 )
 from harvey_pipeline.graph.partitions import Partitions
-from harvey_pipeline.graph.requests import Stage
 from harvey_pipeline.graph.targets import build_targets
 from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
@@ -109,20 +108,19 @@ def build_definitions(
     tables = tables_of(subjects)
     targets = build_targets(read_alert_settings())
     sources = {source.table.name: source for source in sources_of(subjects)}
-    jobs, schedules, stages = [], [], []
+    jobs, schedules = [], []
     for subject in subjects:
         graph = graph_of([subject])
         daily = (*subject.raw_tables, *subject.daily_tables)
         job = daily_job(subject.job_name(DAILY), [asset_key(table) for table in daily])
         jobs.append(job)
         schedules.append(daily_schedule(job, graph, daily, calendar))
-        stages += [Stage(job.name, subject.raw_tables), Stage(job.name, subject.daily_tables)]
         if subject.monthly_tables:
             months = subject.monthly_tables
             job = monthly_job(subject.job_name(MONTHLY), [asset_key(table) for table in months])
             jobs.append(job)
             schedules.append(monthly_schedule(job, graph, months, calendar))
-            stages.append(Stage(job.name, months))
+    stages = [stage for subject in subjects for stage in subject.stages]
     return dg.Definitions(
         assets=[
             asset

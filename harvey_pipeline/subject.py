@@ -20,7 +20,7 @@ from harvey_pipeline.checks.plan import CheckPlan, Surroundings, TableChecks, pl
 from harvey_pipeline.graph.assets import TableAsset
 from harvey_pipeline.graph.computing import build_asset
 from harvey_pipeline.graph.dimension_assets import dimension_asset
-from harvey_pipeline.graph.due import Graph
+from harvey_pipeline.graph.due import Graph, Stage
 from harvey_pipeline.graph.jobs import DAILY, MONTHLY
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.graph.raw_assets import raw_asset
@@ -135,9 +135,18 @@ class Subject:
         return self.jobs.get(kind, f"{self.name}_{kind}")
 
     @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """What its runs compute, one after the other: days of drops, days of events, months."""
+        stages = (
+            Stage(self.job_name(DAILY), self.raw_tables),
+            Stage(self.job_name(DAILY), self.daily_tables),
+            Stage(self.job_name(MONTHLY), self.monthly_tables),
+        )
+        return tuple(stage for stage in stages if stage.tables)
+
+    @cached_property
     def job_names(self) -> tuple[str, ...]:
-        kinds = (DAILY, MONTHLY) if self.monthly_tables else (DAILY,)
-        return tuple(map(self.job_name, kinds))
+        return tuple(dict.fromkeys(stage.job_name for stage in self.stages))
 
     def build_assets(
         self, partitions: Partitions, tables: Mapping[str, Table], sources: Mapping[str, Source]

@@ -92,18 +92,12 @@ class Pipeline:
     def run_due(self, first: date, last: date) -> list[DueRange]:
         """Run what is due until nothing is, and return what was run, in order."""
         done: list[DueRange] = []
-        while ranges := self._first_due(first, last):
+        while due := self.find_due(first, last).first_ranges(SUBJECT.stages):
             assert len(done) < _MOST_RUNS, "what is run stays due"
-            for some in ranges:
-                tables = tuple(some.tables)
-                self._execute(some.days, tables, False, {DUE_TAG: "true"})
-            done += ranges
+            for _, some in due:
+                self._execute(some.days, tuple(some.tables), False, {DUE_TAG: "true"})
+                done.append(some)
         return done
-
-    def _first_due(self, first: date, last: date) -> list[DueRange]:
-        plan = self.find_due(first, last)
-        stages = (SUBJECT.raw_tables, SUBJECT.daily_tables, SUBJECT.monthly_tables)
-        return next((ranges for tables in stages if (ranges := plan.ranges(tables))), [])
 
     def run(
         self, first: date, last: date, *assets: str, checks: bool = False

@@ -1,8 +1,9 @@
 """`harvey checks`: what is assumed of the tables, and which of it did not hold last time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,30 +110,30 @@ def _declared(name: str | None) -> list[tuple[str, "Check"]]:
 
 
 @dataclass(frozen=True)
-class _Result:
-    """A check that did not pass, with all that its result says."""
+class Evaluated:
+    """A check with all that its last result says."""
 
-    check: FailedCheck
-    assertion: str
-    evaluation: "dg.AssetCheckEvaluation"
+    table: str
+    check: "Check"
+    result: "dg.AssetCheckEvaluation"
     run_id: str
-    evaluated_at: datetime
+    at: datetime
 
 
 def _show_failed(console: Console, declared: Sequence[tuple[str, "Check"]]) -> None:
-    evaluated, results = _read_latest(declared)
-    for result in results:
-        for part in _tell(result, is_terminal=console.is_terminal):
+    count, results = _read_latest(declared)
+    for check, evaluated in results:
+        for part in _tell(check, evaluated, is_terminal=console.is_terminal):
             console.print(part)
         console.print()
-    told = f"{len(results)} of {plural(evaluated, 'check')} did not pass"
+    told = f"{len(results)} of {plural(count, 'check')} did not pass"
     say(console, f"{told} when they were last evaluated.")
 
 
-def _read_latest(declared: Sequence[tuple[str, "Check"]]) -> tuple[int, list[_Result]]:
+def _read_latest(
+    declared: Sequence[tuple[str, "Check"]],
+) -> tuple[int, list[tuple[FailedCheck, Evaluated]]]:
     """How many of the checks were ever evaluated, and which of them did not pass last time."""
-    import dagster as dg
-
     from harvey_pipeline.cli.progress import read_failed_check
     from harvey_pipeline.settings import SettingsError, read_settings
 
@@ -140,37 +141,38 @@ def _read_latest(declared: Sequence[tuple[str, "Check"]]) -> tuple[int, list[_Re
         home = find_dagster_home(read_settings())
     except SettingsError as error:
         raise UnusableError(str(error)) from error
-    nothing = UnusableError(
-        f"{home} holds no results of checks. Compute something with `harvey run`, or set "
-        f"DAGSTER_HOME or --dagster-home to the folder that it used."
-    )
-    if not home.is_dir():
-        raise nothing
-    evaluated = 0
-    results = {}
+    evaluated = list(latest_evaluations(home, declared)) if home.is_dir() else []
+    if not evaluated:
+        raise UnusableError(
+            f"{home} holds no results of checks. Compute something with `harvey run`, or set "
+            f"DAGSTER_HOME or --dagster-home to the folder that it used."
+        )
+    failed = {
+        (one.table, one.check.name): (read_failed_check(one.result), one)
+        for one in evaluated
+        if not one.result.passed
+    }
+    in_order = most_urgent_first([check for check, _ in failed.values()])
+    return len(evaluated), [failed[check.asset, check.name] for check in in_order]
+
+
+def latest_evaluations(home: Path, declared: Iterable[tuple[str, "Check"]]) -> Iterator[Evaluated]:
+    """The last result of each check, of tables by name, that was ever evaluated."""
+    import dagster as dg
+
     with dg.DagsterInstance.from_config(str(home)) as instance:
         for table, check in declared:
             key = dg.AssetCheckKey(dg.AssetKey(table.split(".")), check.name)
             record = instance.get_latest_asset_check_evaluation_record(key)
             if record is None or record.event is None:
                 continue
-            evaluation = evaluation_of(record.event)
-            if evaluation is None:
-                continue
-            evaluated += 1
-            if not evaluation.passed:
-                failed = read_failed_check(evaluation)
+            result = _evaluation_of(record.event)
+            if result is not None:
                 moment = datetime.fromtimestamp(record.create_timestamp, UTC)
-                results[failed.asset, failed.name] = _Result(
-                    failed, check.description, evaluation, record.run_id, moment
-                )
-    if not evaluated:
-        raise nothing
-    in_order = most_urgent_first([result.check for result in results.values()])
-    return evaluated, [results[check.asset, check.name] for check in in_order]
+                yield Evaluated(table, check, result, record.run_id, moment)
 
 
-def evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None":
+def _evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None":
     """The result that an event tells; None for one that only says that there will be a result."""
     import dagster as dg
 
@@ -180,24 +182,25 @@ def evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None"
     return event.asset_check_evaluation_data
 
 
-def _tell(result: _Result, *, is_terminal: bool) -> Iterator[RenderableType]:
+def _tell(
+    check: FailedCheck, evaluated: Evaluated, *, is_terminal: bool
+) -> Iterator[RenderableType]:
     """A check that did not pass, in full; its tables are drawn at a terminal only."""
     import dagster as dg
 
-    check = result.check
     yield Text.assemble(label_of(check), " ", (f"{check.asset} {check.name}", "bold"))
-    evaluated_at = f"{result.evaluated_at:%Y-%m-%d %H:%M} UTC"
+    evaluated_at = f"{evaluated.at:%Y-%m-%d %H:%M} UTC"
     lines = [
         check.description,
-        f"Asserted: {result.assertion}",
+        f"Asserted: {evaluated.check.description}",
         f"Days: {name_days(check)}." if check.day_count else "",
     ]
     yield from (_indented(Text(line)) for line in lines if line)
-    for name, value in result.evaluation.metadata.items():
+    for name, value in evaluated.result.metadata.items():
         if isinstance(value, dg.MarkdownMetadataValue) and value.value:
             yield _indented(Text(f"{name.replace('_', ' ').capitalize()}:"))
             yield _indented(Markdown(value.value) if is_terminal else Text(value.value))
-    told = f"Evaluated {evaluated_at} in run {result.run_id}."
+    told = f"Evaluated {evaluated_at} in run {evaluated.run_id}."
     yield _indented(Text(told, style="dim"))
 
 

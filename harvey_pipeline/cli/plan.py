@@ -1,18 +1,19 @@
 """What is due, for `harvey run` and `harvey status`: found, told in lines, and as JSON."""
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harvey_pipeline.cli.app import FailedError, UnusableError
-from harvey_pipeline.cli.show import plural
+from harvey_pipeline.cli.show import first_of, plural
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from harvey_pipeline.graph.due import Due, DueRange, Plan
+    from harvey_pipeline.graph.due import Due, DueRange, Plan, Stage
     from harvey_pipeline.settings import Settings
     from harvey_pipeline.subject import Subject
     from harvey_pipeline.warehouse.days import DayRange
@@ -22,19 +23,127 @@ _REASONS_TOLD: Final = 4
 _DAYS_TOLD: Final = 3
 
 
-def look_at(
-    settings: "Settings",
-    subjects: Sequence["Subject"],
-    found: "DayRange",
-    lock_timeout_seconds: float | None = None,
+@dataclass(frozen=True)
+class Survey:
+    """What there is to compute, and what of it is due."""
+
+    subjects: Sequence["Subject"]
+    """Those of which the landing folder has something."""
+    told: Sequence[str]
+    """What is to be said of sources that it lacks."""
+    days: "DayRange"
+    """All days that there are: those found, and those ever run."""
+    plan: "Plan"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A range of partitions that one run computes, of tables of a subject."""
+
+    subject: "Subject"
+    stage: "Stage"
+    due: "DueRange"
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Import without looking for garbage: imports make none, and looking takes a fifth of them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def read_usable_settings() -> "Settings":
+    """The settings, of a landing folder that is there."""
+    from harvey_pipeline.settings import SettingsError, read_settings
+
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise UnusableError(str(error)) from error
+    if not settings.landing_dir.is_dir():
+        raise UnusableError(
+            f"landing folder {settings.landing_dir.absolute()} does not exist. Set "
+            f"HARVEY_LANDING_DIR or --landing-dir to the folder that holds a folder for each "
+            f"source, or make some data with `harvey sample`."
+        )
+    return settings
+
+
+def _look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "DayRange":
+    """The days for which there is anything to run."""
+    from harvey_pipeline.definitions import sources_of
+    from harvey_pipeline.graph.calendar import days_in_landing
+    from harvey_pipeline.landing.records import LandingError
+
+    try:
+        found = days_in_landing(settings, sources_of(subjects))
+    except LandingError as error:
+        raise UnusableError(str(error)) from error
+    if found is None:
+        within = " within the calendar that is set" if settings.start_date else ""
+        raise UnusableError(
+            f"no day to run{within}: {settings.landing_dir.absolute()} holds no drops such as "
+            f"{subjects[0].sources[-1].name}/2024-04-01.csv. Deliver some, point "
+            f"HARVEY_LANDING_DIR or --landing-dir elsewhere, or make some data with "
+            f"`harvey sample`."
+        )
+    return found
+
+
+def _part_subjects(
+    settings: "Settings", subjects: Sequence["Subject"]
+) -> tuple[list["Subject"], list[str]]:
+    """The subjects to run, and a line for each that has no files, or lacks an optional source."""
+    from harvey_pipeline.landing.files import find_files
+
+    active, told = [], []
+    for subject in subjects:
+        absent = [
+            source.name
+            for source in subject.sources
+            if source.is_optional and find_files(settings.landing_dir, source).is_empty
+        ]
+        if len(absent) == len(subject.sources):
+            told.append(f"Left out: {subject.name}, of which the landing folder has nothing")
+            continue
+        active.append(subject)
+        if absent:
+            told.append(
+                f"Nothing was delivered of {', '.join(absent)}, which {subject.name} can do without"
+            )
+    return active, told
+
+
+def survey(settings: "Settings") -> Survey:
+    """What there is to compute, and what of it is due.
+
+    Raises:
+        UnusableError: The landing folder cannot be read or holds no day to run, or the calendar
+            starts after days that were run.
+        FailedError: The warehouse stayed locked.
+    """
+    from harvey_pipeline.definitions import SUBJECTS
+
+    found = _look_into_landing(settings, SUBJECTS)
+    subjects, told = _part_subjects(settings, SUBJECTS)
+    days, plan = find_plan(settings, subjects, found)
+    return Survey(subjects, told, days, plan)
+
+
+def find_plan(
+    settings: "Settings", subjects: Sequence["Subject"], found: "DayRange"
 ) -> tuple["DayRange", "Plan"]:
     """The days that there are, found ones and those ever run, and what is due of them.
 
     It says on stderr when it waits for another process that holds the warehouse.
 
     Raises:
-        UnusableError: The landing folder cannot be read, or the calendar starts after days that
-            were run.
+        UnusableError: A bulk export cannot be read, or the calendar starts after days that were
+            run.
         FailedError: The warehouse stayed locked.
     """
     from harvey_pipeline.definitions import CALENDAR, build_resources, graph_of
@@ -44,8 +153,6 @@ def look_at(
     from harvey_pipeline.landing.records import LandingError
     from harvey_pipeline.warehouse.warehouse import WarehouseError
 
-    if lock_timeout_seconds is not None:
-        settings = replace(settings, lock_timeout_seconds=lock_timeout_seconds)
     warehouse, raw_store = build_resources(settings, CALENDAR)
     try:
         with _waits_told(), _shared_opening(warehouse):
@@ -78,28 +185,6 @@ def _shared_opening(warehouse: "Warehouse") -> Iterator[None]:
         return
     with warehouse.kept_open():
         yield
-
-
-def due_ranges(
-    plan: "Plan", subjects: Sequence["Subject"]
-) -> list[tuple["Subject", str, "DueRange"]]:
-    """The runs that a plan asks for: subject, kind of its job, and what it is to compute.
-
-    Days of drops come first, then days of events, then months: what one of them leaves as it was
-    need not be followed by the next.
-    """
-    from harvey_pipeline.graph.jobs import DAILY, MONTHLY
-
-    return [
-        (subject, kind, some)
-        for subject in subjects
-        for kind, tables in (
-            (DAILY, subject.raw_tables),
-            (DAILY, subject.daily_tables),
-            (MONTHLY, subject.monthly_tables),
-        )
-        for some in plan.ranges(tables)
-    ]
 
 
 def tell_plan(plan: "Plan", subjects: Sequence["Subject"]) -> Iterator[str]:
@@ -155,17 +240,17 @@ def _name_days(days: Sequence["date"], is_monthly: bool) -> str:
     from harvey_pipeline.warehouse.days import consecutive_days
 
     names = [f"{day:%Y-%m}" for day in days] if is_monthly else map(str, consecutive_days(days))
-    names = list(names)
-    more = len(names) - _DAYS_TOLD
-    return ", ".join(names[:_DAYS_TOLD]) + (f" and {more} more" if more > 0 else "")
+    return first_of(list(names), _DAYS_TOLD)
 
 
 def plan_as_json(plan: "Plan", subjects: Sequence["Subject"]) -> list[dict[str, Any]]:
     """The runs that a plan asks for, with every table's ranges and reasons."""
+    from harvey_pipeline.graph.jobs import DAILY, MONTHLY
+
     return [
         {
             "subject": subject.name,
-            "kind": kind,
+            "kind": MONTHLY if stage.is_monthly else DAILY,
             "first": str(some.days.first),
             "last": str(some.days.last),
             "tables": {
@@ -177,5 +262,7 @@ def plan_as_json(plan: "Plan", subjects: Sequence["Subject"]) -> list[dict[str, 
                 for name in some.tables
             },
         }
-        for subject, kind, some in due_ranges(plan, subjects)
+        for subject in subjects
+        for stage in subject.stages
+        for some in plan.ranges(stage.tables)
     ]

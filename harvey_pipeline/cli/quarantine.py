@@ -22,7 +22,7 @@ from harvey_pipeline.cli.app import (
     WarehouseFile,
     unknown_name,
 )
-from harvey_pipeline.cli.show import listing_output, plural, say
+from harvey_pipeline.cli.show import first_of, listing_output, plural, say
 
 if TYPE_CHECKING:
     from harvey_pipeline.landing.quarantine import Choice, Exported, Quarantined
@@ -289,10 +289,8 @@ def _told_file(one: "Exported") -> Iterator[str]:
 
 
 def _told_lines(lines: Sequence[int]) -> str:
-    named = ", ".join(map(str, lines[:_LINES_NAMED]))
-    more = len(lines) - _LINES_NAMED
     word = "line" if len(lines) == 1 else "lines"
-    return f"{word} {named}" + (f" and {more} more" if more > 0 else "")
+    return f"{word} {first_of([str(line) for line in lines], _LINES_NAMED)}"
 
 
 def _what_next(

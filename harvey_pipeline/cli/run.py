@@ -1,6 +1,5 @@
-"""`harvey run`: everything for a range of days, with its progress, and how it came out."""
+"""`harvey run`: what is due, with its progress, and how it came out."""
 
-import gc
 import json
 import logging
 import os
@@ -31,7 +30,16 @@ from harvey_pipeline.cli.app import (
     WarehouseFile,
 )
 from harvey_pipeline.cli.home import prepare_dagster_home
-from harvey_pipeline.cli.plan import due_ranges, look_at, plan_as_json, tell_plan
+from harvey_pipeline.cli.plan import (
+    PlannedRun,
+    Survey,
+    find_plan,
+    no_garbage_collection,
+    plan_as_json,
+    read_usable_settings,
+    survey,
+    tell_plan,
+)
 from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 _UNREAD_NAMED = 5
@@ -77,25 +85,23 @@ def run_due(
 
         from harvey_pipeline.definitions import CALENDAR, SUBJECTS
 
-        found = look_into_landing(settings, SUBJECTS)
-        active, told = part_subjects(settings, SUBJECTS)
-        there, plan = look_at(settings, active, found)
-        days = _choose_days(first, last, there, CALENDAR)
+        surveyed = survey(settings)
+        active = surveyed.subjects
+        days = _choose_days(first, last, surveyed.days, CALENDAR)
         days, note = _with_days_completed(days, active, CALENDAR, is_first_given=bool(first))
-        asked = _Asked(settings, active, there, days, is_all=is_all_wanted, is_debugging=debug)
-        plan = asked.limit(plan)
+        asked = _Asked(settings, active, days, is_all=is_all_wanted, is_debugging=debug)
+        plan = asked.limit(surveyed.plan)
     with _own_output(is_json=is_json_wanted) as console:
-        for line in told:
+        for line in surveyed.told:
             show.say(console, line)
         _tell_unread(console, settings, SUBJECTS)
-        ranges = asked.everything() if is_all_wanted else due_ranges(plan, active)
-        if not ranges:
+        if not is_all_wanted and not any(plan):
             show.say(console, f"Nothing is due: {_describe(days)} of {settings.landing_dir}{note}")
             return _print_json(plan, active, [], None) if is_json_wanted else OK
         show.say(console, f"Running {_describe(days)} of {settings.landing_dir}{note}")
         for line in () if is_all_wanted else tell_plan(plan, active):
             show.say(console, f"  {line}")
-        outcome = _run_ranges(console, asked, ranges)
+        outcome = _run_planned(console, asked, surveyed)
         if is_json_wanted:
             _print_json(plan, active, outcome.results, outcome.progress)
     return outcome.exit_code
@@ -107,32 +113,28 @@ class _Asked:
 
     settings: "Settings"
     subjects: Sequence["Subject"]
-    there: "DayRange"
-    """All days that there are."""
     days: "DayRange"
-    """Those asked for."""
     is_all: bool
     is_debugging: bool
 
-    def find_plan(self) -> "Plan":
-        """What is due of the days asked for, and of the months that they touch."""
-        _, plan = look_at(self.settings, self.subjects, self.there)
-        return self.limit(plan)
-
     def limit(self, plan: "Plan") -> "Plan":
-        """What of a plan was asked for."""
+        """What of a plan was asked for: of the days, and of the months that they touch."""
         from harvey_pipeline.graph.partitions import months_touched
 
         return plan.limited(self.days, months_touched(self.days))
 
-    def everything(self) -> list[tuple["Subject", str, "DueRange"]]:
+    def everything(self) -> list[PlannedRun]:
         """Every table of all days asked for and the months that they touch, due or not."""
-        from harvey_pipeline.graph.due import Due, DueRange
+        from harvey_pipeline.graph.due import Due, DueRange, Stage
         from harvey_pipeline.graph.jobs import DAILY, MONTHLY
         from harvey_pipeline.graph.partitions import months_touched
 
         return [
-            (subject, kind, DueRange(some, tuple(Due(str(one), some.first, "") for one in tables)))
+            PlannedRun(
+                subject,
+                Stage(subject.job_name(kind), tables),
+                DueRange(some, tuple(Due(str(one), some.first, "") for one in tables)),
+            )
             for subject in self.subjects
             for kind, tables, some in (
                 (DAILY, (*subject.raw_tables, *subject.daily_tables), self.days),
@@ -140,79 +142,6 @@ class _Asked:
             )
             if tables
         ]
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Import without looking for garbage: imports make none, and looking takes a fifth of them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def read_usable_settings() -> "Settings":
-    """The settings, of a landing folder that is there."""
-    from harvey_pipeline.settings import SettingsError, read_settings
-
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        raise UnusableError(str(error)) from error
-    if not settings.landing_dir.is_dir():
-        raise UnusableError(
-            f"landing folder {settings.landing_dir.absolute()} does not exist. Set "
-            f"HARVEY_LANDING_DIR or --landing-dir to the folder that holds a folder for each "
-            f"source, or make some data with `harvey sample`."
-        )
-    return settings
-
-
-def look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "DayRange":
-    """The days for which there is anything to run."""
-    from harvey_pipeline.definitions import sources_of
-    from harvey_pipeline.graph.calendar import days_in_landing
-    from harvey_pipeline.landing.records import LandingError
-
-    try:
-        found = days_in_landing(settings, sources_of(subjects))
-    except LandingError as error:
-        raise UnusableError(str(error)) from error
-    if found is None:
-        within = " within the calendar that is set" if settings.start_date else ""
-        raise UnusableError(
-            f"no day to run{within}: {settings.landing_dir.absolute()} holds no drops such as "
-            f"{subjects[0].sources[-1].name}/2024-04-01.csv. Deliver some, point "
-            f"HARVEY_LANDING_DIR or --landing-dir elsewhere, or make some data with "
-            f"`harvey sample`."
-        )
-    return found
-
-
-def part_subjects(
-    settings: "Settings", subjects: Sequence["Subject"]
-) -> tuple[list["Subject"], list[str]]:
-    """The subjects to run, and a line for each that has no files, or lacks an optional source."""
-    from harvey_pipeline.landing.files import find_files
-
-    active, told = [], []
-    for subject in subjects:
-        absent = [
-            source.name
-            for source in subject.sources
-            if source.is_optional and find_files(settings.landing_dir, source).is_empty
-        ]
-        if len(absent) == len(subject.sources):
-            told.append(f"Left out: {subject.name}, of which the landing folder has nothing")
-            continue
-        active.append(subject)
-        if absent:
-            told.append(
-                f"Nothing was delivered of {', '.join(absent)}, which {subject.name} can do without"
-            )
-    return active, told
 
 
 def _with_days_completed(
@@ -249,9 +178,8 @@ def _tell_unread(console: Console, settings: "Settings", subjects: Sequence["Sub
 
     unread = find_unread(settings.landing_dir, sources_of(subjects))
     if unread:
-        named = ", ".join(unread[:_UNREAD_NAMED])
-        more = f" and {len(unread) - _UNREAD_NAMED} more" * (len(unread) > _UNREAD_NAMED)
-        show.say(console, Text(f"Nothing reads {named}{more}", style="yellow"))
+        named = show.first_of(unread, _UNREAD_NAMED)
+        show.say(console, Text(f"Nothing reads {named}", style="yellow"))
 
 
 def _choose_days(
@@ -307,9 +235,7 @@ class _Outcome:
     exit_code: int
 
 
-def _run_ranges(
-    console: Console, asked: _Asked, ranges: Sequence[tuple["Subject", str, "DueRange"]]
-) -> _Outcome:
+def _run_planned(console: Console, asked: _Asked, surveyed: Survey) -> _Outcome:
     """Run what is asked for and then, unless it was everything, what is due by that.
 
     A range that fails ends its subject. A corrected snapshot may reach days that nobody could
@@ -319,7 +245,6 @@ def _run_ranges(
 
     from harvey_pipeline.cli.progress import RunProgress, live_or_plain
     from harvey_pipeline.graph.dead_runs import report_dead_runs
-    from harvey_pipeline.graph.jobs import DAILY
 
     started = time.monotonic()
     is_live = console.is_interactive and not asked.is_debugging
@@ -333,16 +258,17 @@ def _run_ranges(
         ):
             for run in report_dead_runs(instance):
                 view.note(f"Marked as failed, for its process is gone: run {run.run_id}")
-            progress = RunProgress(view, _steps_of(ranges))
+            progress = RunProgress(view, _steps_of(_foreseen(asked, surveyed)))
             # Readers get days and months together.
             with _listening(progress, view.note), _published_at_the_end(asked.settings):
-                for subject, kind, some in _one_after_the_other(asked, ranges, failed):
-                    progress.expect(_steps_of([(subject, kind, some)]))
-                    result = _execute(instance, progress, asked, subject.job_name(kind), some)
+                for planned in _one_after_the_other(asked, surveyed, failed):
+                    progress.expect(_steps_of([planned.due]))
+                    result = _execute(instance, progress, asked, planned)
                     results.append(result)
                     if not result.success:
-                        failed.add(subject.name)
-                    last_day = some.days.last if kind == DAILY else last_day
+                        failed.add(planned.subject.name)
+                    if not planned.stage.is_monthly:
+                        last_day = planned.due.days.last
     except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     if progress.is_interrupted:
@@ -353,54 +279,47 @@ def _run_ranges(
     return _Outcome(results, progress, code)
 
 
-def _one_after_the_other(
-    asked: _Asked, ranges: Sequence[tuple["Subject", str, "DueRange"]], failed: Collection[str]
-) -> Iterator[tuple["Subject", str, "DueRange"]]:
-    """The ranges to run: drops before days before months, and what is due once they were run."""
-    from harvey_pipeline.graph.jobs import MONTHLY
-
+def _foreseen(asked: _Asked, surveyed: Survey) -> list["DueRange"]:
+    """What is to be run as far as it is known before."""
     if asked.is_all:
-        yield from (one for one in ranges if one[0].name not in failed)
+        return [planned.due for planned in asked.everything()]
+    plan = asked.limit(surveyed.plan)
+    stages = (stage for subject in asked.subjects for stage in subject.stages)
+    return [some for stage in stages for some in plan.ranges(stage.tables)]
+
+
+def _one_after_the_other(
+    asked: _Asked, surveyed: Survey, failed: Collection[str]
+) -> Iterator[PlannedRun]:
+    """What to run: drops before days before months, and what is due once they were run."""
+    if asked.is_all:
+        yield from (one for one in asked.everything() if one.subject.name not in failed)
         return
-    seen: list[object] = []
-    while ranges and ranges not in seen:
-        seen.append(ranges)
-        stages = [
-            one
+    plan, seen = surveyed.plan, []
+    while True:
+        todo = [
+            PlannedRun(subject, stage, some)
             for subject in asked.subjects
-            for one in _first_stage([some for some in ranges if some[0] is subject])
+            if subject.name not in failed
+            for stage, some in asked.limit(plan).first_ranges(subject.stages)
         ]
-        yield from stages
-        if all(kind == MONTHLY for _, kind, _ in stages):
+        if not todo or todo in seen:
             return
-        ranges = [
-            one
-            for one in due_ranges(asked.find_plan(), asked.subjects)
-            if one[0].name not in failed
-        ]
+        seen.append(todo)
+        yield from (one for one in todo if one.subject.name not in failed)
+        if all(one.stage.is_monthly for one in todo):
+            return
+        _, plan = find_plan(asked.settings, asked.subjects, surveyed.days)
 
 
-def _first_stage(
-    ranges: Sequence[tuple["Subject", str, "DueRange"]],
-) -> Iterator[tuple["Subject", str, "DueRange"]]:
-    """The ranges of drops; where there are none, of days; where there are none, of months."""
-    for subject, kind, some in ranges:
-        if (kind, _is_raw(subject, some)) == (ranges[0][1], _is_raw(subject, ranges[0][2])):
-            yield subject, kind, some
-
-
-def _is_raw(subject: "Subject", some: "DueRange") -> bool:
-    return some.tables[0] in {table.name for table in subject.raw_tables}
-
-
-def _steps_of(ranges: Sequence[tuple["Subject", str, "DueRange"]]) -> dict[str, int]:
+def _steps_of(ranges: Sequence["DueRange"]) -> dict[str, int]:
     """The keys of the steps of some runs, in the order of computing, each with its partitions."""
     from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
 
     tables = tables_of(SUBJECTS)
     checked = {plan.table.name for plan in check_plans(SUBJECTS)}
     steps: dict[str, int] = {}
-    for _, _, some in ranges:
+    for some in ranges:
         for name in some.tables:
             step = name.replace(".", "__")
             count = tables[name].count_partitions(some.days.first, some.days.last)
@@ -428,8 +347,7 @@ def _execute(
     instance: "dg.DagsterInstance",
     progress: "RunProgress",
     asked: _Asked,
-    job_name: str,
-    some: "DueRange",
+    planned: PlannedRun,
 ) -> "dg.ExecuteInProcessResult":
     """Run a job for a range of its partitions and the tables that are due, showing progress."""
     from harvey_pipeline.definitions import defs
@@ -441,11 +359,11 @@ def _execute(
     run_id = str(uuid.uuid4())
     instance.add_event_listener(run_id, progress.take_event)
     due = {} if asked.is_all else {DUE_TAG: "true"}
-    return defs.resolve_job_def(job_name).execute_in_process(
+    return defs.resolve_job_def(planned.stage.job_name).execute_in_process(
         instance=instance,
         run_id=run_id,
-        asset_selection=[asset_key(name) for name in some.tables],
-        tags={**range_tags(some.days), **due, PUBLISHED_LATER_TAG: "true"},
+        asset_selection=[asset_key(name) for name in planned.due.tables],
+        tags={**range_tags(planned.due.days), **due, PUBLISHED_LATER_TAG: "true"},
         run_config=_log_config(is_debugging=asked.is_debugging),
         raise_on_error=False,
     )

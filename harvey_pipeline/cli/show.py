@@ -52,6 +52,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + "s" * (count != 1)
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def columns_of(count: int) -> Table:
     """A list whose names are never cut: its first columns stay whole, the last one wraps."""
     grid = Table.grid(padding=(0, 2, 0, 0))

@@ -1,8 +1,8 @@
 """`harvey status`: what is due, and how each subject stands."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,15 +20,15 @@ from harvey_pipeline.cli.app import (
     StartDate,
     WarehouseFile,
 )
-from harvey_pipeline.cli.checks import evaluation_of
-from harvey_pipeline.cli.plan import look_at, plan_as_json, tell_plan
-from harvey_pipeline.cli.run import (
-    look_into_landing,
+from harvey_pipeline.cli.checks import latest_evaluations
+from harvey_pipeline.cli.plan import (
     no_garbage_collection,
-    part_subjects,
+    plan_as_json,
     read_usable_settings,
+    survey,
+    tell_plan,
 )
-from harvey_pipeline.cli.show import columns_of, listing_output, plural, say
+from harvey_pipeline.cli.show import columns_of, first_of, listing_output, plural, say
 
 if TYPE_CHECKING:
     from harvey_pipeline.graph.due import Plan
@@ -40,6 +40,7 @@ _PATIENCE_SECONDS: Final = 6.0
 """A run that is going on lets others in every few seconds."""
 
 _NAMED: Final = 3
+_NONE: Final = "none"
 _RECENT_DAYS: Final = 7
 _MEGABYTE: Final = 1_000_000
 
@@ -73,13 +74,9 @@ def show_status(
 ) -> int:
     """Show what is due, and why, and how each subject stands. Nothing is run."""
     with no_garbage_collection():
-        settings = read_usable_settings()
-
-        from harvey_pipeline.definitions import SUBJECTS
-
-        found = look_into_landing(settings, SUBJECTS)
-        active, told = part_subjects(settings, SUBJECTS)
-        days, plan = look_at(settings, active, found, _PATIENCE_SECONDS)
+        settings = replace(read_usable_settings(), lock_timeout_seconds=_PATIENCE_SECONDS)
+        surveyed = survey(settings)
+    active, days, plan = surveyed.subjects, surveyed.days, surveyed.plan
     statuses = [_status_of(settings, subject, days, plan) for subject in active]
     sizes = _sizes(settings)
     if is_json_wanted:
@@ -91,7 +88,7 @@ def show_status(
         typer.echo(json.dumps(everything, indent=2, default=str))
         return OK
     console = listing_output()
-    for line in told:
+    for line in surveyed.told:
         say(console, line)
     lines = list(tell_plan(plan, active))
     say(console, Text("Due" if lines else f"Nothing is due: {days} are computed", style="bold"))
@@ -125,20 +122,12 @@ def _missing_by_day(
     settings: "Settings", subject: "Subject", days: "DayRange"
 ) -> dict[date, list[str]]:
     """The drops that are not there, of days of which some are expected."""
-    from harvey_pipeline.landing.coverage import is_covered
+    from harvey_pipeline.landing.coverage import sources_missing
     from harvey_pipeline.landing.files import find_all_files
 
-    files = find_all_files(settings.landing_dir, subject.sources)
-    expected = [one for one in files.values() if not (one.source.is_optional and one.is_empty)]
-    missing = {
-        day: [
-            f"{one.source.name}/{day}"
-            for one in expected
-            if not is_covered(one, settings.raw_dir, day)
-        ]
-        for day in days.days
-    }
-    return {day: names for day, names in missing.items() if names}
+    files = find_all_files(settings.landing_dir, subject.sources).values()
+    missing = {day: sources_missing(files, settings.raw_dir, day) for day in days.days}
+    return {day: [f"{name}/{day}" for name in names] for day, names in missing.items() if names}
 
 
 def _failed_checks(settings: "Settings", subject: "Subject") -> list[str]:
@@ -147,25 +136,20 @@ def _failed_checks(settings: "Settings", subject: "Subject") -> list[str]:
 
     from harvey_pipeline.cli.home import find_dagster_home
     from harvey_pipeline.definitions import SUBJECTS, tables_of
-    from harvey_pipeline.graph.assets import asset_key
 
     home = find_dagster_home(settings)
     if not (home / "dagster.yaml").exists():
         return []
-    keys = [
-        dg.AssetCheckKey(asset_key(plan.table), check.name)
+    declared = [
+        (plan.table.name, check)
         for plan in subject.plan_checks(tables_of(SUBJECTS))
         for check in plan.checks
     ]
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    failed = []
-    for key, record in records.items():
-        entry = record.event if record is not None else None
-        evaluation = evaluation_of(entry) if entry is not None else None
-        if evaluation is not None and not evaluation.passed:
-            is_warning = evaluation.severity is dg.AssetCheckSeverity.WARN
-            failed.append((is_warning, f"{'.'.join(key.asset_key.path)} {key.name}"))
+    failed = [
+        (one.result.severity is dg.AssetCheckSeverity.WARN, f"{one.table} {one.check.name}")
+        for one in latest_evaluations(home, declared)
+        if not one.result.passed
+    ]
     return [f"{name} (warning)" if is_warning else name for is_warning, name in sorted(failed)]
 
 
@@ -219,16 +203,9 @@ def _facts(status: SubjectStatus) -> Iterator[tuple[str, str]]:
         ("Failed checks", status.failed_checks),
     ):
         count = f"{len(found)}: " if len(found) > 1 else ""
-        yield name, count + _first_of(found)
+        yield name, count + (first_of(found, _NAMED) or _NONE)
     rows = [f"{count} {reason}" for reason, count in status.quarantined.items()]
-    yield f"Quarantine, {_RECENT_DAYS} days", _first_of(rows)
-
-
-def _first_of(names: Sequence[str]) -> str:
-    if not names:
-        return "none"
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    yield f"Quarantine, {_RECENT_DAYS} days", first_of(rows, _NAMED) or _NONE
 
 
 def _show_sizes(

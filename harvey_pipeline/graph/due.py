@@ -82,6 +82,18 @@ class DueRange:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Tables that one run of a job may compute together: all by days, or all by months."""
+
+    job_name: str
+    tables: tuple[Table, ...]
+
+    @property
+    def is_monthly(self) -> bool:
+        return self.tables[0].is_monthly
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that is due, by table and partition, in an order in which it can be computed."""
 
@@ -100,6 +112,16 @@ class Plan:
             DueRange(days, tuple(one for one in due if days.first <= one.day <= days.last))
             for days in tables[0].ranges({one.day for one in due})
         ]
+
+    def first_ranges(self, stages: Iterable[Stage]) -> list[tuple[Stage, DueRange]]:
+        """What is due of the first stage of which something is.
+
+        Later stages wait for it: what it leaves as it was need not be followed.
+        """
+        for stage in stages:
+            if ranges := self.ranges(stage.tables):
+                return [(stage, some) for some in ranges]
+        return []
 
     def limited(self, days: DayRange, months: DayRange) -> "Plan":
         """What is due of some days and months."""

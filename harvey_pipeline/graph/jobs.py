@@ -8,19 +8,11 @@ from typing import Final
 import dagster as dg
 
 from harvey_pipeline.graph.calendar import Calendar
-from harvey_pipeline.graph.due import Graph
-from harvey_pipeline.graph.requests import (
-    Stage,
-    Watched,
-    day_before,
-    missing_drops,
-    request_due,
-    unsettled_drops,
-)
+from harvey_pipeline.graph.due import Graph, Stage
+from harvey_pipeline.graph.requests import Watched, day_before, request_due, unsettled_drops
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.warehouse.table import Table
-from harvey_pipeline.warehouse.warehouse import Warehouse
 
 DAILY: Final = "daily"
 MONTHLY: Final = "monthly"
@@ -67,16 +59,16 @@ def daily_schedule(
         "due, once all of yesterday's drops are there.",
     )
     def schedule(
-        context: dg.ScheduleEvaluationContext, warehouse: Warehouse, raw_store: RawStore
+        context: dg.ScheduleEvaluationContext, raw_store: RawStore
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        watched = Watched(graph.sources, graph, calendar, warehouse, raw_store)
+        watched = Watched.impatiently(graph, calendar, raw_store)
         yesterday = day_before(context.scheduled_execution_time)
         if yesterday < calendar.first:
             return dg.SkipReason(
                 f"{yesterday} lies before the calendar, which starts {calendar.first}"
             )
         try:
-            missing = missing_drops(watched, yesterday) if yesterday in calendar else []
+            missing = watched.missing_drops(yesterday) if yesterday in calendar else []
         except LandingError as error:
             return dg.SkipReason(str(error))
         if missing:
@@ -109,9 +101,9 @@ def monthly_schedule(
         description="Calendar months of which a day was computed after the month was.",
     )
     def schedule(
-        context: dg.ScheduleEvaluationContext, warehouse: Warehouse, raw_store: RawStore
+        context: dg.ScheduleEvaluationContext, raw_store: RawStore
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        watched = Watched(graph.sources, monthly, calendar, warehouse, raw_store)
+        watched = Watched.impatiently(monthly, calendar, raw_store, graph.sources)
         yesterday = day_before(context.scheduled_execution_time)
         return request_due(context.instance, watched, [stage], yesterday)
 
@@ -138,17 +130,18 @@ def landing_sensor(
         description="Days of drops that arrived, changed or are gone, what rests on them, and "
         "days that were missed.",
     )
-    def sensor(
-        context: dg.SensorEvaluationContext, warehouse: Warehouse, raw_store: RawStore
-    ) -> dg.SensorResult:
-        watched = Watched(graph.sources, graph, calendar, warehouse, raw_store)
+    def sensor(context: dg.SensorEvaluationContext, raw_store: RawStore) -> dg.SensorResult:
+        watched = Watched.impatiently(graph, calendar, raw_store)
         now = datetime.now(UTC)
         look = time.time_ns()
         before = int(context.cursor) if context.cursor else look - _SECONDS * 1_000_000_000
         try:
             unsettled = list(unsettled_drops(watched.files.values(), before))
             yesterday = day_before(now)
-            missing = missing_drops(watched, yesterday) if yesterday in calendar else []
+            missing = watched.missing_drops(yesterday) if yesterday in calendar else []
+            outside = [
+                day for day in watched.days_found if day not in calendar and day <= yesterday
+            ]
         except LandingError as error:
             return dg.SensorResult(skip_reason=str(error), cursor=str(look))
         is_waiting = bool(missing) and now.hour < incomplete_after_hour
@@ -159,7 +152,6 @@ def landing_sensor(
         reasons = [str(asked.skip_message)]
         if is_waiting:
             reasons.append(f"waiting for {', '.join(missing)}")
-        outside = [day for day in watched.days_found if day not in calendar and day <= yesterday]
         if outside:
             reasons.append(
                 f"{len(outside)} days with drops, such as {outside[-1]}, lie outside the calendar: "

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,15 +13,14 @@ import dagster as dg
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar, StartMovedError, days_to_run
 from harvey_pipeline.graph.computing import DUE_TAG
-from harvey_pipeline.graph.due import DueRange, Graph, Plan, find_due
+from harvey_pipeline.graph.due import DueRange, Graph, Plan, Stage, find_due
 from harvey_pipeline.graph.partitions import months_touched, range_tags
-from harvey_pipeline.landing.coverage import days_found, is_covered
+from harvey_pipeline.landing.coverage import days_found, sources_missing
 from harvey_pipeline.landing.files import SourceFiles, find_all_files
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
-from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 STATE_TAG: Final = "harvey/state"
@@ -36,24 +36,35 @@ _UNFINISHED: Final = [
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Tables that one run may compute together: all by days, or all by months."""
-
-    job_name: str
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True)
 class Watched:
-    """What is asked about: the sources, what there is to compute of them, and where it lies."""
+    """What one look asks about: the sources, what there is to compute of them, where it lies.
+
+    Nothing waits for a warehouse that another process holds: the next look comes soon.
+    """
 
     sources: tuple[Source, ...]
     graph: Graph
     calendar: Calendar
-    warehouse: Warehouse
     raw_store: RawStore
 
+    @classmethod
+    def impatiently(
+        cls,
+        graph: Graph,
+        calendar: Calendar,
+        raw_store: RawStore,
+        sources: tuple[Source, ...] | None = None,
+    ) -> "Watched":
+        """A look at a graph and its sources, or others that tell its days."""
+        impatient = raw_store.warehouse.model_copy(update={"lock_timeout_seconds": 0})
+        found = graph.sources if sources is None else sources
+        return cls(found, graph, calendar, raw_store.model_copy(update={"warehouse": impatient}))
+
     @property
+    def warehouse(self) -> Warehouse:
+        return self.raw_store.warehouse
+
+    @cached_property
     def files(self) -> dict[str, SourceFiles]:
         """What the landing folder holds of the sources.
 
@@ -62,7 +73,7 @@ class Watched:
         """
         return find_all_files(Path(self.raw_store.landing_dir), self.sources)
 
-    @property
+    @cached_property
     def days_found(self) -> list[date]:
         """The days by which the calendar is set, ascending.
 
@@ -71,21 +82,14 @@ class Watched:
         """
         return sorted(days_found(self.files.values(), Path(self.raw_store.root)))
 
+    def missing_drops(self, day: date) -> list[str]:
+        """The drops of a day that neither arrived nor are covered, as file names.
 
-def missing_drops(watched: Watched, day: date) -> list[str]:
-    """The drops of a day that neither arrived nor are covered by a bulk export, as file names.
-
-    An optional source of which there is nothing at all is not waited for.
-
-    Raises:
-        LandingError: The landing folder cannot be read.
-    """
-    root = Path(watched.raw_store.root)
-    return [
-        f"{name}/{day}.csv"
-        for name, files in watched.files.items()
-        if not (files.source.is_optional and files.is_empty) and not is_covered(files, root, day)
-    ]
+        Raises:
+            LandingError: The landing folder or a bulk export cannot be read.
+        """
+        missing = sources_missing(self.files.values(), Path(self.raw_store.root), day)
+        return [f"{name}/{day}.csv" for name in missing]
 
 
 def day_before(moment: datetime) -> date:
@@ -102,51 +106,45 @@ def request_due(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """A request for each range of the first stage of which something is due, up to a day.
 
-    Later stages wait for it: what it leaves as it was need not be followed. `unsettled` are the
-    drops (of a bulk export without a day) that are left alone for now.
+    `unsettled` are the drops (of a bulk export without a day) that are left alone for now.
     """
     busy = _unfinished_run(instance, {stage.job_name for stage in stages})
     if busy is not None:
         return dg.SkipReason(f"run {busy} is not over yet")
     try:
+        generation = watched.warehouse.generation() if watched.warehouse.path.exists() else 0
         plan = _find_plan(watched, last, unsettled)
     except (LandingError, StartMovedError) as error:
         return dg.SkipReason(str(error))
     except WarehouseError as error:
         return dg.SkipReason(f"looking again later: {error}")
-    for stage in stages:
-        ranges = plan.ranges(stage.tables) if plan is not None else []
-        if ranges:
-            return _request(instance, watched, stage, ranges)
-    return dg.SkipReason("nothing is due")
+    due = [] if plan is None else plan.first_ranges(stages)
+    return _request(instance, due, generation) if due else dg.SkipReason("nothing is due")
 
 
 def _find_plan(
     watched: Watched, last: date, unsettled: Sequence[tuple[str, date | None]]
 ) -> Plan | None:
     """What is due up to a day; None where there is no day to run."""
-    raw_store, calendar = watched.raw_store, watched.calendar
-    there = watched.days_found
+    calendar, there = watched.calendar, watched.days_found
     first = max(min(there, default=date.max), calendar.first)
     until = min(max(there, default=date.min), last, calendar.last or last)
     found = DayRange(first, until) if first <= until else None
-    impatient = Warehouse(database=watched.warehouse.database, lock_timeout_seconds=0)
-    days = days_to_run(found, calendar, impatient)
+    days = days_to_run(found, calendar, watched.warehouse)
     if days is None:
         return None
-    patient = raw_store.model_copy(update={"warehouse": impatient})
+    months = months_touched(days)
     return find_due(
-        watched.graph, impatient, patient, days, months_touched(days), leave_out=unsettled
+        watched.graph, watched.warehouse, watched.raw_store, days, months, leave_out=unsettled
     )
 
 
 def _request(
-    instance: dg.DagsterInstance, watched: Watched, stage: Stage, ranges: Sequence[DueRange]
+    instance: dg.DagsterInstance, due: Sequence[tuple[Stage, DueRange]], generation: int
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    generation = _generation(watched.warehouse)
     requests = []
     known = []
-    for some in ranges:
+    for stage, some in due:
         state = _digest_state(some, generation)
         earlier = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state}), limit=1)
         if earlier:
@@ -166,10 +164,6 @@ def _request(
         f"what is due was asked for already and did not succeed: run {', '.join(known)}. Mend what "
         f"it says and run it again, with `harvey run` or in the UI."
     )
-
-
-def _generation(warehouse: Warehouse) -> int:
-    return warehouse.generation() if warehouse.path.exists() else 0
 
 
 def _digest_state(some: DueRange, generation: int) -> str:

@@ -99,6 +99,21 @@ def is_covered(files: SourceFiles, root: Path, day: date) -> bool:
     return day in files.drops or bulk_covers(files, root, day)
 
 
+def sources_missing(files: Iterable[SourceFiles], root: Path, day: date) -> list[str]:
+    """The sources that neither have a drop of a day nor cover it by a bulk export.
+
+    An optional source of which there is nothing at all is not missed.
+
+    Raises:
+        LandingError: A bulk export cannot be read.
+    """
+    return [
+        one.source.name
+        for one in files
+        if not (one.source.is_optional and one.is_empty) and not is_covered(one, root, day)
+    ]
+
+
 def bulk_covers(files: SourceFiles, root: Path, day: date) -> bool:
     """Whether a bulk export stands for a day, should it have no drop."""
     if files.bulk is None:

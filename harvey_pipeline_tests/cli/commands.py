@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from harvey_pipeline_tests.builders import FIRMS, HEADERS, USERS, csv_text, landing_file, user_rows
@@ -48,3 +50,11 @@ def one_day(root: Path, day: str = "2024-04-01", users: int = 10) -> None:
     landing_file(root, f"users/{day}.csv", csv_text(USERS, *user_rows(users)))
     landing_file(root, f"firms/{day}.csv", csv_text(FIRMS, "f1,2024-04-01,10,100"))
     landing_file(root, f"events/{day}.csv", csv_text(HEADERS["events"]))
+
+
+def wait_until(is_so: Callable[[], bool], within_seconds: float) -> None:
+    """Wait for something that other processes bring about."""
+    deadline = time.monotonic() + within_seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "nothing came of it"
+        time.sleep(0.5)

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 from harvey_pipeline.definitions import defs
 from harvey_pipeline_tests.builders import landing_file
-from harvey_pipeline_tests.cli.commands import environment, one_day, run_harvey
+from harvey_pipeline_tests.cli.commands import environment, one_day, run_harvey, wait_until
 from harvey_pipeline_tests.graph.alert_servers import SECRET, mail_server, webhook_server
 
 CODE = ("-m", "harvey_pipeline.definitions")
@@ -41,13 +40,6 @@ def daemon(folder: Path, settings: dict[str, str]) -> Iterator[None]:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "nothing came of it"
-        time.sleep(0.5)
 
 
 def ticks_of(home: Path) -> list[Sequence[Any]]:
@@ -89,12 +81,12 @@ def test_a_failed_run_is_told_once_by_each_target_and_again_where_it_was_not_tak
         )
 
         with daemon(tmp_path, settings):
-            wait_until(lambda: len(ticks_of(home)) == SENSORS)
+            wait_until(lambda: len(ticks_of(home)) == SENSORS, WITHIN_SECONDS)
             posts.statuses = [503]
             landing_file(tmp_path, "users/2024-04-01.csv", "id,title\nu1,Partner\n")
             assert run_harvey(tmp_path, "run", **settings).returncode == 2
-            wait_until(lambda: bool(posts.texts))
-            wait_until(lambda: all(len(ticks) >= 3 for ticks in ticks_of(home)))
+            wait_until(lambda: bool(posts.texts), WITHIN_SECONDS)
+            wait_until(lambda: all(len(ticks) >= 3 for ticks in ticks_of(home)), WITHIN_SECONDS)
         failures = [
             tick.error.to_string()
             for ticks in ticks_of(home)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from harvey_pipeline_tests.builders import EVENTS_WITH_ID, FIRMS, USERS, csv_text, landing_file
-from harvey_pipeline_tests.cli.commands import HARVEY, environment, run_harvey
+from harvey_pipeline_tests.cli.commands import HARVEY, environment, run_harvey, wait_until
 from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import Pipeline, assert_same_tables, days_between
 
@@ -105,7 +105,7 @@ def ui(folder: Path) -> Iterator[Ui]:
         )
     made = Ui(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: "Ctrl-C stops it" in (folder / "ui.log").read_text())
+        wait_until(lambda: "Ctrl-C stops it" in (folder / "ui.log").read_text(), WITHIN_SECONDS)
         yield made
     finally:
         process.send_signal(signal.SIGTERM)
@@ -123,13 +123,6 @@ def kill_the_rest(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "nothing came of it"
-        time.sleep(1)
-
-
 RAW = frozenset({"raw.raw_users", "raw.raw_firms", "raw.raw_events"})
 DIMENSIONS = frozenset({"core.dim_user", "core.dim_firms"})
 
@@ -141,7 +134,7 @@ def test_the_sensor_runs_what_arrives_and_what_follows_from_a_correction(tmp_pat
     deliver(tmp_path, second)
     with ui(tmp_path) as asked:
         asked.start_sensor("landing_sensor")
-        wait_until(lambda: len(asked.runs()) == 3)
+        wait_until(lambda: len(asked.runs()) == 3, WITHIN_SECONDS)
         raw, days, months = asked.runs()
         assert raw == ("daily", first, second, RAW)
         assert days[:3] == ("daily", first, second)
@@ -151,7 +144,7 @@ def test_the_sensor_runs_what_arrives_and_what_follows_from_a_correction(tmp_pat
 
         # One more event of the first day: its windows follow, people and firms do not.
         deliver_events(tmp_path, first, 2)
-        wait_until(lambda: len(asked.runs()) == 6)
+        wait_until(lambda: len(asked.runs()) == 6, WITHIN_SECONDS)
         raw, days, months = asked.runs()[3:]
         assert raw == ("daily", first, first, frozenset({"raw.raw_events"}))
         assert days[:3] == ("daily", first, second)
@@ -160,7 +153,7 @@ def test_the_sensor_runs_what_arrives_and_what_follows_from_a_correction(tmp_pat
 
         # A day after those that the calendar ended with.
         deliver(tmp_path, third)
-        wait_until(lambda: len(asked.runs()) == 9)
+        wait_until(lambda: len(asked.runs()) == 9, WITHIN_SECONDS)
         raw, days, months = asked.runs()[6:]
         assert raw == ("daily", third, third, RAW)
         assert days[:3] == ("daily", second, third)
