@@ -163,6 +163,7 @@ class _Reader:
     def __init__(self, plumbing: frozenset[str]) -> None:
         self._plumbing = plumbing
         self._seen: set[str] = set()
+        self._classes: set[type] = set()
 
     def read(self, value: Any) -> Iterator[str]:
         if isinstance(value, types.FunctionType):
@@ -177,6 +178,9 @@ class _Reader:
             yield value.pattern
         elif is_dataclass(value):
             yield type(value).__qualname__
+            if type(value) not in self._classes:
+                self._classes.add(type(value))
+                yield from self._class(type(value))
             for field in fields(value):
                 yield field.name
                 yield from self.read(getattr(value, field.name))

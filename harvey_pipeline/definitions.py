@@ -120,7 +120,7 @@ def build_definitions(
             job = monthly_job(subject.job_name(MONTHLY), [asset_key(table) for table in months])
             jobs.append(job)
             schedules.append(monthly_schedule(job, graph, months, calendar))
-    stages = [stage for subject in subjects for stage in subject.stages]
+    stages = [subject.stages for subject in subjects]
     return dg.Definitions(
         assets=[
             asset

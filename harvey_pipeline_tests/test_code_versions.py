@@ -97,6 +97,17 @@ def test_what_a_function_closes_over_counts(load: Load) -> None:
     assert digest_code(module.make(1)) != digest_code(module.make(2))
 
 
+def test_what_a_value_does_counts(load: Load) -> None:
+    """A transform is often given a value of a class of ours, and asks it."""
+    text = (
+        "from dataclasses import dataclass\n\n\n@dataclass\nclass Rule:\n    limit: int\n\n"
+        "    def holds(self, value):\n        return value < self.limit\n\n\nRULE = Rule(3)\n"
+    )
+    assert digest_code(load(text).RULE) == digest_code(load(f"{text}OTHER = 1\n").RULE)
+    assert digest_code(load(text).RULE) != digest_code(load(text.replace("<", "<=")).RULE)
+    assert digest_code(load(text).RULE) != digest_code(load(text.replace("3", "4")).RULE)
+
+
 def test_files_count_by_what_they_do(tmp_path: Path) -> None:
     path = tmp_path / "one.py"
 

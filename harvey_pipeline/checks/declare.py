@@ -6,9 +6,10 @@ import dagster as dg
 
 from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.checks.report import without_unwritten_days
+from harvey_pipeline.graph.assets import asset_key, checks_step_of
 from harvey_pipeline.graph.partitions import days_of_tags
 from harvey_pipeline.landing.raw_store import RawStore
-from harvey_pipeline.warehouse.commits import hold_back
+from harvey_pipeline.warehouse.commits import hold_back, let_through
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -19,14 +20,13 @@ def declare_checks(plan: CheckPlan) -> dg.AssetChecksDefinition:
     They read the days of the run that they are part of from the tables themselves: a partitioned
     check is recorded for no day in a run over a range, and an input would load every day.
     """
-    key = dg.AssetKey(plan.table.name.split("."))
 
     @dg.multi_asset_check(
-        name=f"{plan.table.name.replace('.', '__')}_checks",
+        name=checks_step_of(plan.table),
         specs=[
             dg.AssetCheckSpec(
                 check.name,
-                asset=key,
+                asset=asset_key(plan.table),
                 blocking=check.is_blocking,
                 description=check.description,
                 metadata={"rules": dict(check.rules)} if check.rules else None,
@@ -39,29 +39,37 @@ def declare_checks(plan: CheckPlan) -> dg.AssetChecksDefinition:
     ) -> Iterable[dg.AssetCheckResult]:
         days = days_of_tags(context.run.tags)
         results = evaluate_days(plan, warehouse, raw_store, days)
-        hold_back_failing(plan, warehouse, days, results)
+        settle(plan, warehouse, days, results)
         yield from results
 
     return table_checks
 
 
-def hold_back_failing(
+def settle(
     plan: CheckPlan,
     warehouse: Warehouse,
     days: DayRange | None,
     results: Iterable[dg.AssetCheckResult],
 ) -> None:
-    """Let partitions stay due whose rows a blocking check did not let through."""
+    """Note that partitions are done, or which blocking check does not let their rows through."""
+    if days is None:
+        return
     blocking = {check.name for check in plan.checks if check.is_blocking}
-    for result in results:
-        is_error = result.severity is dg.AssetCheckSeverity.ERROR
-        if days is None or result.passed or not is_error or result.check_name not in blocking:
-            continue
-        with warehouse.connect() as connection:
-            warehouse.prepare(connection, [plan.table])
-            partitions = plan.table.partitions(days)
-            hold_back(connection, plan.table, partitions, str(result.check_name))
-            warehouse.forget_states()
+    failed = [
+        str(result.check_name)
+        for result in results
+        if not result.passed
+        and result.severity is dg.AssetCheckSeverity.ERROR
+        and result.check_name in blocking
+    ]
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, [plan.table])
+        partitions = plan.table.partitions(days)
+        for name in failed:
+            hold_back(connection, plan.table, partitions, name)
+        if not failed:
+            let_through(connection, plan.table, partitions)
+        warehouse.forget_states()
 
 
 def evaluate_days(

@@ -24,6 +24,7 @@ from harvey_pipeline.cli.app import (
     DagsterHome,
     Debug,
     EndDate,
+    FailedError,
     LandingDir,
     StartDate,
     UnusableError,
@@ -97,6 +98,8 @@ def run_due(
         _tell_unread(console, settings, SUBJECTS)
         if not is_all_wanted and not any(plan):
             show.say(console, f"Nothing is due: {_describe(days)} of {settings.landing_dir}{note}")
+            if _publish_what_was_left(settings):
+                show.say(console, "Published what an earlier run had computed and not published.")
             return _print_json(plan, active, [], None) if is_json_wanted else OK
         show.say(console, f"Running {_describe(days)} of {settings.landing_dir}{note}")
         for line in () if is_all_wanted else tell_plan(plan, active):
@@ -315,17 +318,18 @@ def _one_after_the_other(
 def _steps_of(ranges: Sequence["DueRange"]) -> dict[str, int]:
     """The keys of the steps of some runs, in the order of computing, each with its partitions."""
     from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
+    from harvey_pipeline.graph.assets import checks_step_of, step_of
 
     tables = tables_of(SUBJECTS)
     checked = {plan.table.name for plan in check_plans(SUBJECTS)}
     steps: dict[str, int] = {}
     for some in ranges:
         for name in some.tables:
-            step = name.replace(".", "__")
+            step = step_of(name)
             count = tables[name].count_partitions(some.days.first, some.days.last)
             steps[step] = steps.get(step, 0) + count
             if name in checked:
-                steps[f"{step}_checks"] = steps[step]
+                steps[checks_step_of(name)] = steps[step]
     return steps
 
 
@@ -341,6 +345,26 @@ def _published_at_the_end(settings: "Settings") -> Iterator[None]:
             yield
         finally:
             publish_after_run(warehouse, tables_of(SUBJECTS))
+
+
+def _publish_what_was_left(settings: "Settings") -> bool:
+    """Publish what a run committed that ended before it could; False if there is nothing.
+
+    Raises:
+        FailedError: The warehouse stayed locked.
+    """
+    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of
+    from harvey_pipeline.warehouse.publishing import is_behind, publish
+    from harvey_pipeline.warehouse.warehouse import WarehouseError
+
+    warehouse, _ = build_resources(settings, CALENDAR)
+    try:
+        if not is_behind(warehouse):
+            return False
+        publish(warehouse, tables_of(SUBJECTS))
+    except WarehouseError as error:
+        raise FailedError(str(error)) from error
+    return True
 
 
 def _execute(

@@ -171,15 +171,19 @@ def _quarantined(settings: "Settings", subject: "Subject", days: "DayRange") -> 
 
 
 def _sizes(settings: "Settings") -> dict[str, int | float | None]:
-    """Sizes in bytes, and the age of the published copy in seconds."""
+    """Sizes in bytes, and how far the published copy is behind: in seconds, and at all."""
+    from harvey_pipeline.definitions import CALENDAR, build_resources
+    from harvey_pipeline.warehouse.publishing import is_behind
     from harvey_pipeline.warehouse.warehouse import published_path
 
+    warehouse, _ = build_resources(settings, CALENDAR)
     published = published_path(settings.warehouse)
     age = datetime.now(UTC).timestamp() - published.stat().st_mtime if published.exists() else None
     return {
         "bytes": settings.warehouse.stat().st_size if settings.warehouse.exists() else None,
         "raw_bytes": _size_of(settings.raw_dir),
         "published_age_seconds": age,
+        "is_published_behind": is_behind(warehouse),
     }
 
 
@@ -215,6 +219,8 @@ def _show_sizes(
     told = "not there yet" if size is None else f"{size / _MEGABYTE:,.1f} MB"
     say(console, f"\n{settings.warehouse}: {told}; raw files {(raw or 0) / _MEGABYTE:,.1f} MB")
     copy = "none yet" if age is None else f"{_tell_age(age)} old"
+    if sizes["is_published_behind"]:
+        copy += "; not everything computed is in it, which harvey run mends"
     say(console, f"Published copy: {copy}")
 
 

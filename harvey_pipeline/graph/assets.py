@@ -102,8 +102,8 @@ class TableAsset:
 
     @cached_property
     def version(self) -> str:
-        """A digest of the code that computes it: its transform's and its table's."""
-        return digest_code(self.compute, *self.code, self.table, plumbing=_PLUMBING)
+        """A digest of what computes it: its transform, its table, and what it reads of which."""
+        return digest_code(self.compute, *self.code, self.table, self.inputs, plumbing=_PLUMBING)
 
 
 _PLUMBING: Final = tuple(
@@ -172,6 +172,22 @@ def _reference_to(code: Callable[..., Any]) -> dg.CodeReferencesMetadataValue:
 
 def asset_key(table: Table | str) -> dg.AssetKey:
     return dg.AssetKey(str(table).split("."))
+
+
+def step_of(table: Table | str) -> str:
+    """The step that computes a table."""
+    return str(table).replace(".", "__")
+
+
+def checks_step_of(table: Table | str) -> str:
+    """The step that evaluates a table's checks."""
+    return f"{step_of(table)}_checks"
+
+
+def are_checks_selected(context: dg.AssetExecutionContext, table: Table) -> bool:
+    """Whether a run evaluates a table's checks after computing it."""
+    job = context.op_execution_context.job_def
+    return job.has_node_named(checks_step_of(table))
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -12,7 +12,13 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.graph.assets import Reads, TableAsset, asset_key, declare_asset
+from harvey_pipeline.graph.assets import (
+    Reads,
+    TableAsset,
+    are_checks_selected,
+    asset_key,
+    declare_asset,
+)
 from harvey_pipeline.graph.due import due_partitions, versions_of_asset
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.raw_store import RawStore
@@ -49,7 +55,11 @@ def build_asset(
             days = _hull(asked, due)
         if not days:
             return Computed(None, asset.table.empty(), Basis(generation, {}))
-        basis = Basis(generation, versions_of_asset(asset, days, raw_store))
+        basis = Basis(
+            generation,
+            versions_of_asset(asset, days, raw_store),
+            awaits_checks=are_checks_selected(context, asset.table),
+        )
         inputs: dict[str, Any] = {
             name: _read(one, days, asset.table, tables, sources, warehouse, raw_store)
             for name, one in asset.inputs.items()

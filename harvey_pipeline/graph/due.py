@@ -17,13 +17,14 @@ from harvey_pipeline.graph.assets import TableAsset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.landing.versions import why
-from harvey_pipeline.warehouse.commits import BLOCKED, State
+from harvey_pipeline.warehouse.commits import BLOCKED, UNCHECKED, State
 from harvey_pipeline.warehouse.days import DayRange, last_day
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
 NEVER: Final = "never computed"
 CODE: Final = "computed by another version of its code"
+NOT_CHECKED: Final = "computed by a run that ended before its checks"
 COVERAGE: Final = "computed before its last days were covered"
 
 
@@ -220,14 +221,19 @@ def _raw_due(
 ) -> dict[date, Due]:
     name = source.table.name
     recorded = state.computings(name)
+    gone = raw_store.gone_days(source, days)
     due = {}
     for day, version in raw_store.versions(source, days).items():
         before = recorded[day][1] if day in recorded else None
-        if before == str(version):
-            continue
-        held_back = before is not None and before.startswith(BLOCKED)
-        reason = f"{source.name} {before}" if held_back else why(source, version, before)
-        due[day] = Due(name, day, reason, str(version))
+        reason = _why_not_done(before)
+        if reason is not None:
+            reason = f"{source.name} {reason}"
+        elif before != str(version):
+            reason = why(source, version, before)
+        elif day in gone:
+            reason = f"{source.name} rows have gone from the raw store"
+        if reason is not None:
+            due[day] = Due(name, day, reason, str(version))
     return due
 
 
@@ -276,9 +282,18 @@ def _why_other_version(recorded: tuple[int, str] | None, version: str) -> str | 
     before = recorded[1]
     if before == version:
         return None
-    if before.startswith(BLOCKED):
-        return before
+    if reason := _why_not_done(before):
+        return reason
     return CODE if before.partition(":")[0] != version.partition(":")[0] else COVERAGE
+
+
+def _why_not_done(recorded: str | None) -> str | None:
+    """Why what was computed does not count; None where nothing says so."""
+    if recorded is None:
+        return None
+    if recorded.startswith(UNCHECKED):
+        return NOT_CHECKED
+    return recorded if recorded.startswith(BLOCKED) else None
 
 
 def _following(

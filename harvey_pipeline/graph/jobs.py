@@ -73,7 +73,7 @@ def daily_schedule(
             return dg.SkipReason(str(error))
         if missing:
             return dg.SkipReason(f"waiting for {', '.join(missing)} in {raw_store.landing_dir}")
-        return request_due(context.instance, watched, [stage], yesterday)
+        return request_due(context.instance, watched, [[stage]], yesterday)
 
     return schedule
 
@@ -105,19 +105,21 @@ def monthly_schedule(
     ) -> list[dg.RunRequest] | dg.SkipReason:
         watched = Watched.impatiently(monthly, calendar, raw_store, graph.sources)
         yesterday = day_before(context.scheduled_execution_time)
-        return request_due(context.instance, watched, [stage], yesterday)
+        return request_due(context.instance, watched, [[stage]], yesterday)
 
     return schedule
 
 
 def landing_sensor(
     jobs: Sequence[dg.JobDefinition],
-    stages: Sequence[Stage],
+    stages: Sequence[Sequence[Stage]],
     graph: Graph,
     calendar: Calendar,
     incomplete_after_hour: int,
 ) -> dg.SensorDefinition:
     """Look at the landing folder every half a minute, and ask for what has become due.
+
+    `stages` are those of each subject: what one cannot read holds up no other.
 
     A file is left alone until it stood still between two looks. Yesterday waits until its drops are
     complete, but no longer than until an hour of today, UTC. It is off until somebody starts it.

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.graph.assets import declare_asset
+from harvey_pipeline.graph.assets import are_checks_selected, declare_asset
 from harvey_pipeline.graph.computing import is_due_run
 from harvey_pipeline.graph.due import due_raw_days
 from harvey_pipeline.graph.partitions import Partitions
@@ -27,7 +27,11 @@ def raw_asset(source: Source, partitions: Partitions) -> dg.AssetsDefinition:
             days = sorted(due_raw_days(source, days, raw_store.warehouse, raw_store))
         if not days:
             return dg.MaterializeResult(metadata={"days_loaded_anew": 0})
-        done = raw_store.ingest(source, DayRange(days[0], days[-1]))
+        done = raw_store.ingest(
+            source,
+            DayRange(days[0], days[-1]),
+            awaits_checks=are_checks_selected(context, source.table),
+        )
         missing = [str(one.day) for one in done.days if not one.is_observed]
         if missing:
             context.log.warning("%s: no usable drop for %s", source.name, ", ".join(missing))

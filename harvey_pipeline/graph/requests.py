@@ -13,7 +13,7 @@ import dagster as dg
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar, StartMovedError, days_to_run
 from harvey_pipeline.graph.computing import DUE_TAG
-from harvey_pipeline.graph.due import DueRange, Graph, Plan, Stage, find_due
+from harvey_pipeline.graph.due import Due, DueRange, Graph, Stage, find_due
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.coverage import days_found, sources_missing
 from harvey_pipeline.landing.files import SourceFiles, find_all_files
@@ -21,10 +21,13 @@ from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.publishing import is_behind
 from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 STATE_TAG: Final = "harvey/state"
 """What was due, and from what, when a run was asked for."""
+
+NOTHING_DUE: Final = "nothing is due"
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -100,43 +103,59 @@ def day_before(moment: datetime) -> date:
 def request_due(
     instance: dg.DagsterInstance,
     watched: Watched,
-    stages: Sequence[Stage],
+    stages: Sequence[Sequence[Stage]],
     last: date,
     unsettled: Sequence[tuple[str, date | None]] = (),
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """A request for each range of the first stage of which something is due, up to a day.
+    """A request for each range of what is due up to a day.
+
+    `stages` are lists of stages that do not wait for each other; of each list it is the first one
+    of which something is due. Where nothing is, and yet readers do not see all that was committed,
+    a run that computes nothing is asked for: it publishes.
 
     `unsettled` are the drops (of a bulk export without a day) that are left alone for now.
     """
-    busy = _unfinished_run(instance, {stage.job_name for stage in stages})
+    busy = _unfinished_run(instance, {stage.job_name for some in stages for stage in some})
     if busy is not None:
         return dg.SkipReason(f"run {busy} is not over yet")
     try:
         generation = watched.warehouse.generation() if watched.warehouse.path.exists() else 0
-        plan = _find_plan(watched, last, unsettled)
+        days = _find_days(watched, last)
+        if days is None:
+            return dg.SkipReason(NOTHING_DUE)
+        plan = find_due(
+            watched.graph,
+            watched.warehouse,
+            watched.raw_store,
+            days,
+            months_touched(days),
+            leave_out=unsettled,
+        )
+        due = [one for some in stages for one in plan.first_ranges(some)]
+        if not due and is_behind(watched.warehouse):
+            stage = stages[0][-1]
+            due = [(stage, _nothing_of(stage, days))]
     except (LandingError, StartMovedError) as error:
         return dg.SkipReason(str(error))
     except WarehouseError as error:
         return dg.SkipReason(f"looking again later: {error}")
-    due = [] if plan is None else plan.first_ranges(stages)
-    return _request(instance, due, generation) if due else dg.SkipReason("nothing is due")
+    return _request(instance, due, generation) if due else dg.SkipReason(NOTHING_DUE)
 
 
-def _find_plan(
-    watched: Watched, last: date, unsettled: Sequence[tuple[str, date | None]]
-) -> Plan | None:
-    """What is due up to a day; None where there is no day to run."""
+def _nothing_of(stage: Stage, days: DayRange) -> DueRange:
+    """A range for a run that has nothing to compute."""
+    table = stage.tables[-1]
+    last = table.partitions(months_touched(days) if table.is_monthly else days)[-1]
+    return DueRange(DayRange(last, last), (Due(table.name, last, "readers lag behind"),))
+
+
+def _find_days(watched: Watched, last: date) -> DayRange | None:
+    """The days up to one that there are to run; None without any."""
     calendar, there = watched.calendar, watched.days_found
     first = max(min(there, default=date.max), calendar.first)
     until = min(max(there, default=date.min), last, calendar.last or last)
     found = DayRange(first, until) if first <= until else None
-    days = days_to_run(found, calendar, watched.warehouse)
-    if days is None:
-        return None
-    months = months_touched(days)
-    return find_due(
-        watched.graph, watched.warehouse, watched.raw_store, days, months, leave_out=unsettled
-    )
+    return days_to_run(found, calendar, watched.warehouse)
 
 
 def _request(

@@ -5,7 +5,7 @@ together with the quarantine slice, is what makes a drop loaded.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -55,8 +55,10 @@ class RawStore(dg.ConfigurableResource[None]):
 
     # --- in ---
 
-    def ingest(self, source: Source, days: DayRange) -> Ingestion:
+    def ingest(self, source: Source, days: DayRange, *, awaits_checks: bool = False) -> Ingestion:
         """Load every day of a range, as a whole: all of its days are committed, or none.
+
+        `awaits_checks` where they are done only once their checks were evaluated.
 
         Raises:
             LandingError: A file of the range cannot be read; nothing has changed then.
@@ -70,7 +72,7 @@ class RawStore(dg.ConfigurableResource[None]):
         job = Ingester(files, Path(self.root), self._start, fingerprints)
         parsed = job.parse(days.days)
         undated = job.undated_quarantine()
-        basis = Basis(generation, {day: str(version) for day, version in versions.items()})
+        basis = Basis(generation, _versions_made(versions, parsed), awaits_checks=awaits_checks)
         reloaded = self._commit(source, days, parsed, undated, basis)
         job.remove_unused(days, parsed)
         fingerprints.remember()
@@ -86,6 +88,20 @@ class RawStore(dg.ConfigurableResource[None]):
         files = find_files(Path(self.landing_dir), source)
         job = Ingester(files, Path(self.root), self._start, Fingerprints(Path(self.root)))
         return job.compare_keys(day)
+
+    def gone_days(self, source: Source, days: Sequence[date]) -> set[date]:
+        """The days whose rows the ledger knows and the store has lost."""
+        if not days or not self.warehouse.path.exists():
+            return set()
+        named = self.warehouse.query(
+            "select drop_date, data_file from raw.drops where source = ? "
+            "and drop_date between ? and ? and data_file is not null",
+            [source.name, min(days), max(days)],
+            tables=[DROPS],
+        )
+        folder = Path(self.root) / source.table.own_name
+        there = {path.name for path in folder.glob("*.parquet")}
+        return {day for day, name in named if name not in there} & set(days)
 
     def versions(self, source: Source, days: Sequence[date]) -> dict[date, Version]:
         """By what each of these days would be made if it were loaded now.
@@ -279,6 +295,16 @@ class RawStore(dg.ConfigurableResource[None]):
         )
         schema = {"day": pl.Date, "form": pl.String}
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _versions_made(versions: Mapping[date, Version], parsed: Iterable[Parsed]) -> dict[date, str]:
+    """By what each day was made; by nothing known where its file changed before it was read."""
+    return {
+        one.day: str(versions[one.day])
+        if versions[one.day].is_of(one.file, one.fingerprint)
+        else ""
+        for one in parsed
+    }
 
 
 def _changed_days(before: pl.DataFrame, after: pl.DataFrame) -> list[date]:

@@ -46,6 +46,11 @@ class Version:
     def __str__(self) -> str:
         return _SEPARATOR.join(astuple(self))
 
+    def is_of(self, file: str | None, fingerprint: str | None) -> bool:
+        """Whether it is of a file with this name and content."""
+        known = "" if file is None or fingerprint is None else _content_of(file, fingerprint)
+        return self.content == known
+
     @classmethod
     def parse(cls, text: str) -> "Version | None":
         """The version that a text says; None if it says none."""
@@ -113,7 +118,7 @@ class _Maker:
             except LandingError:
                 # Loading its day tells what is wrong with it.
                 content = _UNREADABLE
-            self._contents[path] = digest(self._files.name_of(path), content)
+            self._contents[path] = _content_of(self._files.name_of(path), content)
         return self._contents[path]
 
     def _marker(self, day: date, *, has_drop: bool, is_bulk: bool) -> str:
@@ -137,7 +142,15 @@ class _Maker:
             for one in late
             if one not in self._files.drops and bulk_covers(self._files, self._root, one)
         ]
-        return digest(self._content(bulk), *map(str, covered)) if covered else ""
+        if not covered:
+            return ""
+        # Whether its rows count depends on the marker too.
+        is_accepted = str(self._files.is_bulk_accepted)
+        return digest(self._content(bulk), is_accepted, *map(str, covered))
+
+
+def _content_of(name: str, fingerprint: str) -> str:
+    return digest(name, fingerprint)
 
 
 def why(source: Source, now: Version, recorded: str | None) -> str:

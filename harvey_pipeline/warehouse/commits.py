@@ -24,6 +24,9 @@ COMPUTED: Final = "meta.computed"
 BLOCKED: Final = "held back by "
 """Begins the version of a partition whose rows a blocking check does not let through."""
 
+UNCHECKED: Final = "checked after it: "
+"""Begins the version of a partition whose checks the same run is still to evaluate."""
+
 Digests = dict[date, tuple[int, int]]
 """The number of a day's rows and the sum of their hashes, by day."""
 
@@ -34,10 +37,17 @@ class Basis:
 
     `generation` is the last commit before anything was read for them, `versions` says by what
     each of them is computed: two that are equal give equal rows from equal inputs.
+    `awaits_checks` where the run that computes them checks them afterwards: only then are they
+    done.
     """
 
     generation: int
     versions: Mapping[date, str]
+    awaits_checks: bool = False
+
+    def version_of(self, day: date) -> str:
+        """What is noted of a partition as soon as it is computed."""
+        return UNCHECKED * self.awaits_checks + self.versions.get(day, "")
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,8 @@ def prepare_record(connection: duckdb.DuckDBPyConnection) -> None:
 
 def last_generation(connection: duckdb.DuckDBPyConnection) -> int:
     """The number of the last commit; 0 before the first."""
-    row = connection.execute(f"select coalesce(max(generation), 0) from {COMMITS}").fetchone()
-    return int(row[0]) if row else 0
+    [(last,)] = connection.execute(f"select coalesce(max(generation), 0) from {COMMITS}").fetchall()
+    return int(last)
 
 
 def record_commits(
@@ -107,7 +117,7 @@ def record_computing(
             "table_name": [table.name] * len(days),
             "day": list(days),
             "generation": [basis.generation] * len(days),
-            "version": [basis.versions.get(day, "") for day in days],
+            "version": [basis.version_of(day) for day in days],
         },
         schema={
             "table_name": pl.String,
@@ -130,6 +140,15 @@ def hold_back(
     connection.execute(
         f"update {COMPUTED} set version = ? where table_name = ? and list_contains(?, day)",
         [f"{BLOCKED}{check}", table.name, list(days)],
+    )
+
+
+def let_through(connection: duckdb.DuckDBPyConnection, table: Table, days: Sequence[date]) -> None:
+    """Note that the checks of some partitions were evaluated, and none holds them back."""
+    connection.execute(
+        f"update {COMPUTED} set version = substr(version, {len(UNCHECKED) + 1}) "
+        "where table_name = ? and list_contains(?, day) and starts_with(version, ?)",
+        [table.name, list(days), UNCHECKED],
     )
 
 

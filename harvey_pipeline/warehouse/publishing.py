@@ -64,13 +64,28 @@ def publish(warehouse: Warehouse, tables: Mapping[str, Table]) -> Publication:
         warehouse.prepare(connection, ())
         files.recover()
         commit = _last_commit(connection)
-        if files.published.exists() and _commit_of(connection, files.published) == commit:
+        if _is_seen(connection, files, commit):
             return Publication(files.published, commit.generation, "unchanged")
         caught_up = _catch_up(connection, files, commit, tables)
         if not caught_up:
             _copy_afresh(connection, warehouse.path, files, commit)
         files.swap()
     return Publication(files.published, commit.generation, "incremental" if caught_up else "fresh")
+
+
+def is_behind(warehouse: Warehouse) -> bool:
+    """Whether something was committed that readers do not see yet.
+
+    Raises:
+        WarehouseError: The warehouse stayed locked.
+    """
+    if not warehouse.path.exists():
+        return False
+    with warehouse.connect() as connection:
+        warehouse.prepare(connection, ())
+        commit = _last_commit(connection)
+        files = _Files.beside(warehouse.path)
+        return commit.generation > 0 and not _is_seen(connection, files, commit)
 
 
 def publish_after_run(warehouse: Warehouse, tables: Mapping[str, Table]) -> None:
@@ -272,6 +287,10 @@ def _has_commit(connection: duckdb.DuckDBPyConnection, commit: _Commit) -> bool:
         [commit.generation, commit.committed_at],
     ).fetchone()
     return row is not None
+
+
+def _is_seen(connection: duckdb.DuckDBPyConnection, files: "_Files", commit: "_Commit") -> bool:
+    return files.published.exists() and _commit_of(connection, files.published) == commit
 
 
 def _commit_of(connection: duckdb.DuckDBPyConnection, published: Path) -> _Commit | None:

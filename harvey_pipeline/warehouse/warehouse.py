@@ -91,12 +91,19 @@ Reach = Callable[[pl.DataFrame, pl.DataFrame], Iterable[DayRange]]
 class Written:
     """What a write put into a table: the number of rows, a few of the last ones, and what changed.
 
-    `changed` are the days (or months) whose rows are others than before.
+    `changed` are the days (or months) whose rows are others than before. A table that is replaced
+    whole may hold other rows (`is_other`) and yet not matter to any day.
     """
 
     rows: int
     sample: pl.DataFrame
     changed: Sequence[DayRange] = ()
+    is_other: bool = False
+
+    @property
+    def commits(self) -> Sequence[DayRange | None]:
+        """The ranges to be noted as changed; None is the table without any day."""
+        return self.changed or ([None] if self.is_other else [])
 
 
 class WarehouseError(Exception):
@@ -287,11 +294,11 @@ class Warehouse(DuckDBResource):
                 table: _replace_changed(connection, table, frames, days, deferred.reach.get(table))
                 for table, frames in named.items()
             }
-            if not any(one.changed or days is None for one in written.values()):
+            if not any(one.commits for one in written.values()):
                 connection.rollback()
                 connection.begin()
             for table, one in written.items():
-                for some in one.changed if days is not None else [None]:
+                for some in one.commits:
                     record_commits(connection, [table], some)
                 if days is not None:
                     record_computing(connection, table, table.partitions(days), basis)
@@ -392,13 +399,13 @@ def _replace_changed(
 ) -> Written:
     """Replace a table's rows, and find out which of them are others than before."""
     if days is None:
-        return _replace(connection, table, frames, days)
+        return replace(_replace(connection, table, frames, days), is_other=True)
     if table.day_column is None and reach is not None:
         before = connection.sql(f"select * from {table}").pl()
         written = _replace(connection, table, frames, days)
         after = connection.sql(f"select * from {table}").pl()
         changed = list(merged(reach(before, after), known_days(connection, days)))
-        return replace(written, changed=changed)
+        return replace(written, changed=changed, is_other=not _have_same_rows(before, after))
     known = read_state(connection, [table.name]).changes(table.name)
     is_known = any(day in known for day in table.partitions(days))
     old = _digest(connection, table, days) if is_known else {}
@@ -412,6 +419,11 @@ def _replace_changed(
             if day not in known or old.get(day) != new.get(day)
         ),
     )
+
+
+def _have_same_rows(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    """Whether two frames hold the same rows in whichever order."""
+    return one.height == other.height and one.hash_rows().sort().equals(other.hash_rows().sort())
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, table: Table, days: DayRange) -> Digests:

@@ -65,8 +65,10 @@ def test_a_blocking_failure_stops_what_is_downstream_in_the_same_run(
     """Rows that the ledger knows nothing of cannot come of a run, only of hands."""
     ingest = RawStore.ingest
 
-    def ingest_and_lose(self: RawStore, source: Source, days: DayRange) -> Ingestion:
-        done = ingest(self, source, days)
+    def ingest_and_lose(
+        self: RawStore, source: Source, days: DayRange, *, awaits_checks: bool
+    ) -> Ingestion:
+        done = ingest(self, source, days, awaits_checks=awaits_checks)
         with self.warehouse.connect() as connection:
             connection.execute("update raw.drops set rows_read = 9 where source = 'users'")
         return done

@@ -437,8 +437,14 @@ def test_a_run_says_first_what_is_due_and_why_and_then_that_nothing_is(
     assert finished.returncode == 0, finished.stderr
     for lines in (status.stdout.splitlines(), finished.stdout.splitlines()):
         assert lines[1:3] == told
+    # As if that run had been killed before it published.
+    (tmp_path / "data" / "warehouse.published.duckdb").unlink()
+    told = json.loads(harvey("status", "--landing-dir", "landing", "--json").stdout)
+    assert told["warehouse"]["is_published_behind"]
     again = harvey("run", "--landing-dir", "landing", "--json")
     assert (again.returncode, json.loads(again.stdout)["due"]) == (0, [])
+    assert "Published what an earlier run had computed" in again.stderr
+    assert (tmp_path / "data" / "warehouse.published.duckdb").exists()
     assert "Nothing is due: 2024-04-01 to 2024-04-02" in again.stderr
     # One of ten rows is rejected, which is an error of the day's drop and of no figure.
     users = csv_text(USERS, *user_rows(9), "u9,2024-04-01,Associate")

@@ -7,11 +7,14 @@ import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from harvey_pipeline.graph.due import CODE, NEVER, DueRange, Graph, find_due
+from harvey_pipeline.checks import declare
+from harvey_pipeline.graph.due import CODE, NEVER, NOT_CHECKED, DueRange, Graph, find_due
 from harvey_pipeline.graph.partitions import months_touched
+from harvey_pipeline.landing.ingestion import Ingester, Parsed
 from harvey_pipeline.warehouse.commits import hold_back
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.builders import (
@@ -172,6 +175,86 @@ def test_a_partition_held_back_is_due_until_it_is_computed_again(tmp_path: Path)
     assert due.due["marts.power_curve"][day(1)].follows
     pipeline.run_due(day(1), day(1))
     assert list(pipeline.find_due(day(1), day(1))) == []
+
+
+@pytest.mark.parametrize("table", ["raw.raw_events", "marts.daily_event_summary"])
+def test_a_partition_whose_checks_never_ran_is_due(
+    filled: Pipeline, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    def die(*_: object) -> NoReturn:
+        raise KeyError("killed")
+
+    filled.run(day(7), day(7), table)
+    assert list(filled.find_due(day(1), day(7))) == []
+    with monkeypatch.context() as killed:
+        killed.setattr(declare, "evaluate_days", die)
+        assert not filled.run(day(7), day(7), table, checks=True).success
+    due = filled.find_due(day(1), day(7)).due[table]
+    assert {one.day: one.reason.removeprefix("events ") for one in due.values()} == {
+        day(7): NOT_CHECKED
+    }
+    assert filled.run(day(7), day(7), table, checks=True).success
+    assert list(filled.find_due(day(1), day(7))) == []
+
+
+def test_rows_that_are_gone_from_the_raw_store_are_loaded_again(
+    filled: Pipeline, tmp_path: Path
+) -> None:
+    before = filled.tables()
+    shutil.rmtree(tmp_path / "warehouse.raw")
+    due = filled.find_due(day(1), day(7)).due
+    assert {one.reason for one in due["raw.raw_users"].values()} == {
+        "users rows have gone from the raw store"
+    }
+    assert numbers(set(due["raw.raw_events"])) == [1, 2, 3, 4, 5, 6, 7]
+    generation = filled.warehouse.generation()
+    filled.run_due(day(1), day(7))
+    assert filled.warehouse.generation() == generation
+    assert_same_tables(filled.tables(), before)
+
+
+def test_a_drop_that_was_another_while_it_was_loaded_stays_due(
+    filled: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "landing" / "events" / f"{day(5)}.csv"
+    text = path.read_text()
+    parse = Ingester.parse
+
+    def parse_another(self: Ingester, days: Sequence[date]) -> list[Parsed]:
+        path.write_text(text.replace("VAULT", "ASSISTANT"))
+        parsed = parse(self, days)
+        path.write_text(text)
+        return parsed
+
+    with monkeypatch.context() as swapped:
+        swapped.setattr(Ingester, "parse", parse_another)
+        filled.run(day(5), day(5), "raw.raw_events")
+    assert set(filled.find_due(day(5), day(5)).due["raw.raw_events"]) == {day(5)}
+    filled.run_due(day(1), day(7))
+    [kinds] = filled.warehouse.query("select list(distinct event_type) from raw.raw_events")
+    assert kinds == (["VAULT"],)
+
+
+def test_a_marker_beside_a_bulk_export_makes_the_drops_after_it_due(tmp_path: Path) -> None:
+    """Late events of days that the export covers belong to it, but only where its rows count."""
+    bad = [f"{day(1)} 09:00:00,f1,u1,NONSENSE,1,5,{number}" for number in range(10)]
+    good = f"{day(1)} 09:00:00,f1,u1,VAULT,1,5,a"
+    landing_file(tmp_path, "events.csv", csv_text(EVENTS_WITH_ID, good, *bad))
+    late = f"{day(1)} 10:00:00,f1,u1,VAULT,1,5,b"
+    landing_file(tmp_path, f"events/{day(2)}.csv", csv_text(EVENTS_WITH_ID, late))
+    pipeline = Pipeline(tmp_path / "landing", tmp_path, FIRST)
+
+    def rejected() -> int:
+        pipeline.run(day(1), day(2), "raw.raw_events")
+        [(count,)] = pipeline.warehouse.query(
+            "select rows_rejected from raw.drops where form = 'drop'"
+        )
+        return int(count)
+
+    assert rejected() == 0
+    landing_file(tmp_path, "events.accept", "")
+    assert set(pipeline.find_due(day(1), day(2)).due["raw.raw_events"]) == {day(1), day(2)}
+    assert rejected() == 1
 
 
 @pytest.mark.long

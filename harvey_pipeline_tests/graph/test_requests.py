@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, build_definitions
 from harvey_pipeline.graph.calendar import Calendar
+from harvey_pipeline.graph.due import Stage
 from harvey_pipeline.graph.partitions import days_of_tags
-from harvey_pipeline.graph.requests import STATE_TAG
+from harvey_pipeline.graph.requests import STATE_TAG, Watched, request_due
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import published_path
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file, raw_store
+from harvey_pipeline_tests.pipelines import GRAPH, TABLES
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 BEFORE = YESTERDAY - timedelta(days=1)
@@ -146,6 +150,45 @@ def test_a_state_of_which_a_run_failed_is_not_asked_for_again(
     deliver(tmp_path, YESTERDAY, "events")
     looks.look()
     assert tables_of(asked(looks.look())) == {"raw.raw_events"}
+
+
+def test_what_one_list_of_stages_waits_for_holds_up_no_other(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY, "users", "events")
+    first, second = (Stage("daily", (TABLES[name],)) for name in sorted(RAW - {"raw.raw_firms"}))
+    watched = Watched.impatiently(GRAPH, Calendar(BEFORE, None), looks.store)
+    together = request_due(instance, watched, [[first, second]], YESTERDAY)
+    assert isinstance(together, list)
+    assert [tables_of(one) for one in together] == [{"raw.raw_events"}]
+    apart = request_due(instance, watched, [[first], [second]], YESTERDAY)
+    assert isinstance(apart, list)
+    assert [tables_of(one) for one in apart] == [{"raw.raw_events"}, {"raw.raw_users"}]
+
+
+@pytest.mark.long
+def test_what_was_computed_and_not_published_is_asked_for_once(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """A run that is killed between the two leaves nothing due."""
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, BEFORE)
+    deliver(tmp_path, YESTERDAY)
+    for _ in range(4):
+        answer = looks.look()
+        if isinstance(answer, list):
+            assert all(looks.run(one).success for one in answer)
+    assert looks.look() == "nothing is due"
+    published = published_path(looks.store.warehouse.path)
+    published.unlink()
+    request = asked(looks.look())
+    generation = looks.store.warehouse.generation()
+    assert looks.run(request).success
+    assert looks.store.warehouse.generation() == generation
+    with duckdb.connect(str(published), read_only=True) as copy:
+        assert copy.execute("select count(*) from core.dim_user").fetchall() == [(1,)]
+    assert looks.look() == "nothing is due"
 
 
 @pytest.mark.long

@@ -404,6 +404,23 @@ def test_a_plan_that_fails_under_the_lock_leaves_everything(warehouse: Warehouse
     assert snapshot_days(warehouse) == [1]
 
 
+@pytest.mark.parametrize(("other", "commits"), [(2, 2), (1, 1)], ids=["other rows", "the same"])
+def test_rows_that_matter_to_no_day_are_kept_nevertheless(
+    warehouse: Warehouse, other: int, commits: int
+) -> None:
+    """A version may end on another day beyond all days run: readers of the table see it."""
+
+    def write(*offsets: int) -> None:
+        reach = {WHOLE: lambda before, _: [days(0, 0)] if before.is_empty() else []}
+        warehouse.write(Deferred(lambda: {WHOLE: snapshots(*offsets)}, reach), days(0, 0))
+
+    write(1)
+    write(other)
+    assert snapshot_days(warehouse) == [other]
+    assert warehouse.generation() == commits
+    assert warehouse.last_commits(WHOLE) == {day(0): 1}
+
+
 KILLED_WHILE_WRITING = """
 import sys, time
 from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
