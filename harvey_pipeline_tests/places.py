@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import dagster as dg
@@ -148,12 +149,14 @@ class Place:
         self, job: str, partitions: DayRange, assets: Sequence[dg.AssetKey] | None = None
     ) -> dg.ExecuteInProcessResult:
         definitions = build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
-        return definitions.resolve_job_def(job).execute_in_process(
-            instance=dg.DagsterInstance.ephemeral(tempdir=str(self.root)),
-            tags=range_tags(partitions),
-            asset_selection=assets,
-            raise_on_error=False,
-        )
+        # What Dagster stores stays out of the folder, which is copied for many tests.
+        with TemporaryDirectory() as folder:
+            return definitions.resolve_job_def(job).execute_in_process(
+                instance=dg.DagsterInstance.ephemeral(tempdir=folder),
+                tags=range_tags(partitions),
+                asset_selection=assets,
+                raise_on_error=False,
+            )
 
     def ingest(self, source: str, days: DayRange = DAYS) -> None:
         self.raw_store.ingest(SOURCES[source], days)
@@ -178,7 +181,8 @@ class Place:
         plan = PLANS[table]
         if days is not None and TABLES[table].is_monthly:
             days = months_touched(days)
-        results = evaluate_days(plan, self.warehouse, self.raw_store, days)
+        with self.warehouse.kept_open():
+            results = evaluate_days(plan, self.warehouse, self.raw_store, days)
         assert [result.check_name for result in results] == [one.name for one in plan.checks]
         return {
             name: part

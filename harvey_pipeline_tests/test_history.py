@@ -577,6 +577,7 @@ def run_each(
             yield state
 
 
+@pytest.mark.long
 @settings(max_examples=130, deadline=None, database=None)
 @given(deliveries(), block_rows)
 @pytest.mark.long

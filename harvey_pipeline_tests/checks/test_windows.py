@@ -126,6 +126,7 @@ def test_range_after_range_names_the_day_before_and_what_rests_on_it(bare: Place
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_a_day_that_is_corrected_makes_the_later_windows_stale(spring: Place) -> None:
     day = date(2024, 4, 29)
     deliver(spring, day, f"more,{day} 10:00:00,f1,u1,VAULT,1,5")

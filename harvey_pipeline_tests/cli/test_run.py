@@ -460,6 +460,7 @@ def test_a_run_says_first_what_is_due_and_why_and_then_that_nothing_is(
     )
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("computed")
 def test_the_status_says_how_a_subject_stands(computed: Computed) -> None:
     finished = run_harvey(computed.folder, "status", "--json")

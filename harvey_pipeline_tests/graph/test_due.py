@@ -56,7 +56,7 @@ def run_days(root: Path, last: int) -> Pipeline:
     return pipeline
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Days 1 to 7, run."""
     root = tmp_path_factory.mktemp("filled")

@@ -28,6 +28,7 @@ from harvey_pipeline_tests.oracle.history import dimension_table, history_of
 from harvey_pipeline_tests.oracle.landing import (
     SOURCES,
     Landing,
+    Load,
     drops_table,
     load,
     quarantine_table,
@@ -49,8 +50,7 @@ def expected_tables(
 ) -> dict[str, list[TableRow]]:
     """Every table as it stands once all assets have been run for exactly these days."""
     folder = Landing(landing, start_date)
-    loads = {source: [load(folder, source, day) for day in days] for source in SOURCES}
-    all_loads = [each for source in SOURCES for each in loads[source]]
+    loads = _load_all(folder, days)
     users = history_of(loads["users"])
     firms = history_of(loads["firms"])
     activities = activities_of(loads["events"], days)
@@ -65,11 +65,7 @@ def expected_tables(
     months = by_month(activities)
     last_covered = max(covered, default=date.min)
     return {
-        "raw.drops": drops_table(all_loads),
-        "raw.quarantine": quarantine_table(folder, all_loads),
-        "raw.raw_users": raw_table(loads["users"]),
-        "raw.raw_firms": raw_table(loads["firms"]),
-        "raw.raw_events": raw_table(loads["events"]),
+        **_raw_tables(folder, loads),
         "core.dim_user": dimension_table(users, "user"),
         "core.dim_firms": dimension_table(firms, "firm"),
         "core.user_daily_activity": activity_table(activities),
@@ -87,4 +83,25 @@ def expected_tables(
         "months.user_engagement": monthly_user_table(months),
         "months.firm_usage_summary": monthly_firm_table(months, firms, last_covered),
         "months.retention_cohorts": retention_table(active, last_covered),
+    }
+
+
+def expected_raw_tables(
+    landing: Path, days: Sequence[date], start_date: date
+) -> dict[str, list[TableRow]]:
+    """The tables of what was delivered, as they stand once these days were loaded."""
+    folder = Landing(landing, start_date)
+    return _raw_tables(folder, _load_all(folder, days))
+
+
+def _load_all(folder: Landing, days: Sequence[date]) -> dict[str, list[Load]]:
+    return {source: [load(folder, source, day) for day in days] for source in SOURCES}
+
+
+def _raw_tables(folder: Landing, loads: dict[str, list[Load]]) -> dict[str, list[TableRow]]:
+    everything = [one for source in SOURCES for one in loads[source]]
+    return {
+        "raw.drops": drops_table(everything),
+        "raw.quarantine": quarantine_table(folder, everything),
+        **{f"raw.raw_{source}": raw_table(loads[source]) for source in SOURCES},
     }
