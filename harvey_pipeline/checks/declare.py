@@ -69,7 +69,7 @@ def settle(
             hold_back(connection, plan.table, partitions, name)
         if not failed:
             let_through(connection, plan.table, partitions)
-        warehouse.forget_states()
+        warehouse.forget_states([plan.table])
 
 
 def evaluate_days(

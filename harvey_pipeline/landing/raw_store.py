@@ -166,7 +166,7 @@ class RawStore(dg.ConfigurableResource[None]):
             record_computing(connection, source.table, days.days, basis)
             self._refresh_view(connection, source)
             connection.commit()
-            self.warehouse.forget_states()
+            self.warehouse.forget_states([source.table, DROPS, QUARANTINE])
         return changed
 
     def _has_same_rows(

@@ -303,7 +303,7 @@ class Warehouse(DuckDBResource):
                 if days is not None:
                     record_computing(connection, table, table.partitions(days), basis)
             connection.commit()
-            self.forget_states()
+            self.forget_states(written)
         return written
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
@@ -365,15 +365,17 @@ class Warehouse(DuckDBResource):
                 return merged_states(known[name] for name in names)
             if not names:
                 return read_state(connection)
+            found = read_state(connection, missing)
             for name in missing:
-                known[name] = read_state(connection, [name])
+                known[name] = State({name: found.changes(name)}, {name: found.computings(name)})
             return merged_states(known[name] for name in names)
 
-    def forget_states(self) -> None:
-        """Read anew what is known of partitions: it was changed."""
+    def forget_states(self, tables: Iterable[Table]) -> None:
+        """Read anew what is known of the partitions of some tables: it was changed."""
         kept = _kept_open.get(self.path.absolute())
         if kept is not None:
-            kept.states.clear()
+            for table in tables:
+                kept.states.pop(table.name, None)
 
     def generation(self) -> int:
         """The number of the last commit; 0 before the first."""
