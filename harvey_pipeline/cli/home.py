@@ -1,8 +1,12 @@
 """Dagster's folder: where it is, and what a new one gets."""
 
+import fcntl
 import json
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +14,10 @@ from harvey_pipeline.cli.app import UnusableError
 
 if TYPE_CHECKING:
     from harvey_pipeline.settings import Settings
+
+_SETTINGS: Final = "dagster.yaml"
+_IN_THE_MAKING: Final = ".in_the_making"
+"""What a new folder gets is made in here; left behind, it tells that the making was cut short."""
 
 _EVENT_LOG: Final = "harvey_pipeline.graph.event_log"
 _FORMER_EVENT_LOG: Final = "harvey_pipeline.event_log"
@@ -60,21 +68,62 @@ def find_dagster_home(settings: "Settings") -> Path:
 
 
 def prepare_dagster_home(settings: "Settings") -> None:
-    """Make sure that Dagster's folder is there; one that is new or empty gets settings of ours."""
+    """Make sure that Dagster's folder is there; one that is new or empty gets settings of ours.
+
+    Killed at any moment it leaves a folder that the next call completes.
+
+    Raises:
+        UnusableError: The folder cannot be made or written.
+    """
     home = find_dagster_home(settings)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        settings_file = home / "dagster.yaml"
-        if not any(home.iterdir()):
-            settings_file.write_text(_DAGSTER_YAML)
-        elif settings_file.exists():
-            _adapt(settings_file)
+        with _locked(home):
+            if not any(home.iterdir()) or (home / _IN_THE_MAKING).exists():
+                _fill(home)
+            elif (home / _SETTINGS).exists():
+                _adapt(home / _SETTINGS)
     except OSError as error:
         raise UnusableError(
             f"{home} cannot be made: {error.strerror}. Set DAGSTER_HOME or --dagster-home to a "
             f"folder that can be written."
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder waiting."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Where folders cannot be locked, processes that start at once may still collide.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _fill(home: Path) -> None:
+    """Give a folder its settings and the databases that go with them.
+
+    Dagster makes its databases when they are first opened, and fails where two processes do that
+    at once; of one that was killed meanwhile it takes the tables for those of an old version. So
+    they are made aside, and moved in when they are whole.
+    """
+    import dagster as dg
+
+    making = home / _IN_THE_MAKING
+    if making.exists():
+        shutil.rmtree(making)
+    making.mkdir()
+    (making / _SETTINGS).write_text(_DAGSTER_YAML)
+    with dg.DagsterInstance.from_config(str(making)):
+        pass
+    for made in sorted(making.iterdir()):
+        if not (home / made.name).exists():
+            made.rename(home / made.name)
+    shutil.rmtree(making)
 
 
 def _adapt(settings_file: Path) -> None:

@@ -73,6 +73,45 @@ def test_events_lie_in_the_folder_wherever_it_is(
     assert not before.exists()
 
 
+@pytest.mark.long
+def test_a_folder_that_many_processes_find_empty_at_once_is_made_once(tmp_path: Path) -> None:
+    """Dagster's own way of making its databases fails where two processes do it at once."""
+    home = tmp_path / "home"
+    home.mkdir()
+    prepared = "from harvey_pipeline.cli.home import prepare_dagster_home as prepare"
+    opened = "import dagster as dg; prepare(None); dg.DagsterInstance.get().get_runs()"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", f"{prepared}; {opened}"],
+            env=environment() | {"DAGSTER_HOME": str(home)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, told
+    assert sorted(path.name for path in home.iterdir()) == ["dagster.yaml", "history", "schedules"]
+
+
+@pytest.mark.parametrize("left", [(), ("history",), ("dagster.yaml", "history")])
+def test_a_folder_whose_making_was_cut_short_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: tuple[str, ...]
+) -> None:
+    whole, home = tmp_path / "whole", tmp_path / "home"
+    prepare(whole, monkeypatch)
+    (home / ".in_the_making").mkdir(parents=True)
+    (home / ".in_the_making" / "dagster.yaml").write_text("telem")
+    for name in left:
+        copy = shutil.copytree if (whole / name).is_dir() else shutil.copy
+        copy(whole / name, home / name)
+    prepare(home, monkeypatch)
+    names = [{path.relative_to(one) for path in one.rglob("*")} for one in (home, whole)]
+    assert names[0] == names[1]
+    assert (home / "dagster.yaml").read_bytes() == (whole / "dagster.yaml").read_bytes()
+    assert events_by_run(home) == {}
+
+
 @pytest.mark.parametrize("module", ["harvey_pipeline.event_log", "harvey_pipeline.graph.event_log"])
 def test_the_place_that_another_version_has_written_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str

@@ -1,0 +1,1 @@
+"""What befalls a pipeline at work, each a test with real processes that are killed or starved."""
