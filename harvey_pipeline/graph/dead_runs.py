@@ -12,6 +12,9 @@ import dagster as dg
 from harvey_pipeline.graph.event_log import KeptOpenSqliteEventLogStorage
 from harvey_pipeline.graph.sign_of_life import taken_if_dead
 
+DEAD_TAG: Final = "harvey/process_gone"
+"""Marks a run that ended with its process, and so says nothing against what it was to do."""
+
 _STARTS_WITHIN: Final = timedelta(minutes=10)
 """A process that was asked for needs some seconds until it says that the run has started."""
 
@@ -38,11 +41,16 @@ def report_dead_runs(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
     for run in instance.get_runs(dg.RunsFilter(statuses=at_work)):
         with taken_if_dead(storage.life_of_run(run.run_id)) as is_dead:
             if is_dead:
-                instance.report_run_failed(run, _GONE)
+                _report(instance, run, _GONE)
                 dead.append(run)
     before = datetime.now(UTC) - _STARTS_WITHIN
     starting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING], updated_before=before)
     for run in instance.get_runs(starting):
-        instance.report_run_failed(run, _NEVER_CAME)
+        _report(instance, run, _NEVER_CAME)
         dead.append(run)
     return dead
+
+
+def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+    instance.add_run_tags(run.run_id, {DEAD_TAG: "true"})
+    instance.report_run_failed(run, message)

@@ -13,6 +13,7 @@ import dagster as dg
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar, StartMovedError, days_to_run
 from harvey_pipeline.graph.computing import DUE_TAG
+from harvey_pipeline.graph.dead_runs import DEAD_TAG
 from harvey_pipeline.graph.due import Due, DueRange, Graph, Stage, find_due
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.coverage import days_found, sources_missing
@@ -28,6 +29,10 @@ STATE_TAG: Final = "harvey/state"
 """What was due, and from what, when a run was asked for."""
 
 NOTHING_DUE: Final = "nothing is due"
+
+_TIMES_AGAIN: Final = 2
+"""How often a state is asked for once more whose run's process was killed: that says nothing
+against it, unless it is the run that brings its process down."""
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -165,13 +170,14 @@ def _request(
     known = []
     for stage, some in due:
         state = _digest_state(some, generation)
-        earlier = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state}), limit=1)
-        if earlier:
+        earlier = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state}))
+        cut_short = [run for run in earlier if DEAD_TAG in run.tags]
+        if len(earlier) > min(len(cut_short), _TIMES_AGAIN):
             known.append(earlier[0].run_id)
             continue
         requests.append(
             dg.RunRequest(
-                run_key=state,
+                run_key=f"{state}-{len(earlier)}" if earlier else state,
                 job_name=stage.job_name,
                 asset_selection=[asset_key(name) for name in some.tables],
                 tags={**range_tags(some.days), DUE_TAG: "true", STATE_TAG: state},

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from harvey_pipeline.graph import dead_runs
-from harvey_pipeline.graph.dead_runs import report_dead_runs
+from harvey_pipeline.graph.dead_runs import DEAD_TAG, report_dead_runs
 from harvey_pipeline_tests.graph import event_log_graph
 from harvey_pipeline_tests.graph.event_log_homes import (
     DAGSTERS,
@@ -56,6 +56,7 @@ def test_a_run_is_dead_once_its_process_is_killed(tmp_path: Path, is_canceling: 
         assert statuses(instance) == {"whole": SUCCESS, "days": FAILURE}
         [told] = instance.all_logs(dead.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
         assert told.message.startswith("The process of this run is gone: it was killed")
+        assert DEAD_TAG in instance.get_runs(limit=1)[0].tags
         assert report_dead_runs(instance) == []
     assert lives(home) == []
 

@@ -13,6 +13,7 @@ import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, build_definitions
 from harvey_pipeline.graph.calendar import Calendar
+from harvey_pipeline.graph.dead_runs import DEAD_TAG
 from harvey_pipeline.graph.due import Stage
 from harvey_pipeline.graph.partitions import days_of_tags
 from harvey_pipeline.graph.requests import STATE_TAG, Watched, request_due
@@ -189,6 +190,24 @@ def test_what_was_computed_and_not_published_is_asked_for_once(
     with duckdb.connect(str(published), read_only=True) as copy:
         assert copy.execute("select count(*) from core.dim_user").fetchall() == [(1,)]
     assert looks.look() == "nothing is due"
+
+
+def test_a_state_whose_run_was_killed_is_asked_for_again_but_not_for_ever(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY)
+    looks.look()
+    job = looks.definitions.resolve_job_def("daily")
+    keys = []
+    for _ in range(3):
+        request = asked(looks.look())
+        keys.append(request.run_key)
+        killed = instance.create_run_for_job(job, tags={**request.tags, DEAD_TAG: "true"})
+        instance.report_run_failed(killed)
+    # Dagster asks for a key once.
+    assert len(set(keys)) == 3
+    assert f"did not succeed: run {killed.run_id}" in str(looks.look())
 
 
 @pytest.mark.long
