@@ -19,11 +19,10 @@ from typing import Annotated, Final
 import typer
 
 from harvey_pipeline.cli.app import (
-    FAILED,
-    OK,
     DagsterHome,
     Debug,
     EndDate,
+    FailedError,
     LandingDir,
     StartDate,
     UnusableError,
@@ -179,7 +178,11 @@ def _now_and_then(look: Callable[[], None]) -> Iterator[None]:
 
 
 def _attend(process: subprocess.Popen[bytes], address: str) -> int:
-    """Pass signals on to the UI, say when it answers, and wait for its end."""
+    """Pass signals on to the UI, say when it answers, and wait for its end.
+
+    Raises:
+        FailedError: It ended without having been told to.
+    """
     stopped_by: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
@@ -191,13 +194,17 @@ def _attend(process: subprocess.Popen[bytes], address: str) -> int:
     try:
         if _wait_until_it_answers(process, address):
             say(output(), f"Dagster's UI is at {address}. Ctrl-C stops it.")
-        code = process.wait()
+        process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if stopped_by:
         return 128 + stopped_by[0]
-    return OK if code == 0 else FAILED
+    # Dagster reports success even where its webserver or its daemon was killed.
+    raise FailedError(
+        "Dagster's UI has ended by itself; what is printed above says why. Start it again with "
+        "`harvey ui`: what is due by then will be run."
+    )
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str) -> bool:

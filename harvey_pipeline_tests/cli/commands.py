@@ -52,9 +52,9 @@ def one_day(root: Path, day: str = "2024-04-01", users: int = 10) -> None:
     landing_file(root, f"events/{day}.csv", csv_text(HEADERS["events"]))
 
 
-def wait_until(is_so: Callable[[], bool], within_seconds: float) -> None:
+def wait_until(is_so: Callable[[], bool], within_seconds: float, look_seconds: float = 0.5) -> None:
     """Wait for something that other processes bring about."""
     deadline = time.monotonic() + within_seconds
     while not is_so():
         assert time.monotonic() < deadline, "nothing came of it"
-        time.sleep(0.5)
+        time.sleep(look_seconds)
