@@ -23,6 +23,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from harvey_pipeline.cli.disk_full import find_full_disk
 from harvey_pipeline.cli.show import say
 from harvey_pipeline.settings import SettingsError
 
@@ -228,6 +229,9 @@ def _attended(command: Callable[Options, int]) -> Callable[Options, int]:
             if isinstance(error, UnusableError | SettingsError):
                 _complain(str(error))
                 return UNUSABLE
+            if (told := find_full_disk(error)) is not None:
+                _complain(told)
+                return FAILED
             hint = "" if is_debugging else " Add --debug to see where it comes from."
             _complain(f"{type(error).__name__}: {str(error).rstrip('.')}.{hint}")
             return FAILED

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harvey_pipeline.cli.disk_full import tells_of_full_disk, with_advice
 from harvey_pipeline.cli.outcomes import (
     AssetProgress,
     FailedCheck,
@@ -177,6 +178,8 @@ def describe_failure(failure: Failure) -> Text:
     word = Text("failed".ljust(_LABEL_WIDTH), style="bold red")
     if failure.kind in _TOLD_IN_FULL:
         return Text.assemble(word, f" {failure.where}: {failure.message}")
+    if tells_of_full_disk(failure.message):
+        return Text.assemble(word, f" {failure.where}: {with_advice(failure.message)}")
     told = f"{failure.kind}: {failure.message}".rstrip(".")
     return Text.assemble(word, f" {failure.where}: {told}. Add --debug to see where it comes from.")
 

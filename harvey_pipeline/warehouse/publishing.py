@@ -238,31 +238,53 @@ def _copy_afresh(
     closing the file in this one would give up the lock that DuckDB holds on it.
     """
     connection.execute("checkpoint")
-    subprocess.run(
+    try:
+        _copy_file(warehouse, files.next)
+        connection.execute(f"attach {quoted(files.next)} as copy")
+        try:
+            connection.begin()
+            schemas = connection.execute(
+                "select schema_name from duckdb_schemas() "
+                "where database_name = 'copy' and not internal"
+            ).fetchall()
+            for (schema,) in schemas:
+                if schema in UNPUBLISHED_SCHEMAS:
+                    connection.execute(f"drop schema copy.{schema} cascade")
+            _stamp(connection, commit)
+            connection.commit()
+        finally:
+            connection.execute("detach copy")
+    except BaseException:
+        # Half a copy takes room that is needed where the disk is full.
+        _remove(files.next)
+        raise
+    _remove(files.standby)
+    files.next.rename(files.standby)
+
+
+def _copy_file(path: Path, to: Path) -> None:
+    """Copy a file that this process has open.
+
+    Raises:
+        WarehouseError: It was not copied; the message says why.
+    """
+    copying = subprocess.run(
         [
             sys.executable,
             "-c",
             "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])",
-            str(warehouse),
-            str(files.next),
+            str(path),
+            str(to),
         ],
-        check=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
-    connection.execute(f"attach {quoted(files.next)} as copy")
-    try:
-        connection.begin()
-        schemas = connection.execute(
-            "select schema_name from duckdb_schemas() where database_name = 'copy' and not internal"
-        ).fetchall()
-        for (schema,) in schemas:
-            if schema in UNPUBLISHED_SCHEMAS:
-                connection.execute(f"drop schema copy.{schema} cascade")
-        _stamp(connection, commit)
-        connection.commit()
-    finally:
-        connection.execute("detach copy")
-    _remove(files.standby)
-    files.next.rename(files.standby)
+    if copying.returncode:
+        said = copying.stderr.strip().splitlines() or [f"exit code {copying.returncode}"]
+        raise WarehouseError(
+            f"{path} could not be copied for its readers: {said[-1]}. The next run tries again."
+        )
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection, commit: _Commit) -> None:

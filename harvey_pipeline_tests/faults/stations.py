@@ -44,6 +44,10 @@ class Station:
         return self.root / "data" / "warehouse.duckdb"
 
     @property
+    def raw(self) -> Path:
+        return self.root / "data" / "warehouse.raw"
+
+    @property
     def published(self) -> Path:
         return published_path(self.warehouse)
 

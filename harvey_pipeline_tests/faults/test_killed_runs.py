@@ -15,7 +15,7 @@ from harvey_pipeline_tests.faults.stations import FIRST, LAST, Station, assert_a
 from harvey_pipeline_tests.pipelines import days_between
 
 SEED: Final = 20240429
-MOMENTS: Final = 14
+MOMENTS: Final = 16
 WORK_BEGINS: Final = 0.25
 """The share of a run before this is spent on imports."""
 
