@@ -9,7 +9,7 @@ import pytest
 from harvey_pipeline import engagement
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 from harvey_pipeline_tests.builders import EVENTS, FIRMS, USERS, csv_text, landing_file
-from harvey_pipeline_tests.oracle import expected_tables
+from harvey_pipeline_tests.engagement.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import (
     DAILY_ASSETS,
     KEYS,

@@ -6,7 +6,7 @@ import pytest
 
 from harvey_pipeline_tests.builders import SOURCES, day_range, raw_store, table_rows
 from harvey_pipeline_tests.contract_cases import CASES, Case, write_case
-from harvey_pipeline_tests.oracle import expected_raw_tables
+from harvey_pipeline_tests.engagement.oracle import expected_raw_tables
 from harvey_pipeline_tests.pipelines import assert_same_rows, days_between
 
 

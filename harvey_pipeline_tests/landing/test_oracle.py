@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harvey_pipeline_tests.contract_cases import CASES, Case, write_case
-from harvey_pipeline_tests.oracle import expected_tables
+from harvey_pipeline_tests.engagement.oracle import expected_tables
 
 Tables = dict[str, list[dict[str, Any]]]
 

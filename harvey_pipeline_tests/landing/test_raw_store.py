@@ -19,7 +19,6 @@ from harvey_pipeline.landing.judge import Judged, judge
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore, RawStoreError
 from harvey_pipeline.landing.records import LandingError, csv_records
-from harvey_pipeline_tests import oracle
 from harvey_pipeline_tests.builders import (
     EVENTS,
     EVENTS_WITH_ID,
@@ -36,6 +35,7 @@ from harvey_pipeline_tests.builders import (
     table_rows,
     user_rows,
 )
+from harvey_pipeline_tests.engagement import oracle
 
 BEFORE = date(2024, 4, 22)
 DAY = date(2024, 4, 23)

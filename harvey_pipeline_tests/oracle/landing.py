@@ -1,28 +1,22 @@
 """Section 1, rows and days: what the contract makes of records, and what it keeps of them."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from harvey_pipeline_tests.oracle.records import FILE_SUFFIXES, Record, read_records
-from harvey_pipeline_tests.oracle.values import (
-    TableRow,
-    read_arr_usd,
-    read_hundredths,
-    read_timestamp,
-    read_value,
-    read_whole_number,
-    required_value,
-)
+from harvey_pipeline_tests.oracle.sources import Source
+from harvey_pipeline_tests.oracle.values import TableRow, read_value
 
-SOURCES = ("users", "firms", "events")
-EVENT_TYPES = ("ASSISTANT", "VAULT", "WORKFLOW")
-LATE_WINDOW = timedelta(days=1)
 DROPS_COMPARED = 7
 FEWEST_ROWS_JUDGED = 10
+
+Key: TypeAlias = Any
+"""What tells rows apart: a text, or a tuple of texts where the key has several columns."""
 
 
 # --- Records to rows ------------------------------------------------------------------------
@@ -38,7 +32,7 @@ class Row:
 
     line_number: int
     record: Callable[[], str]
-    key: str | None
+    key: Key | None
     created_at: datetime | None
     values: TableRow
     reasons_before: list[str]
@@ -51,48 +45,46 @@ class Row:
         return not self.reasons_before and not self.reasons_after
 
 
-def read_row(source: str, record: Record) -> Row:
-    """One record under the landing contract, but for what depends on the drop's day."""
+def read_row(source: Source, record: Record, drop_day: date | None) -> Row:
+    """One record under the landing contract, but for whether it fits the drop's day.
+
+    `drop_day` is None in a bulk export.
+    """
     if record.fault is not None:
         return Row(record.line_number, record.shown, None, None, {}, [record.fault], [], [])
-    fields = {column: read_value(text) for column, text in record.values.items()}
-    before: list[str] = []
-    after: list[str] = []
-    repairs: list[str] = []
+    about: dict[str, list[str]] = {"who": [], "when": [], "what": [], "repair": []}
     values: TableRow = {}
-    key: str | None = None
-    if source == "events":
-        for column in ("user_id", "firm_id"):
-            values[column] = fields[column] or None
-            if not fields[column]:
-                before.append(f"missing_{column}")
-    else:
-        key = fields["id"] or None
-        if key is None:
-            before.append("missing_id")
-    created_at = required_value("timestamp", fields["created"], read_timestamp, before)
-    if source == "users":
-        values["title"] = fields["title"] or None
-    elif source == "firms":
-        values["firm_size"] = required_value(
-            "firm_size", fields["firm_size"], read_whole_number, after
-        )
-        values["arr_usd"] = required_value("arr", fields["arr_in_thousands"], read_arr_usd, after)
-    else:
-        values["event_id"] = fields.get("event_id") or None
-        event_type = fields["event_type"].upper()
-        values["event_type"] = event_type if event_type in EVENT_TYPES else None
-        if not event_type:
-            after.append("missing_event_type")
-        elif event_type not in EVENT_TYPES:
-            after.append("unknown_event_type")
-        values["num_docs"] = required_value(
-            "num_docs", fields["num_docs"], read_whole_number, after
-        )
-        values["feedback_hundredths"] = required_value(
-            "feedback_score", fields["feedback_score"], read_hundredths, repairs
-        )
-    return Row(record.line_number, record.shown, key, created_at, values, before, after, repairs)
+    for field in source.fields:
+        text = read_value(record.values.get(field.column), field.is_verbatim)
+        value = field.read(text) if text else field.default
+        values[field.name] = value
+        consequence = field.unreadable if text else field.missing
+        if consequence == "keep" or (text and value is not None):
+            continue
+        reason = field.unreadable_reason if text else field.missing_reason
+        topic = "when" if field.name == source.at else "who" if field.is_id else "what"
+        about["repair" if consequence == "repair" else topic].append(reason)
+    created_at = values.get(source.at) if source.at else None
+    if source.settle is not None:
+        about["repair"] += source.settle(values, created_at, drop_day)
+    return Row(
+        record.line_number,
+        record.shown,
+        key_of(source, values),
+        created_at,
+        values,
+        about["who"] + about["when"],
+        about["what"],
+        about["repair"],
+    )
+
+
+def key_of(source: Source, values: TableRow) -> Key | None:
+    """What tells a row from others; None where a part of it cannot be read."""
+    parts = [values[name] for name in source.key]
+    if None in parts:
+        return None
+    return parts[0] if len(parts) == 1 else tuple(parts)
 
 
 # --- The landing folder ---------------------------------------------------------------------
@@ -126,17 +118,18 @@ class Landing:
     Two files for one source and day, or two bulk files of one source, are an error.
     """
 
-    def __init__(self, root: Path, start_date: date) -> None:
+    def __init__(self, root: Path, start_date: date, sources: Sequence[Source]) -> None:
         self.root = root
         self.start_date = start_date
+        self.sources = {source.name: source for source in sources}
         self.bulk: dict[str, Path] = {}
-        self.drops: dict[str, dict[date, Path]] = {source: {} for source in SOURCES}
+        self.drops: dict[str, dict[date, Path]] = {name: {} for name in self.sources}
         self.accepted_bulk: set[str] = set()
         self.accepted_drops: set[tuple[str, date]] = set()
         self._rows: dict[Path, list[Row]] = {}
         for path in sorted(root.glob("*")):
             name = path.name.lower()
-            if path.is_dir() and name in SOURCES:
+            if path.is_dir() and name in self.sources:
                 for inner in sorted(path.glob("*")):
                     self._find_drop(name, inner)
             elif path.is_file():
@@ -144,109 +137,112 @@ class Landing:
 
     def _find_bulk(self, path: Path) -> None:
         """A file directly in the folder: a bulk export, or what lets it through."""
-        source, _, ending = path.name.lower().partition(".")
-        if source in SOURCES and f".{ending}" in FILE_SUFFIXES:
-            if source in self.bulk:
-                raise ValueError(f"two bulk files: {self.bulk[source]} and {path}")
-            self.bulk[source] = path
-        elif source in SOURCES and ending == "accept":
-            self.accepted_bulk.add(source)
+        name, _, ending = path.name.lower().partition(".")
+        if name in self.sources and f".{ending}" in FILE_SUFFIXES:
+            if name in self.bulk:
+                raise ValueError(f"two bulk files: {self.bulk[name]} and {path}")
+            self.bulk[name] = path
+        elif name in self.sources and ending == "accept":
+            self.accepted_bulk.add(name)
 
-    def _find_drop(self, source: str, path: Path) -> None:
+    def _find_drop(self, name: str, path: Path) -> None:
         """A file in a source's folder: a drop, or what lets it through."""
         day = drop_day(path)
         if day is not None and path.is_file():
-            if day in self.drops[source]:
-                raise ValueError(f"two drops: {self.drops[source][day]} and {path}")
-            self.drops[source][day] = path
+            if day in self.drops[name]:
+                raise ValueError(f"two drops: {self.drops[name][day]} and {path}")
+            self.drops[name][day] = path
         accepted = drop_day(path, [".accept"])
         if accepted is not None:
-            self.accepted_drops.add((source, accepted))
+            self.accepted_drops.add((name, accepted))
 
-    def rows(self, source: str, path: Path) -> list[Row]:
-        """The rows of one file."""
+    def rows(self, source: Source, path: Path, day: date | None) -> list[Row]:
+        """The rows of one file, of a drop's day or (None) a bulk export."""
         if path not in self._rows:
-            self._rows[path] = [read_row(source, each) for each in read_records(source, path)]
+            records = read_records(source, path)
+            self._rows[path] = [read_row(source, each, day) for each in records]
         return self._rows[path]
 
-    def bulk_rows(self, source: str) -> list[Row]:
+    def drop_rows(self, source: Source, day: date) -> list[Row]:
+        """The rows of the drop of a day that has one."""
+        return self.rows(source, self.drops[source.name][day], day)
+
+    def bulk_rows(self, source: Source) -> list[Row]:
         """The rows of the source's bulk export, none if there is no such file."""
-        return self.rows(source, self.bulk[source]) if source in self.bulk else []
+        path = self.bulk.get(source.name)
+        return self.rows(source, path, None) if path is not None else []
 
     def name(self, path: Path) -> str:
         """The file relative to the landing folder."""
         return path.relative_to(self.root).as_posix()
 
-    @cached_property
-    def events_bulk_dates(self) -> list[date]:
-        """The readable dates of the events' bulk export, in order."""
-        return sorted(row.created_at.date() for row in self.bulk_rows("events") if row.created_at)
-
-    def bulk_stands_in(self, source: str, day: date) -> bool:
+    def bulk_stands_in(self, source: Source, day: date) -> bool:
         """Whether a day shows the bulk export, usable or not: it has no drop of its own.
 
-        For events it lies between the export's first and last readable date besides.
+        If the source is no snapshot, the day lies between the export's first and last readable
+        date besides.
         """
-        if source not in self.bulk or day in self.drops[source]:
+        if source.name not in self.bulk or day in self.drops[source.name]:
             return False
-        if source != "events":
+        if source.is_snapshot:
             return True
-        dates = self.events_bulk_dates
-        return bool(dates) and self.start_date <= day and dates[0] <= day <= dates[-1]
+        dates = [row.created_at.date() for row in self.bulk_rows(source) if row.created_at]
+        return bool(dates) and self.start_date <= day and min(dates) <= day <= max(dates)
 
-    def bulk_covers_events(self, day: date) -> bool:
-        """Whether a day's events are those of a bulk export that is usable."""
-        return self.bulk_stands_in("events", day) and not self.is_bulk_unusable("events")
+    def bulk_covers(self, source: Source, day: date) -> bool:
+        """Whether what happened on a day is what a bulk export says, and that is usable."""
+        return self.bulk_stands_in(source, day) and not self.is_bulk_unusable(source)
 
-    def day_slice(self, source: str, day: date) -> Slice:
+    def day_slice(self, source: Source, day: date) -> Slice:
         """A day shows its drop, else what the bulk export holds for it, else nothing."""
-        if day in self.drops[source]:
-            path = self.drops[source][day]
-            return Slice("drop", self.name(path), self.rows(source, path))
+        if day in self.drops[source.name]:
+            path = self.drops[source.name][day]
+            return Slice("drop", self.name(path), self.drop_rows(source, day))
         if not self.bulk_stands_in(source, day):
             return Slice("none", None, [])
         shown = []
         for row in self.bulk_rows(source):
-            if row.created_at is not None:
-                created = row.created_at.date()
-                if created == day or (source != "events" and created < day):
-                    shown.append(row)
-        return Slice("bulk", self.name(self.bulk[source]), shown)
+            created = row.created_at.date() if row.created_at is not None else None
+            is_before = created is not None and source.is_snapshot and created < day
+            if source.at is None or created == day or is_before:
+                shown.append(row)
+        return Slice("bulk", self.name(self.bulk[source.name]), shown)
 
-    def is_bulk_unusable(self, source: str) -> bool:
+    def is_bulk_unusable(self, source: Source) -> bool:
         """Whether fewer than half of a bulk export's rows are accepted, of all that it has.
 
-        Accepted are those that no rule of their own rejects, one per id, or per `event_id` and
-        date; events without an id are all their own.
+        Accepted are those that no rule of their own rejects: of a snapshot one per key, of others
+        one per key and date; events without an id are all their own.
         """
-        if source in self.accepted_bulk:
+        if source.name in self.accepted_bulk:
             return False
         rows = self.bulk_rows(source)
-        acceptable = [row for row in rows if row.is_acceptable]
-        told_apart: set[tuple[str | None, date]] = set()
+        told_apart: set[tuple[Key, date]] = set()
         without_id = 0
-        for row in acceptable:
-            assert row.created_at is not None
-            if source != "events":
-                told_apart.add((row.key, date.min))
-            elif row.values["event_id"] is None:
+        for row in rows:
+            if not row.is_acceptable:
+                continue
+            if row.key is None:
                 without_id += 1
+            elif source.is_snapshot:
+                told_apart.add((row.key, date.min))
             else:
-                told_apart.add((row.values["event_id"], row.created_at.date()))
+                assert row.created_at is not None
+                told_apart.add((row.key, row.created_at.date()))
         return is_unusable(len(rows), len(told_apart) + without_id)
 
-    def legible_ids(self, source: str, day: date) -> set[str]:
-        """All ids that a drop's rows show, rejected rows too."""
-        rows = self.rows(source, self.drops[source][day])
-        return {row.key for row in rows if row.key is not None}
+    def legible_keys(self, source: Source, day: date) -> set[Key]:
+        """All keys that a drop's rows show, rejected rows too."""
+        return {row.key for row in self.drop_rows(source, day) if row.key is not None}
 
-    def is_shrunken(self, source: str, day: date) -> bool:
-        """A snapshot with under 80 % of the ids of the largest of seven before it, or no row."""
-        if not self.rows(source, self.drops[source][day]):
+    def is_shrunken(self, source: Source, day: date) -> bool:
+        """A snapshot with under 80 % of the keys of the largest of seven before it, or no row."""
+        if not self.drop_rows(source, day):
             return True
-        earlier = sorted(other for other in self.drops[source] if other < day)[-DROPS_COMPARED:]
-        largest = max((len(self.legible_ids(source, other)) for other in earlier), default=0)
-        return 100 * len(self.legible_ids(source, day)) < 80 * largest
+        drops = self.drops[source.name]
+        earlier = sorted(other for other in drops if other < day)[-DROPS_COMPARED:]
+        largest = max((len(self.legible_keys(source, other)) for other in earlier), default=0)
+        return 100 * len(self.legible_keys(source, day)) < 80 * largest
 
 
 def is_unusable(rows_read: int, rows_accepted: int) -> bool:
@@ -269,7 +265,7 @@ class Rejected:
 class Load:
     """One source's day after the contract is applied: rows read = accepted + rejected."""
 
-    source: str
+    source: Source
     day: date
     slice: Slice
     accepted: list[Row]
@@ -282,65 +278,61 @@ class Load:
         return [row for row in self.accepted if row.repairs]
 
 
-def day_reasons(landing: Landing, source: str, day: date, created_at: datetime | None) -> list[str]:
+def day_reasons(landing: Landing, source: Source, day: date, row: Row) -> list[str]:
     """Findings on a row's date against the day of its drop."""
-    if created_at is None:
+    if row.created_at is None:
         return []
-    created = created_at.date()
+    created = row.created_at.date()
     reasons = []
     if created > day:
         reasons.append("created_after_drop")
-    if source == "events":
-        if created < landing.start_date:
-            reasons.append("before_start_date")
-        if created < day - LATE_WINDOW:
-            reasons.append("too_late")
-        elif created < day and landing.bulk_covers_events(created):
-            reasons.append("covered_by_bulk")
+    if source.is_snapshot:
+        return reasons
+    if created < landing.start_date:
+        reasons.append("before_start_date")
+    if created < day - timedelta(days=source.late_days):
+        reasons.append("too_late")
+    elif source.kind == "events" and created < day and landing.bulk_covers(source, created):
+        reasons.append("covered_by_bulk")
     return reasons
 
 
-def repeated_ids(rows: Sequence[Row]) -> dict[int, str]:
-    """Line numbers of users or firms rows that give way: the latest, then the last row wins."""
-    winners: dict[str, Row] = {}
+def repeats_of(source: Source, rows: Sequence[Row]) -> set[int]:
+    """Line numbers of acceptable rows of one drop that give way to another with their key.
+
+    Of events the first row wins, of changes the last one, of a snapshot the latest, then the last.
+    """
+    by_key: dict[Key, list[Row]] = defaultdict(list)
     for row in rows:
-        assert row.key is not None
-        assert row.created_at is not None
-        winner = winners.get(row.key)
-        if winner is None or (
-            winner.created_at is not None and row.created_at >= winner.created_at
-        ):
-            winners[row.key] = row
-    kept = {row.line_number for row in winners.values()}
-    return {row.line_number: "superseded" for row in rows if row.line_number not in kept}
+        if row.key is not None:
+            by_key[row.key].append(row)
+    beaten: set[int] = set()
+    for alike in by_key.values():
+        winner = alike[0]
+        for row in alike[1:]:
+            if source.kind == "changes" or (source.is_snapshot and is_at_least_as_new(row, winner)):
+                winner = row
+        beaten |= {row.line_number for row in alike if row is not winner}
+    return beaten
 
 
-def repeated_event_ids(rows: Sequence[Row]) -> dict[int, str]:
-    """Line numbers of events that repeat an `event_id` within the day: the first row wins."""
-    repeated: dict[int, str] = {}
-    seen: set[str] = set()
-    for row in rows:
-        event_id = row.values["event_id"]
-        if event_id is not None and event_id in seen:
-            repeated[row.line_number] = "duplicate_event_id"
-        elif event_id is not None:
-            seen.add(event_id)
-    return repeated
+def is_at_least_as_new(row: Row, other: Row) -> bool:
+    """Whether a later row of a snapshot wins over an earlier one."""
+    if row.created_at is None or other.created_at is None:
+        return True
+    return row.created_at >= other.created_at
 
 
-def load(landing: Landing, source: str, day: date) -> Load:
+def load(landing: Landing, source: Source, day: date) -> Load:
     """One source's day under the landing contract; nothing is lost."""
     day_slice = landing.day_slice(source, day)
     found: dict[int, list[str]] = {}
     for row in day_slice.rows:
-        found[row.line_number] = [
-            *row.reasons_before,
-            *day_reasons(landing, source, day, row.created_at),
-            *row.reasons_after,
-        ]
+        dated = day_reasons(landing, source, day, row)
+        found[row.line_number] = [*row.reasons_before, *dated, *row.reasons_after]
     acceptable = [row for row in day_slice.rows if not found[row.line_number]]
-    repeated = repeated_event_ids(acceptable) if source == "events" else repeated_ids(acceptable)
-    for line_number, reason in repeated.items():
+    for line_number in repeats_of(source, acceptable):
+        reason = "duplicate_event_id" if source.kind == "events" else "superseded"
         found[line_number].append(reason)
     accepted = [row for row in day_slice.rows if not found[row.line_number]]
     return Load(
@@ -358,25 +350,25 @@ def load(landing: Landing, source: str, day: date) -> Load:
 
 
 def is_observed(
-    landing: Landing, source: str, day: date, day_slice: Slice, rows_accepted: int
+    landing: Landing, source: Source, day: date, day_slice: Slice, rows_accepted: int
 ) -> bool:
     """Whether a day's rows count: there are a drop or an export, usable and not shrunken."""
     if day_slice.form == "none":
         return False
     if day_slice.form == "bulk":
         return not landing.is_bulk_unusable(source)
-    if (source, day) in landing.accepted_drops:
+    if (source.name, day) in landing.accepted_drops:
         return True
     if is_unusable(len(day_slice.rows), rows_accepted):
         return False
-    return source == "events" or not landing.is_shrunken(source, day)
+    return not source.is_snapshot or not landing.is_shrunken(source, day)
 
 
 def drops_table(loads: Iterable[Load]) -> list[TableRow]:
     """The ledger: one row per source and day run, counted by the contract."""
     return [
         {
-            "source": each.source,
+            "source": each.source.name,
             "drop_date": each.day,
             "file": each.slice.file,
             "form": each.slice.form,
@@ -395,16 +387,16 @@ def quarantine_table(landing: Landing, loads: Sequence[Load]) -> list[TableRow]:
     table: list[TableRow] = []
 
     def keep(
-        source: str, day: date | None, file: str | None, action: str, row: Row, reasons: list[str]
+        source: Source, day: date | None, file: str | None, action: str, row: Row, why: list[str]
     ) -> None:
         table.append(
             {
-                "source": source,
+                "source": source.name,
                 "drop_date": day,
                 "file": file,
                 "line_number": row.line_number,
                 "action": action,
-                "reasons": list(reasons),
+                "reasons": list(why),
                 "record": row.record(),
             }
         )
@@ -415,9 +407,10 @@ def quarantine_table(landing: Landing, loads: Sequence[Load]) -> list[TableRow]:
             keep(each.source, each.day, file, "rejected", rejected.row, reasons)
         for row in each.repaired:
             keep(each.source, each.day, each.slice.file, "repaired", row, row.repairs)
-    for source, path in landing.bulk.items():
-        for row in landing.bulk_rows(source):
-            if loads and row.created_at is None:
+    for name, path in landing.bulk.items():
+        source = landing.sources[name]
+        for row in landing.bulk_rows(source) if loads and source.at is not None else []:
+            if row.created_at is None:
                 reasons = row.reasons_before + row.reasons_after + row.repairs
                 keep(source, None, landing.name(path), "rejected", row, reasons)
     return table
@@ -428,40 +421,11 @@ def raw_table(loads: Iterable[Load]) -> list[TableRow]:
     table = []
     for each in loads:
         for row in each.accepted if each.is_observed else []:
-            assert row.created_at is not None
-            place = {"drop_date": each.day, "line_number": row.line_number}
-            if each.source == "users":
-                table.append(
-                    {
-                        **place,
-                        "user_id": row.key,
-                        "created_at": row.created_at,
-                        "title": row.values["title"],
-                    }
-                )
-            elif each.source == "firms":
-                table.append(
-                    {
-                        **place,
-                        "firm_id": row.key,
-                        "created_at": row.created_at,
-                        "firm_size": row.values["firm_size"],
-                        "arr_usd": row.values["arr_usd"],
-                    }
-                )
-            else:
-                hundredths = row.values["feedback_hundredths"]
-                table.append(
-                    {
-                        **place,
-                        "event_id": row.values["event_id"],
-                        "created_at": row.created_at,
-                        "event_date": row.created_at.date(),
-                        "user_id": row.values["user_id"],
-                        "firm_id": row.values["firm_id"],
-                        "event_type": row.values["event_type"],
-                        "num_docs": row.values["num_docs"],
-                        "feedback_score": None if hundredths is None else hundredths / 100,
-                    }
-                )
+            dated: TableRow = {}
+            if not each.source.is_snapshot:
+                assert row.created_at is not None
+                dated["event_date"] = row.created_at.date()
+            table.append(
+                {"drop_date": each.day, "line_number": row.line_number, **row.values, **dated}
+            )
     return table

@@ -14,15 +14,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from harvey_pipeline_tests.oracle.sources import Field, Source
 from harvey_pipeline_tests.oracle.values import BLANKS, as_json, trimmed
 
-REQUIRED_COLUMNS = {
-    "users": ("id", "created", "title"),
-    "firms": ("id", "created", "firm_size", "arr_in_thousands"),
-    "events": ("created", "firm_id", "user_id", "event_type", "num_docs", "feedback_score"),
-}
-OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {"users": (), "firms": (), "events": ("event_id",)}
-ID_COLUMNS = ("id", "user_id", "firm_id", "event_id")
 FILE_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -50,7 +44,7 @@ def suffix_of(name: str) -> str | None:
     return next((suffix for suffix in FILE_SUFFIXES if name.lower().endswith(suffix)), None)
 
 
-def read_records(source: str, path: Path) -> list[Record]:
+def read_records(source: Source, path: Path) -> list[Record]:
     """The records of one file."""
     suffix = suffix_of(path.name)
     if suffix == ".parquet":
@@ -74,19 +68,14 @@ def read_text(path: Path, content: bytes) -> str:
     return text
 
 
-def columns_of(source: str) -> tuple[str, ...]:
-    """The contract's columns of a source, with those that may be left out."""
-    return (*REQUIRED_COLUMNS[source], *OPTIONAL_COLUMNS[source])
-
-
-def column_places(source: str, path: Path, header: Sequence[str]) -> dict[str, int]:
+def column_places(source: Source, path: Path, header: Sequence[str]) -> dict[str, int]:
     """Where the contract's columns stand in a header; a required one must be there, once."""
     names = [column_name(each) for each in header]
-    for column in columns_of(source):
+    for column in source.columns:
         found = names.count(column)
-        if found > 1 or (not found and column in REQUIRED_COLUMNS[source]):
+        if found > 1 or (not found and column in source.required_columns):
             raise ValueError(f"{path}: {found} columns {column!r} in {list(header)}")
-    return {column: names.index(column) for column in columns_of(source) if column in names}
+    return {column: names.index(column) for column in source.columns if column in names}
 
 
 # --- CSV ------------------------------------------------------------------------------------
@@ -208,7 +197,7 @@ def read_header(text: str, start: int, separator: str) -> Reading:
     return Reading([], place)
 
 
-def choose_separator(source: str, text: str) -> tuple[str, int]:
+def choose_separator(source: Source, text: str) -> tuple[str, int]:
     """The separator, and where the header may begin: a first line `sep=X` names it.
 
     Else it is the first under which the header has all required columns, or else a comma.
@@ -218,12 +207,12 @@ def choose_separator(source: str, text: str) -> tuple[str, int]:
         return first[4], line_end(text, 0)
     for separator in SEPARATORS:
         names = {column_name(each) for each in read_header(text, 0, separator).fields}
-        if names.issuperset(REQUIRED_COLUMNS[source]):
+        if names.issuperset(source.required_columns):
             return separator, 0
     return ",", 0
 
 
-def csv_records(source: str, path: Path, text: str) -> Iterator[Record]:
+def csv_records(source: Source, path: Path, text: str) -> Iterator[Record]:
     """The records of a CSV file; a record of blank fields is none."""
     separator, start = choose_separator(source, text)
     heading = read_header(text, start, separator)
@@ -289,9 +278,8 @@ def read_object(line: str) -> list[tuple[str, str | None, bool]] | None:
     return members
 
 
-def json_records(source: str, text: str) -> Iterator[Record]:
+def json_records(source: Source, text: str) -> Iterator[Record]:
     """One object a line; of two keys that match one column the last counts."""
-    columns = columns_of(source)
     for line_number, ended in enumerate(text.split("\n"), start=1):
         line = ended.removesuffix("\r")
         if not trimmed(line):
@@ -300,27 +288,28 @@ def json_records(source: str, text: str) -> Iterator[Record]:
         if members is None:
             yield Record(line_number, partial(str, line), {}, "not_an_object")
             continue
-        shown: dict[str, str | None] = dict.fromkeys(columns)
-        values: dict[str, str | None] = dict.fromkeys(columns)
+        shown: dict[str, str | None] = dict.fromkeys(source.columns)
+        values: dict[str, str | None] = dict.fromkeys(source.columns)
         for key, content, is_nested in members:
             column = column_name(key)
-            if column in columns:
+            if column in source.columns:
+                is_value = not is_nested or source.field(column).takes_nested
                 shown[column] = content
-                values[column] = None if is_nested and column in ID_COLUMNS else content
+                values[column] = content if is_value else None
         yield Record(line_number, partial(as_json, shown), values)
 
 
 # --- Parquet --------------------------------------------------------------------------------
 
 
-def read_parquet(source: str, path: Path) -> list[Record]:
+def read_parquet(source: Source, path: Path) -> list[Record]:
     """A row's line number is its number; columns that the contract does not have stay unread."""
     file = pq.ParquetFile(path)
     header = file.schema_arrow.names
     places = column_places(source, path, header)
     table = file.read(columns=[header[place] for place in places.values()])
     texts = {
-        column: texts_of(table.column(header[place]), column in ID_COLUMNS)
+        column: texts_of(table.column(header[place]), source.field(column))
         for column, place in places.items()
     }
     records = []
@@ -331,14 +320,14 @@ def read_parquet(source: str, path: Path) -> list[Record]:
     return records
 
 
-def texts_of(column: Any, is_id: bool) -> list[str | None]:
+def texts_of(column: Any, field: Field) -> list[str | None]:
     """The texts of a Parquet column's values."""
     kind = str(column.type)
     if kind.startswith("timestamp["):
         unit = kind.removeprefix("timestamp[").split("]")[0].split(",")[0]
         return [timestamp_text(each, unit) for each in column.cast("int64").to_pylist()]
     is_single = kind == "float"
-    return [text_of(each, is_id, is_single) for each in column.to_pylist()]
+    return [text_of(each, field, is_single) for each in column.to_pylist()]
 
 
 def timestamp_text(count: int | None, unit: str) -> str | None:
@@ -356,7 +345,7 @@ def timestamp_text(count: int | None, unit: str) -> str | None:
     return moment.isoformat(sep=" ")
 
 
-def text_of(value: Any, is_id: bool, is_single: bool) -> str | None:
+def text_of(value: Any, field: Field, is_single: bool) -> str | None:
     """A Parquet value as text; as an id a whole number is its digits, whatever its type."""
     if value is None or isinstance(value, str):
         return value
@@ -372,12 +361,12 @@ def text_of(value: Any, is_id: bool, is_single: bool) -> str | None:
         if not isinstance(value, Decimal):
             return str(value)
     if isinstance(value, Decimal):
-        if is_id and value == value.to_integral_value():
+        if field.is_id and value == value.to_integral_value():
             return str(int(value))
         return format(value, "f")
     if isinstance(value, int | date | uuid.UUID):
         return str(value)
-    return None if is_id else json.dumps(value, default=str)
+    return json.dumps(value, default=str) if field.takes_nested else None
 
 
 def float_text(value: float, is_single: bool) -> Decimal | str:

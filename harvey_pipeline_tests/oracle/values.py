@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import cache
@@ -22,10 +22,12 @@ def trimmed(text: str) -> str:
     return text.strip(BLANKS)
 
 
-def read_value(text: str | None) -> str:
+def read_value(text: str | None, is_verbatim: bool = False) -> str:
     """A field without the blanks around it; empty where it is missing, or a written null."""
     plain = trimmed(text or "")
-    return "" if plain.lower() in WRITTEN_NULLS else plain
+    if plain.lower() in WRITTEN_NULLS:
+        return ""
+    return text or "" if is_verbatim else plain
 
 
 CLOCK = (
@@ -91,44 +93,18 @@ def read_offset(text: str) -> timedelta | None:
 
 @cache
 def read_whole_number(text: str) -> int | None:
-    """`num_docs` and `firm_size` are whole numbers of at most 9 digits (`3`, `3.000`)."""
+    """A whole number of at most 9 digits (`3`, `3.000`)."""
     match = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text)
     return int(match[1]) if match else None
 
 
 @cache
-def read_arr_usd(text: str) -> float | None:
-    """`arr_in_thousands` is a decimal number (`35`, `.25`, `4.`), kept in USD."""
+def read_decimal(text: str) -> Fraction | None:
+    """A decimal number without sign or exponent (`35`, `.25`, `4.`)."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
         return None
     whole, _, decimals = text.partition(".")
-    try:
-        return float(Fraction(f"{whole or 0}.{decimals or 0}") * 1000)
-    except OverflowError:
-        return None
-
-
-@cache
-def read_hundredths(text: str) -> int | None:
-    """`feedback_score` is from 1 to 5, at most 2 decimals besides zeros at the end."""
-    match = re.fullmatch(r"([0-9]+)(\.([0-9]{0,2})0*)?", text)
-    if match is None:
-        return None
-    hundredths = 100 * int(match[1]) + int((match[3] or "").ljust(2, "0"))
-    return hundredths if 100 <= hundredths <= 500 else None
-
-
-def required_value(
-    name: str, text: str, read: Callable[[str], Any], reasons: list[str]
-) -> Any | None:
-    """A value that is missing or unreadable is a finding named after it."""
-    if not text:
-        reasons.append(f"missing_{name}")
-        return None
-    value = read(text)
-    if value is None:
-        reasons.append(f"unreadable_{name}")
-    return value
+    return Fraction(f"{whole or 0}.{decimals or 0}")
 
 
 def as_json(fields: Mapping[str, str | None]) -> str:

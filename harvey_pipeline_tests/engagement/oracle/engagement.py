@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from harvey_pipeline_tests.oracle.activity import (
+from harvey_pipeline_tests.engagement.oracle.activity import (
     WINDOW_DAYS,
     Activity,
     Usage,

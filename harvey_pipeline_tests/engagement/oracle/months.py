@@ -6,9 +6,15 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from harvey_pipeline_tests.oracle.activity import Activity, Usage, group_by, percent, ratio
-from harvey_pipeline_tests.oracle.engagement import add_months, user_row
-from harvey_pipeline_tests.oracle.growth import ActiveDates
+from harvey_pipeline_tests.engagement.oracle.activity import (
+    Activity,
+    Usage,
+    group_by,
+    percent,
+    ratio,
+)
+from harvey_pipeline_tests.engagement.oracle.engagement import add_months, user_row
+from harvey_pipeline_tests.engagement.oracle.growth import ActiveDates
 from harvey_pipeline_tests.oracle.history import ONE_DAY, History, known_on
 from harvey_pipeline_tests.oracle.values import TableRow
 

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import TypeAlias
 
-from harvey_pipeline_tests.oracle.activity import WINDOW_DAYS, Activity, band, percent, ratio
+from harvey_pipeline_tests.engagement.oracle.activity import (
+    WINDOW_DAYS,
+    Activity,
+    band,
+    percent,
+    ratio,
+)
 from harvey_pipeline_tests.oracle.history import History, known_on
 from harvey_pipeline_tests.oracle.values import TableRow
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import fsum
 
-from harvey_pipeline_tests.oracle.landing import EVENT_TYPES, Load
+from harvey_pipeline_tests.engagement.oracle.sources import EVENT_TYPES
+from harvey_pipeline_tests.oracle.landing import Load
 from harvey_pipeline_tests.oracle.values import TableRow
 
 WINDOW_DAYS = 30
