@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvey_pipeline_tests.agents.rows import COLUMNS, REQUIRED, Delivery, Senders
+from harvey_pipeline_tests.oracle.values import read_timestamp
 
 FORMS: Final = ("csv", "csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
 TYPED: Final = ("latency_ms", "clarity_score", "order_count", "monthly_orders")
@@ -42,10 +43,11 @@ class DirtyLanding:
             for source in sources:
                 rows = self.senders.rows(source, day)
                 if self.choose.random() < self.share_delivered:
-                    if self.choose.random() < 0.03:
-                        rows = rows[: len(rows) // 2]
+                    name = f"{source}/{day}"
+                    if self.choose.random() < 0.06:
+                        rows = self._spoilt(source, name, rows)
                     self.delivered[source, day] = rows
-                    self._write(source, f"{source}/{day}", rows)
+                    self._write(source, name, rows)
 
     def deliver_again(self, days: Sequence[date], share: float = 0.5) -> list[date]:
         """Replace drops of some days by others, which differ a little, and tell of which days."""
@@ -54,7 +56,8 @@ class DirtyLanding:
             if day in days and self.choose.random() < share:
                 changed.add(day)
                 for old in (self.root / source).glob(f"{day}.*"):
-                    old.unlink()
+                    if old.suffix != ".accept":
+                        old.unlink()
                 again = [dict(row) for row in rows if self.choose.random() < 0.9]
                 for row in again:
                     if self.choose.random() < 0.2:
@@ -73,6 +76,16 @@ class DirtyLanding:
                 written = self.senders.rows(source, day)
                 rows = [*rows, *written] if "created_at" in COLUMNS[source] else written
             self._write(source, source, rows)
+
+    def _spoilt(self, source: str, name: str, rows: Sequence[Delivery]) -> list[Delivery]:
+        """A drop that is cut short, or whose rows mostly lack their key; perhaps let through."""
+        if self.choose.random() < 0.5:
+            (self.root / source).mkdir(parents=True, exist_ok=True)
+            (self.root / f"{name}.accept").touch()
+        if self.choose.random() < 0.5:
+            return list(rows[: len(rows) // 2])
+        key = COLUMNS[source][0]
+        return [row if self.choose.random() < 0.3 else row | {key: None} for row in rows]
 
     def _write(self, source: str, name: str, rows: Sequence[Delivery]) -> None:
         form = self.choose.choice(FORMS)
@@ -156,6 +169,9 @@ class DirtyLanding:
             elif is_typed and column in ("labels", "suggested_tags"):
                 lists = [_as_texts(value) for value in values]
                 arrays[name] = pa.array(lists, pa.list_(pa.string()))
+            elif is_typed and column == "created_at":
+                moments = [read_timestamp(str(value).strip()) for value in values]
+                arrays[name] = pa.array(moments, pa.timestamp("us"))
             elif is_typed and column.startswith("is_"):
                 flags = [{"true": True, "f": False}.get(str(value)) for value in values]
                 arrays[name] = pa.array(flags, pa.bool_())
