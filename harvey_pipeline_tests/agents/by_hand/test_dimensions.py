@@ -114,7 +114,7 @@ def test_customers_fall_into_segments(tmp_path: Path) -> None:
     """The last of 100 days is 9 April: its 30 days begin on 11 March, its 90 days on 11 January."""
     files = {
         "customers": f"{CUSTOMERS}\nrich@x,s,,2,1000\nbusy@x,s,,10,\nalmost@x,s,,9,999.99\n"
-        "never@x,s,Nev,1,0\nmany@x,s,,2,\ntrouble@x,s,,50,9999\n",
+        "never@x,s,Nev,1,0\nquiet@x,s,Given,,\nmany@x,s,,2,\ntrouble@x,s,,50,9999\n",
         **drafts(
             ("rich@x", january(5), ""),
             ("busy@x", date(2024, 4, 9), ""),
@@ -156,6 +156,7 @@ def test_customers_fall_into_segments(tmp_path: Path) -> None:
     assert silent["first_interaction_date"] == january(9)
     assert silent["last_interaction_date"] == january(10)
     assert (silent["customer_name"], silent["lifetime_value_usd"]) == ("Name 7", None)
+    assert one(customers, customer_email="quiet@x")["customer_name"] == "Given"
     never = one(customers, customer_email="never@x")
     assert (never["customer_name"], never["interactions"]) == ("Nev", 0)
     assert (never["first_interaction_date"], never["lifetime_value_usd"]) == (None, 0)
@@ -189,7 +190,8 @@ def test_annotators_and_their_annotations(tmp_path: Path) -> None:
         f'2,ann@x,s,{jan(2)},1,6,,,f,"[0]","{{""a"":1}}",!\n'
         f"3,ann@x,s,{jan(2)},,,,,,,,\n"
         f"4,,s,{jan(2)},2,2,2,3,,[,1,\n"
-        f"5,new@x,s,{jan(2)},,,,4.5,,,,\n",
+        f"5,new@x,s,{jan(2)},0,,,4.5,,,,\n"
+        f"6,x@x,s,{jan(2)},,,,,1,,,\n7,x@x,s,{jan(2)},,,,,,,,\n",
     }
     tables = landed(tmp_path, files, 2)
     columns = ("source_id", "overall_score", "has_labels", "has_rubric", "has_notes")
@@ -199,6 +201,8 @@ def test_annotators_and_their_annotations(tmp_path: Path) -> None:
         ("3", None, False, False, False, None),
         ("4", 2.25, False, False, False, None),
         ("5", None, False, False, False, None),
+        ("6", None, False, False, False, None),
+        ("7", None, False, False, False, None),
     ]
     annotators = tables["agents.dim_annotator"]
     columns = ("annotator_sk", "role", "is_active", "total_annotations", "avg_quality_score")
@@ -211,12 +215,15 @@ def test_annotators_and_their_annotations(tmp_path: Path) -> None:
         ("gone@x", None, False, 0, None),
         ("new@x", None, True, 1, None),
         ("unknown", None, None, 1, 2.25),
+        ("x@x", None, True, 2, None),
     ]
     ann = one(annotators, annotator_sk="ann@x")
     assert (ann["first_annotation_date"], ann["last_annotation_date"]) == (january(1), january(2))
     of_day = one(tables["agents.daily_annotation_quality"], annotator_sk="ann@x", date=january(2))
     assert (of_day["annotations"], of_day["scored_annotations"]) == (2, 1)
     assert (of_day["safe_annotations"], of_day["safety_rate"]) == (0, 0)
+    safe = one(tables["agents.daily_annotation_quality"], annotator_sk="x@x")
+    assert (safe["annotations"], safe["safe_annotations"], safe["safety_rate"]) == (2, 1, 100)
 
 
 # --- Dates ---------------------------------------------------------------------------------------
@@ -233,6 +240,8 @@ def test_the_calendar(tmp_path: Path) -> None:
     assert fiscal == (2025, 2, 6)
     assert (day["is_current_day"], day["is_current_week"]) == (False, True)
     assert (day["is_current_quarter"], day["days_from_today"]) == (True, -1)
+    july = dates[date(2024, 7, 1)]
+    assert (july["fiscal_year"], july["fiscal_quarter"], july["fiscal_period"]) == (2025, 1, 1)
     june = dates[date(2024, 6, 30)]
     assert (june["fiscal_year"], june["fiscal_quarter"], june["fiscal_period"]) == (2024, 4, 12)
     assert dates[date(2025, 1, 1)]["is_current_year"] is False
@@ -251,5 +260,8 @@ def test_the_calendar(tmp_path: Path) -> None:
         (11, 28),
         (12, 25),
     ]
+    plain = one(landed(tmp_path, {}, 1)["agents.dim_date"], date_actual=date(2024, 12, 30))
+    fiscal = (plain["fiscal_year"], plain["fiscal_quarter"], plain["fiscal_period"])
+    assert fiscal == (2024, 4, 12)
     assert dates[date(2024, 5, 27)]["holiday_name"] == "Memorial Day"
     assert dates[date(2024, 5, 28)]["holiday_name"] is None

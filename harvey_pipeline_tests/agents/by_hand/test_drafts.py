@@ -9,12 +9,15 @@ import pytest
 
 from harvey_pipeline_tests.agents.by_hand.landed import (
     APPROVALS,
+    FIRST,
+    QUERIES,
     jan,
     january,
     landed,
     reasons,
     values_of,
 )
+from harvey_pipeline_tests.agents.oracle import expected_tables
 
 # --- Drafts that are delivered again -------------------------------------------------------------
 
@@ -169,6 +172,30 @@ def test_a_review_lies_between_draft_and_drop(
     assert fact["review_time_seconds"] == seconds
     assert (fact["reviewed_at"] is None) == (seconds is None)
     assert reasons(tables) == ([(january(1), 2, [reason])] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("x" * 500, "x" * 500, id="500-characters"),
+        pytest.param("é" * 499 + "👍!", "é" * 499 + "👍", id="one-too-many"),
+        pytest.param('" a\n"', " a\n", id="not-trimmed"),
+        pytest.param("", None, id="none"),
+    ],
+)
+def test_a_query_is_cut(tmp_path: Path, text: str, kept: str | None) -> None:
+    files = {f"agent_queries/{jan(1)}": f"{QUERIES},query_text\n1,s,{jan(1)},{text}\n"}
+    [fact] = landed(tmp_path, files, 1)["agents.fact_agent_query"]
+    assert fact["query_text"] == kept
+
+
+def test_a_late_row_of_a_day_that_is_not_run_is_no_fact(tmp_path: Path) -> None:
+    text = f"{QUERIES}\n1,s,{jan(1)}\n2,s,{jan(2)}\n"
+    landed(tmp_path, {f"agent_queries/{jan(2)}": text}, 2)
+    day = january(2)
+    tables = expected_tables(tmp_path, [day], FIRST, calendar_end=day, today=day)
+    assert [row["source_id"] for row in tables["agents.fact_agent_query"]] == ["2"]
+    assert len(tables["raw.raw_agent_queries"]) == 2
 
 
 def test_an_export_may_tell_of_later_reviews(tmp_path: Path) -> None:

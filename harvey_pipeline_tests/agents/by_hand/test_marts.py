@@ -106,7 +106,7 @@ def test_agents_against_what_is_expected_of_them(tmp_path: Path) -> None:
     """The last of 31 days is the 31st, so that the 1st is not among the last 30."""
     files = {
         "agent_types": "agent_type_code,expected_approval_rate,expected_avg_latency_ms\n"
-        "cx-agent,50,10\n",
+        "cx-agent,50,10\nunknown,,1\n",
         f"agent_approvals/{jan(1)}": f"{APPROVALS}\na,c,s,approved,{jan(1)}\n",
         f"agent_approvals/{jan(2)}": f"{APPROVALS}\nb,c,s,approved,{jan(2)}\n"
         f"c,c,s,rejected,{jan(2)}\nd,c,s,pending,{jan(2)}\n",
@@ -118,8 +118,28 @@ def test_agents_against_what_is_expected_of_them(tmp_path: Path) -> None:
     assert (row["total_drafts"], row["approval_rate_of_reviewed"]) == (3, 50)
     assert (row["total_queries"], row["avg_latency_ms"]) == (2, 10.5)
     assert (row["is_approval_rate_met"], row["is_latency_met"]) == (True, False)
+    other = one(tables["agents.agent_expectations"], agent_type_sk="unknown")
+    assert (other["is_approval_rate_met"], other["is_latency_met"]) == (None, True)
     pending = tables["agents.pending_drafts"]
     assert values_of(pending, "source_id", "age_days") == [("d", 29)]
     trend = one(tables["agents.approval_rate_trend"], date_actual=january(2))
     assert (trend["day_of_week"], trend["total_drafts"]) == (2, 3)
     assert trend["approval_rate_pct"] == 33.33
+
+
+def test_a_rate_is_rounded_away_from_zero(tmp_path: Path) -> None:
+    """One of 32 is 3.125 percent."""
+    rows = (f"{n},c,s,{'expired' if n else 'approved'},{jan(1)}\n" for n in range(32))
+    files = {f"agent_approvals/{jan(1)}": f"{APPROVALS}\n{''.join(rows)}"}
+    [row] = landed(tmp_path, files, 1)["agents.approval_rate_trend"]
+    assert row["approval_rate_pct"] == 3.13
+
+
+def test_shops_that_are_active_on_a_day(tmp_path: Path) -> None:
+    files = {
+        "shops": "shop_domain,plan_type\na,free\nb,free\nc,free\n",
+        f"agent_approvals/{jan(1)}": f"{APPROVALS}\n1,c,a,pending,{jan(1)}\n2,c,b,x,{jan(1)}\n",
+        f"agent_queries/{jan(1)}": f"{QUERIES}\n1,b,{jan(1)}\n2,c,{jan(1)}\n3,z,{jan(1)}\n",
+    }
+    [row] = landed(tmp_path, files, 1)["agents.daily_agent_summary"]
+    assert row["active_shops"] == 3
