@@ -41,9 +41,12 @@ _NOON: Final = 12
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are and which days there are. Paths are relative to the working directory."""
+    """Where things are and which days there are. Paths are relative to the working directory.
 
-    landing_dir: Path
+    The landing folder may be an address in object storage; all else is on this machine.
+    """
+
+    landing_dir: str
     warehouse: Path
     start_date: date | None
     end_date: date | None
@@ -61,12 +64,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings that the environment gives.
 
     Raises:
-        SettingsError: A value is no date or number, or the calendar ends before it starts.
+        SettingsError: A value is no date or number, the warehouse is no local path, or the calendar
+            ends before it starts.
     """
     values = os.environ if environment is None else environment
     settings = Settings(
-        landing_dir=Path(values.get(LANDING_DIR) or "data/landing"),
-        warehouse=Path(values.get(WAREHOUSE) or "data/warehouse.duckdb"),
+        landing_dir=values.get(LANDING_DIR) or "data/landing",
+        warehouse=_read_local(values, WAREHOUSE, "data/warehouse.duckdb"),
         start_date=_read_date(values, START_DATE),
         end_date=_read_date(values, END_DATE),
         lock_timeout_seconds=_read_seconds(values, LOCK_TIMEOUT, default=600.0),
@@ -155,6 +159,13 @@ def read_quality_settings(environment: Mapping[str, str] | None = None) -> Quali
 def set_unless_given(name: str, value: str) -> None:
     """Set a variable for this process and those that it starts, unless the user has set it."""
     os.environ.setdefault(name, value)
+
+
+def _read_local(values: Mapping[str, str], name: str, default: str) -> Path:
+    text = values.get(name) or default
+    if "://" in text:
+        raise SettingsError(f"{name} is {text}; give a path of this machine.")
+    return Path(text)
 
 
 def _read_date(values: Mapping[str, str], name: str) -> date | None:

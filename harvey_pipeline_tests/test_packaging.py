@@ -3,7 +3,9 @@
 import configparser
 import re
 import tomllib
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +80,32 @@ def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
     pyproject: dict[str, Any],
 ) -> None:
     project = pyproject["project"]
-    lock = (ROOT / "requirements.lock").read_text()
+    extras = project["optional-dependencies"]
+    own = re.compile(rf"{project['name']}\[\w+\]")
+    lock, more = (ROOT / name for name in ("requirements.lock", ".ci/s3.lock"))
+    needed = [*project["dependencies"], *extras["dev"]]
+    assert_locked(needed, [lock])
+    assert_locked([*extras["s3"], *filterfalse(own.match, extras["test-s3"])], [lock, more])
+    assert_bound([*extras["gs"], *extras["az"]])
+    assert set(extras) == {"dev", "s3", "gs", "az", "test-s3"}
+
+
+def assert_bound(requirements: Iterable[str]) -> None:
+    assert [one for one in requirements if ">=" not in one] == []
+
+
+def assert_locked(requirements: Sequence[str], locks: Iterable[Path]) -> None:
+    assert_bound(requirements)
+    texts = [lock.read_text() for lock in locks]
+    assert [text for text in texts if "://" in text] == []
     locked = {
         line.partition("==")[0].partition("[")[0]
-        for line in lock.splitlines()
+        for text in texts
+        for line in text.splitlines()
         if "==" in line and not line.startswith(" ")
     }
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
-        name, bound, _ = requirement.partition(">=")
-        assert bound, requirement
-        assert name in locked, requirement
-    assert "://" not in lock
+    names = {one.partition(">=")[0].partition("[")[0] for one in requirements}
+    assert names <= locked
 
 
 def test_nothing_else_stands_at_the_top_level() -> None:

@@ -45,7 +45,7 @@ EMAIL = {
 )
 def test_settings_by_default(environment: Mapping[str, str]) -> None:
     assert read_settings(environment) == Settings(
-        landing_dir=Path("data/landing"),
+        landing_dir="data/landing",
         warehouse=Path("data/warehouse.duckdb"),
         start_date=None,
         end_date=None,
@@ -63,7 +63,7 @@ def test_settings_as_given() -> None:
     }
     found = read_settings(environment)
     assert found == Settings(
-        landing_dir=Path("/drops"),
+        landing_dir="/drops",
         warehouse=Path("/store/harvey.duckdb"),
         start_date=date(2024, 2, 29),
         end_date=date(2024, 2, 29),
@@ -96,6 +96,11 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
             id="an-end-before-the-start",
         ),
         pytest.param(
+            {"HARVEY_WAREHOUSE": "s3://bucket/warehouse.duckdb"},
+            "HARVEY_WAREHOUSE is s3://bucket/warehouse.duckdb; give a path of this machine.",
+            id="a-warehouse-elsewhere",
+        ),
+        pytest.param(
             {"HARVEY_LOCK_TIMEOUT_SECONDS": "soon"},
             "HARVEY_LOCK_TIMEOUT_SECONDS is 'soon'; give a number of seconds.",
             id="no-number",
@@ -121,7 +126,7 @@ def test_a_setting_that_cannot_be_used_is_named(
 
 
 def test_resources_stand_where_the_settings_say(tmp_path: Path) -> None:
-    settings = Settings(tmp_path / "in", tmp_path / "harvey.duckdb", None, None, 7.0)
+    settings = Settings(str(tmp_path / "in"), tmp_path / "harvey.duckdb", None, None, 7.0)
     warehouse, raw_store = build_resources(settings, Calendar(date(2024, 5, 1), None))
     assert warehouse.path == tmp_path / "harvey.duckdb"
     assert warehouse.lock_timeout_seconds == 7.0

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -268,7 +267,7 @@ def _has_any(reasons: Sequence[str]) -> str:
 def _judge_arrival(judging: Judging, source: Source, ledger: pl.DataFrame) -> None:
     present = dict(ledger.select("drop_date", "form").iter_rows())
     missing = [day for day in judging.days if present.get(day, "none") == "none"]
-    if source.is_optional and find_files(Path(judging.raw_store.landing_dir), source).is_empty:
+    if source.is_optional and find_files(judging.raw_store.landing, source).is_empty:
         # Nobody waits for what is never delivered.
         missing = []
     judging.report.add(

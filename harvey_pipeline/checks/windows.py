@@ -71,7 +71,7 @@ def days_of_history(raw_store: RawStore, sources: Iterable[Source]) -> set[date]
     """The days that the landing folder covers by these sources, from the calendar's start on."""
     covered: set[date] = set()
     for source in sources:
-        files = find_files(Path(raw_store.landing_dir), source)
+        files = find_files(raw_store.landing, source)
         start = date.fromisoformat(raw_store.start_date)
         covered |= days_covered(files, Path(raw_store.root), start)
     return covered

@@ -55,7 +55,7 @@ LandingDir = Annotated[
     typer.Option(
         envvar=_VARIABLES["landing_dir"],
         metavar="DIR",
-        help="Folder in which drops arrive.",
+        help="Folder in which drops arrive; may be s3://, gs:// or az://.",
         show_default="data/landing",
         rich_help_panel=_SETTINGS,
     ),
@@ -120,6 +120,16 @@ def unknown_name(what: str, name: str, known: Sequence[str], listing: str) -> Un
     meant = " or ".join(list(dict.fromkeys(close))[:_NAMES_SUGGESTED])
     hint = f"Did you mean {meant}? " if meant else ""
     return UnusableError(f"no {what} is named {name}. {hint}`{listing}` lists what there is.")
+
+
+def refuse_address(option: str, folder: str) -> None:
+    """Make sure that a folder to be written is one of this machine.
+
+    Raises:
+        UnusableError: It is an address in object storage, or another one.
+    """
+    if "://" in folder:
+        raise UnusableError(f"{folder} is no folder of this machine. Give one by {option}.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from harvey_pipeline.cli.app import UnusableError
+from harvey_pipeline.cli.app import UnusableError, refuse_address
 
 if TYPE_CHECKING:
     from harvey_pipeline.settings import Settings
@@ -75,6 +75,7 @@ def prepare_dagster_home(settings: "Settings") -> None:
     Raises:
         UnusableError: The folder cannot be made or written.
     """
+    refuse_address("--dagster-home", os.environ.get("DAGSTER_HOME", ""))
     home = find_dagster_home(settings)
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -58,15 +58,19 @@ def no_garbage_collection() -> Iterator[None]:
 
 def read_usable_settings() -> "Settings":
     """The settings, of a landing folder that is there."""
+    from harvey_pipeline.landing.places import landing_place
+    from harvey_pipeline.landing.records import LandingError
     from harvey_pipeline.settings import SettingsError, read_settings
 
     try:
         settings = read_settings()
-    except SettingsError as error:
+        landing = landing_place(settings.landing_dir)
+        is_there = landing.is_dir()
+    except (SettingsError, LandingError) as error:
         raise UnusableError(str(error)) from error
-    if not settings.landing_dir.is_dir():
+    if not is_there:
         raise UnusableError(
-            f"landing folder {settings.landing_dir.absolute()} does not exist. Set "
+            f"landing folder {landing.absolute()} does not exist. Set "
             f"HARVEY_LANDING_DIR or --landing-dir to the folder that holds a folder for each "
             f"source, or make some data with `harvey sample`."
         )
@@ -77,6 +81,7 @@ def _look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "
     """The days for which there is anything to run."""
     from harvey_pipeline.definitions import sources_of
     from harvey_pipeline.graph.calendar import days_in_landing
+    from harvey_pipeline.landing.places import landing_place
     from harvey_pipeline.landing.records import LandingError
 
     try:
@@ -84,9 +89,10 @@ def _look_into_landing(settings: "Settings", subjects: Sequence["Subject"]) -> "
     except LandingError as error:
         raise UnusableError(str(error)) from error
     if found is None:
+        place = landing_place(settings.landing_dir).absolute()
         within = " within the calendar that is set" if settings.start_date else ""
         raise UnusableError(
-            f"no day to run{within}: {settings.landing_dir.absolute()} holds no drops such as "
+            f"no day to run{within}: {place} holds no drops such as "
             f"{subjects[0].sources[-1].name}/2024-04-01.csv. Deliver some, point "
             f"HARVEY_LANDING_DIR or --landing-dir elsewhere, or make some data with "
             f"`harvey sample`."
@@ -99,13 +105,15 @@ def _part_subjects(
 ) -> tuple[list["Subject"], list[str]]:
     """The subjects to run, and a line for each that has no files, or lacks an optional source."""
     from harvey_pipeline.landing.files import find_files
+    from harvey_pipeline.landing.places import landing_place
 
+    landing = landing_place(settings.landing_dir)
     active, told = [], []
     for subject in subjects:
         absent = [
             source.name
             for source in subject.sources
-            if source.is_optional and find_files(settings.landing_dir, source).is_empty
+            if source.is_optional and find_files(landing, source).is_empty
         ]
         if len(absent) == len(subject.sources):
             told.append(f"Left out: {subject.name}, of which the landing folder has nothing")

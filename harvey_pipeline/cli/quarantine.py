@@ -20,6 +20,7 @@ from harvey_pipeline.cli.app import (
     LandingDir,
     UnusableError,
     WarehouseFile,
+    refuse_address,
     unknown_name,
 )
 from harvey_pipeline.cli.show import first_of, listing_output, plural, say
@@ -163,8 +164,9 @@ def export(
     from harvey_pipeline.settings import read_settings
 
     settings = read_settings()
+    refuse_address("--out", out)
     folder = Path(out)
-    if folder.resolve() == settings.landing_dir.resolve():
+    if folder.resolve() == Path(settings.landing_dir).resolve():
         raise UnusableError(
             f"{out} is the landing folder: what is written there is a delivery. Name another one."
         )

@@ -178,8 +178,9 @@ def _tell_unread(console: Console, settings: "Settings", subjects: Sequence["Sub
     """Name what lies in the landing folder and is read by nothing."""
     from harvey_pipeline.definitions import sources_of
     from harvey_pipeline.landing.files import find_unread
+    from harvey_pipeline.landing.places import landing_place
 
-    unread = find_unread(settings.landing_dir, sources_of(subjects))
+    unread = find_unread(landing_place(settings.landing_dir), sources_of(subjects))
     if unread:
         named = show.first_of(unread, _UNREAD_NAMED)
         show.say(console, Text(f"Nothing reads {named}", style="yellow"))
@@ -310,7 +311,8 @@ def _one_after_the_other(
             return
         seen.append(todo)
         yield from (one for one in todo if one.subject.name not in failed)
-        if all(one.stage.is_monthly for one in todo):
+        is_over = all(subject.name in failed for subject in asked.subjects)
+        if is_over or all(one.stage.is_monthly for one in todo):
             return
         _, plan = find_plan(asked.settings, asked.subjects, surveyed.days)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harvey_pipeline.cli.app import OK, Debug, UnusableError
+from harvey_pipeline.cli.app import OK, Debug, UnusableError, refuse_address
 from harvey_pipeline.cli.show import output, plural, say
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def make_sample(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(envvar="HARVEY_LANDING_DIR", metavar="DIR", help="Where to write.")
-    ] = Path("data/landing"),
+        str, typer.Option(envvar="HARVEY_LANDING_DIR", metavar="DIR", help="Where to write.")
+    ] = "data/landing",
     debug: Debug = False,
 ) -> int:
     """Make synthetic drops in a folder that holds none."""
@@ -52,6 +52,7 @@ def make_sample(
 
     from harvey_pipeline.definitions import SUBJECTS
 
+    refuse_address("--out", out)
     sizes = {"users": users, "firms": firms, "days": days, "events_per_day": events_per_day}
     given: dict[str, Any] = {**sizes, "seed": seed, "dirty": dirty}
     given = {name: value for name, value in given.items() if value is not None}
@@ -62,11 +63,11 @@ def make_sample(
                 if subject.write_sample is None:
                     continue
                 task = progress.add_task(f"Writing drops of {subject.name}", total=days or _DAYS)
-                made = subject.write_sample(out, given, partial(_advance, progress, task))
+                made = subject.write_sample(Path(out), given, partial(_advance, progress, task))
     except (ValueError, OSError) as error:
         raise UnusableError(str(error)) from error
     count = plural(len(made.days), "day")
-    say(console, f"{count} of drops, {made.first} to {made.last}, are in {out}.")
+    say(console, f"{count} of drops, {made.first} to {made.last}, are in {Path(out)}.")
     return OK
 
 

@@ -124,8 +124,9 @@ def _missing_by_day(
     """The drops that are not there, of days of which some are expected."""
     from harvey_pipeline.landing.coverage import sources_missing
     from harvey_pipeline.landing.files import find_all_files
+    from harvey_pipeline.landing.places import landing_place
 
-    files = find_all_files(settings.landing_dir, subject.sources).values()
+    files = find_all_files(landing_place(settings.landing_dir), subject.sources).values()
     missing = {day: sources_missing(files, settings.raw_dir, day) for day in days.days}
     return {day: [f"{name}/{day}" for name in names] for day, names in missing.items() if names}
 

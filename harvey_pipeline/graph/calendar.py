@@ -8,6 +8,7 @@ from typing import Final
 
 from harvey_pipeline.landing.coverage import days_found, refuse_stray_dates
 from harvey_pipeline.landing.files import find_all_files
+from harvey_pipeline.landing.places import landing_place
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.settings import Settings
@@ -43,7 +44,7 @@ def days_in_landing(settings: Settings, sources: Sequence[Source]) -> DayRange |
         LandingError: The landing folder cannot be read, or the first day of the calendar is not
             set and a few odd dates would set it.
     """
-    files = find_all_files(settings.landing_dir, sources)
+    files = find_all_files(landing_place(settings.landing_dir), sources)
     if settings.start_date is None:
         refuse_stray_dates(files, settings.raw_dir)
     found = days_found(files.values(), settings.raw_dir)

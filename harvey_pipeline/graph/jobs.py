@@ -9,7 +9,13 @@ import dagster as dg
 
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.due import Graph, Stage
-from harvey_pipeline.graph.requests import Watched, day_before, request_due, unsettled_drops
+from harvey_pipeline.graph.requests import (
+    Look,
+    Watched,
+    day_before,
+    request_due,
+    unsettled_drops,
+)
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.warehouse.table import Table
@@ -135,10 +141,13 @@ def landing_sensor(
     def sensor(context: dg.SensorEvaluationContext, raw_store: RawStore) -> dg.SensorResult:
         watched = Watched.impatiently(graph, calendar, raw_store)
         now = datetime.now(UTC)
-        look = time.time_ns()
-        before = int(context.cursor) if context.cursor else look - _SECONDS * 1_000_000_000
+        look = Look(time.time_ns())
+        before = Look(look.at_ns - _SECONDS * 1_000_000_000)
+        if context.cursor:
+            before = Look.parse(context.cursor)
         try:
-            unsettled = list(unsettled_drops(watched.files.values(), before))
+            look = look.with_recent(watched.files.values())
+            unsettled = list(unsettled_drops(watched.files.values(), before, look))
             yesterday = day_before(now)
             missing = watched.missing_drops(yesterday) if yesterday in calendar else []
             outside = [

@@ -10,10 +10,9 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.landing.files import SourceFiles, stamp
+from harvey_pipeline.landing.files import SourceFiles, open_file, stamp
 from harvey_pipeline.landing.judge import typed_column
 from harvey_pipeline.landing.records.contract import LandingError
-from harvey_pipeline.landing.records.delivery import open_delivery
 from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.landing.scratch import digest, parser_version, write_whole
 from harvey_pipeline.warehouse.days import DayRange
@@ -68,7 +67,7 @@ def dates_file(files: SourceFiles, root: Path) -> Path:
     """Where the dates of a bulk export are remembered."""
     assert files.bulk is not None
     changes = map(str, stamp(files, files.bulk))
-    key = digest(parser_version(), files.source.declaration, str(files.bulk.resolve()), *changes)
+    key = digest(parser_version(), files.source.declaration, str(files.bulk.absolute()), *changes)
     return root / "bulk" / f"{files.source.name}-{key}.json"
 
 
@@ -79,7 +78,7 @@ def _count_by_date(files: SourceFiles, root: Path) -> list[tuple[date, int, int]
     scratch = root / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     at = source.column(source.at)
-    with open_delivery(source.columns, files.name_of(files.bulk), files.bulk, scratch) as delivery:
+    with open_file(files, files.bulk, scratch) as delivery:
         if text_column(at.delivered) not in {column for column, _ in delivery.header}:
             return []
         counted = (
@@ -156,7 +155,7 @@ def refuse_stray_dates(files: Mapping[str, SourceFiles], root: Path) -> None:
         if strays:
             assert one.bulk is not None
             raise _stray_dates(
-                one.name_of(one.bulk),
+                one.label_of(one.bulk),
                 [f"{stray.day} (line {stray.line_number})" for stray in strays],
                 sum(stray.rows for stray in strays),
                 "row",
@@ -168,7 +167,7 @@ def refuse_stray_dates(files: Mapping[str, SourceFiles], root: Path) -> None:
         neighbours = days[max(place - 1, 0) : place] + days[place + 1 : place + 2]
         is_far = neighbours and all(abs(day - other) > _FAR for other in neighbours)
         if is_far and day in delivered:
-            names = [one.name_of(one.drops[day]) for one in files.values() if day in one.drops]
+            names = [one.label_of(one.drops[day]) for one in files.values() if day in one.drops]
             raise _stray_dates(names[0], [str(day)], len(names), "drop")
 
 

@@ -1,17 +1,18 @@
 """The landing folder: which drops, bulk exports and markers there are."""
 
 import hashlib
-import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from harvey_pipeline.landing.records.contract import LandingError
-from harvey_pipeline.landing.records.delivery import FORMS
+from harvey_pipeline.landing.places import LandingPath, Stamp, fetched, stamp_of
+from harvey_pipeline.landing.records.contract import Delivery, LandingError
+from harvey_pipeline.landing.records.delivery import FORMS, open_delivery
 from harvey_pipeline.landing.records.errors import naming
 from harvey_pipeline.landing.source import Source
 
@@ -28,13 +29,13 @@ class SourceFiles:
     """What the landing folder holds of one source."""
 
     source: Source
-    root: Path
-    drops: dict[date, Path] = field(default_factory=dict)
-    bulk: Path | None = None
+    root: LandingPath
+    drops: dict[date, LandingPath] = field(default_factory=dict)
+    bulk: LandingPath | None = None
     accepted: frozenset[date] = frozenset()
     """Days whose drop is let through by a marker."""
     is_bulk_accepted: bool = False
-    strays: tuple[Path, ...] = ()
+    strays: tuple[LandingPath, ...] = ()
     """Files in the source's folder that are neither a drop nor a marker: nothing reads them."""
 
     @cached_property
@@ -47,26 +48,39 @@ class SourceFiles:
         """Whether the landing folder has nothing of the source."""
         return not self.drops and self.bulk is None
 
-    def name_of(self, path: Path) -> str:
+    def name_of(self, path: LandingPath) -> str:
         """The file's name relative to the landing folder."""
-        return path.relative_to(self.root).as_posix()
+        return _relative(path, self.root)
+
+    def label_of(self, path: LandingPath) -> str:
+        """What messages call the file: its name, or an object's address."""
+        return _label(path, self.root)
 
 
-def find_files(root: Path, source: Source) -> SourceFiles:
+def _relative(path: LandingPath, root: LandingPath) -> str:
+    return path.relative_to(root).as_posix()  # type: ignore[arg-type]
+
+
+def _label(path: LandingPath, root: LandingPath) -> str:
+    return _relative(path, root) if isinstance(path, Path) else str(path)
+
+
+def find_files(root: LandingPath, source: Source) -> SourceFiles:
     """The drops, the bulk export and the markers of a source.
 
     Raises:
-        LandingError: The landing folder is missing, or two files stand for the same drop.
+        LandingError: The landing folder is missing or cannot be reached, or two files stand for the
+            same drop.
     """
-    drops: dict[date, Path] = {}
+    drops: dict[date, LandingPath] = {}
     accepted: set[date] = set()
-    strays: list[Path] = []
-    bulk: Path | None = None
+    strays: list[LandingPath] = []
+    bulk: LandingPath | None = None
     is_bulk_accepted = False
     for entry in _entries(root):
         name = entry.name.lower()
         if name == source.name and entry.is_dir():
-            for path in sorted(entry.iterdir()):
+            for path in _sorted(entry):
                 _sort_in(root, path, drops, accepted, strays)
         elif name == source.name + ACCEPT:
             is_bulk_accepted = True
@@ -79,21 +93,32 @@ def find_files(root: Path, source: Source) -> SourceFiles:
     )
 
 
-def _entries(root: Path) -> list[Path]:
-    if not root.is_dir():
+def _entries(root: LandingPath) -> list[LandingPath]:
+    try:
+        return _sorted(root)
+    except (FileNotFoundError, NotADirectoryError):
         raise LandingError(
             f"landing folder {root} does not exist. Create it, or set HARVEY_LANDING_DIR to the "
             f"folder that holds a folder for each source."
-        )
-    return sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+        ) from None
+
+
+def _sorted(folder: LandingPath) -> list[LandingPath]:
+    """What stands in a folder, hidden files aside."""
+    entries: list[LandingPath] = [*folder.iterdir()]
+    return sorted(
+        (one for one in entries if not one.name.startswith(".")), key=lambda one: one.name
+    )
 
 
 def _sort_in(
-    root: Path, path: Path, drops: dict[date, Path], accepted: set[date], strays: list[Path]
+    root: LandingPath,
+    path: LandingPath,
+    drops: dict[date, LandingPath],
+    accepted: set[date],
+    strays: list[LandingPath],
 ) -> None:
     """Put a file of a source's folder where it belongs."""
-    if path.name.startswith("."):
-        return
     match = _DROP_NAME.fullmatch(path.name.lower())
     day = _read_day(match[1]) if match else None
     if match is None or day is None:
@@ -106,12 +131,12 @@ def _sort_in(
         drops[day] = path
 
 
-def find_all_files(root: Path, sources: Iterable[Source]) -> dict[str, SourceFiles]:
+def find_all_files(root: LandingPath, sources: Iterable[Source]) -> dict[str, SourceFiles]:
     """`find_files` of every source, by its name."""
     return {source.name: find_files(root, source) for source in sources}
 
 
-def find_unread(root: Path, sources: Sequence[Source]) -> list[str]:
+def find_unread(root: LandingPath, sources: Sequence[Source]) -> list[str]:
     """What lies in the landing folder and is read by none of the sources, hidden files aside."""
     folders = {source.name for source in sources}
     files = {name + suffix for name in folders for suffix in (ACCEPT, *FORMS)}
@@ -134,57 +159,74 @@ def _read_day(text: str) -> date | None:
         return None
 
 
-def _two_files(root: Path, first: Path, second: Path) -> LandingError:
-    names = [path.relative_to(root).as_posix() for path in (first, second)]
+def _two_files(root: LandingPath, first: LandingPath, second: LandingPath) -> LandingError:
+    names = [_label(path, root) for path in (first, second)]
     return LandingError(
         f"{names[0]} and {names[1]} both stand for the same drop. Remove one of them."
     )
 
 
-def fingerprint(files: SourceFiles, path: Path) -> str:
-    """SHA-256 of a file's content, as hexadecimal.
+def fingerprint(files: SourceFiles, path: LandingPath, scratch: Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal; an object is fetched for it into `scratch`.
 
     Raises:
         LandingError: The file cannot be read.
     """
-    with naming(files.name_of(path)), path.open("rb") as file:
+    with naming(files.label_of(path)), fetched(path, scratch) as local:
+        return _digest(local)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Stamp(NamedTuple):
-    """What changes when a file is replaced or written to.
+@contextmanager
+def open_file(
+    files: SourceFiles, path: LandingPath, scratch: Path, content: str | None = None
+) -> Iterator[Delivery]:
+    """Open a file of a source; `open_delivery` tells more.
 
-    The time of change is the file system's own: whoever sets back the other one does not set it.
+    Args:
+        files: Those of the source.
+        path: One of them.
+        scratch: A folder with room for an object's copy, and for an unpacked file.
+        content: The fingerprint by which what comes of it will be known. An object may have been
+            replaced since; whether a local file was is seen by `check_unchanged`.
+
+    Raises:
+        LandingError: The file cannot be read, or an object has another content.
     """
-
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
-
-    @classmethod
-    def of(cls, stat: os.stat_result) -> "Stamp":
-        """The stamp of a file by what the file system says of it."""
-        return cls(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    name = files.label_of(path)
+    with ExitStack() as stack:
+        with naming(name):
+            local = stack.enter_context(fetched(path, scratch))
+            if local is not path and content is not None and _digest(local) != content:
+                raise _changed(name)
+        yield stack.enter_context(open_delivery(files.source.columns, name, local, scratch))
 
 
-def stamp(files: SourceFiles, path: Path) -> Stamp:
-    """A file's stamp.
+def stamp(files: SourceFiles, path: LandingPath) -> Stamp:
+    """A file's stamp, that of an object as it was listed.
 
     Raises:
         LandingError: The file has gone.
     """
-    with naming(files.name_of(path)):
-        return Stamp.of(path.stat())
+    with naming(files.label_of(path)):
+        return stamp_of(path)
 
 
-def check_unchanged(files: SourceFiles, path: Path, before: Stamp) -> None:
+def check_unchanged(files: SourceFiles, path: LandingPath, before: Stamp) -> None:
     """Make sure that everything read since `before` was read from one and the same content.
+
+    That holds for an object without another look: what is read is one copy.
 
     Raises:
         LandingError: The file was replaced or written to.
     """
     if stamp(files, path) != before:
-        raise LandingError(
-            f"{files.name_of(path)} changed while it was read. Run again once it is complete."
-        )
+        raise _changed(files.label_of(path))
+
+
+def _changed(name: str) -> LandingError:
+    return LandingError(f"{name} changed while it was read. Run again once it is complete.")

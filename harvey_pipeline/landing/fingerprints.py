@@ -8,7 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from harvey_pipeline.landing.files import SourceFiles, Stamp, fingerprint, stamp
+from harvey_pipeline.landing.files import SourceFiles, fingerprint, stamp
+from harvey_pipeline.landing.places import (
+    LandingPath,
+    Stamp,
+    UnreachableError,
+    stamp_now,
+    stamp_of,
+)
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.scratch import write_whole
 
@@ -19,12 +26,12 @@ _SETTLED_NS: Final = 2_000_000_000
 class Fingerprints:
     """What files hold, by content.
 
-    A file is read again only if its inode, size, time of modification or time of change is another.
-    The time of change is the file system's own: whoever sets the other one back does not set it.
+    A file is read again only if something of its stamp is another.
     """
 
     def __init__(self, root: Path) -> None:
         self._file = root / "bulk" / "fingerprints.json"
+        self._scratch = root / "scratch"
         self._known: dict[str, list[int | str]] = self._remembered()
         self._is_changed = False
 
@@ -35,18 +42,27 @@ class Fingerprints:
             return {}
         return known
 
-    def read_all(self, files: SourceFiles, paths: Iterable[Path]) -> None:
-        """Take in several files at a time; those that cannot be read are left out."""
+    def read_all(self, files: SourceFiles, paths: Iterable[LandingPath]) -> None:
+        """Take in several files at a time; those that cannot be read are left out.
+
+        Raises:
+            UnreachableError: The storage does not answer, or refuses.
+        """
         unknown = [path for path in paths if self._recall(path) is None]
         if len(unknown) > 1:
             with ThreadPoolExecutor(max_workers=2) as pool:
                 list(pool.map(lambda path: self._try(files, path), unknown))
 
-    def _try(self, files: SourceFiles, path: Path) -> None:
-        with suppress(LandingError):
+    def _try(self, files: SourceFiles, path: LandingPath) -> None:
+        try:
             self.of(files, path)
+        except UnreachableError:
+            raise
+        except LandingError:
+            # Loading its day tells what is wrong with it.
+            return
 
-    def of(self, files: SourceFiles, path: Path) -> str:
+    def of(self, files: SourceFiles, path: LandingPath) -> str:
         """SHA-256 of a file's content, as hexadecimal.
 
         Raises:
@@ -56,8 +72,8 @@ class Fingerprints:
         if known is not None:
             return known
         stamped = stamp(files, path)
-        content = fingerprint(files, path)
-        if time.time_ns() - stamped.changed_ns > _SETTLED_NS:
+        content = fingerprint(files, path, self._scratch)
+        if time.time_ns() - stamped.changed_ns > _SETTLED_NS and self._is_still(path, stamped):
             self._known[str(path.absolute())] = [*stamped, content]
             self._is_changed = True
         return content
@@ -71,12 +87,19 @@ class Fingerprints:
                 write_whole(self._file, lambda path: path.write_text(text))
             self._is_changed = False
 
-    def _recall(self, path: Path) -> str | None:
+    def _is_still(self, path: LandingPath, stamped: Stamp) -> bool:
+        """Whether what was read is what the stamp stands for: an object was listed before."""
+        try:
+            return stamp_now(path) == stamped
+        except OSError:
+            return False
+
+    def _recall(self, path: LandingPath) -> str | None:
         remembered = self._known.get(str(path.absolute()))
         if remembered is None:
             return None
         try:
-            found = Stamp.of(path.stat())
+            found = stamp_of(path)
         except OSError:
             return None
         return str(remembered[-1]) if remembered[:-1] == list(found) else None

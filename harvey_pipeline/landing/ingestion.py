@@ -19,7 +19,7 @@ from typing import Final, Literal
 import polars as pl
 
 from harvey_pipeline.landing.coverage import bulk_covers, dates_file
-from harvey_pipeline.landing.files import SourceFiles, Stamp, check_unchanged, stamp
+from harvey_pipeline.landing.files import SourceFiles, check_unchanged, open_file, stamp
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.judge import (
     DropRules,
@@ -28,8 +28,8 @@ from harvey_pipeline.landing.judge import (
     settle_duplicates,
     sighted_keys,
 )
+from harvey_pipeline.landing.places import LandingPath, Stamp, UnreachableError, stamp_of
 from harvey_pipeline.landing.records.contract import Delivery, LandingError
-from harvey_pipeline.landing.records.delivery import open_delivery
 from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.landing.scratch import digest, parser_version, remove_leftovers, write_whole
 from harvey_pipeline.landing.source import BEFORE_START_DATE, EVENT_DATE, Source
@@ -154,7 +154,7 @@ class Ingester:
             self._ids[day] = self._count_ids(self.files.drops[day])
         return self._ids[day]
 
-    def _count_ids(self, path: Path) -> int:
+    def _count_ids(self, path: LandingPath) -> int:
         try:
             with self._open(path) as delivery:
                 key = [
@@ -163,14 +163,16 @@ class Ingester:
                 ]
                 ids = delivery.records.filter(pl.col("fault").is_null()).select(key).drop_nulls()
                 return int(ids.unique().select(pl.len()).collect(engine="streaming").item())
+        except UnreachableError:
+            raise
         except LandingError:
             # A neighbour that cannot be read says nothing; its own day's run reports it.
             return 0
 
-    def _open(self, path: Path) -> AbstractContextManager[Delivery]:
-        return open_delivery(
-            self.source.columns, self.files.name_of(path), path, self.root / "scratch"
-        )
+    def _open(
+        self, path: LandingPath, content: str | None = None
+    ) -> AbstractContextManager[Delivery]:
+        return open_file(self.files, path, self.root / "scratch", content)
 
     # --- daily drops ---
 
@@ -197,6 +199,8 @@ class Ingester:
         if len(days) > 1:
             try:
                 return self._parse_together(days)
+            except UnreachableError:
+                raise
             except LandingError:
                 # Only reading them one by one tells which it is.
                 pass
@@ -212,7 +216,7 @@ class Ingester:
                 if (known := self._known(drop.stem)) is not None:
                     parsed[day] = known
                     continue
-                delivery = stack.enter_context(self._open(drop.path))
+                delivery = stack.enter_context(self._open(drop.path, drop.fingerprint))
                 opened.append((day, delivery, judge(self.source, delivery, drop.rules)))
             plans = [plan for *_, judged in opened for plan in (judged.sound, judged.found)]
             frames = iter(pl.collect_all(plans, engine="streaming"))
@@ -256,7 +260,7 @@ class Ingester:
             and self._is_bulk_usable
         )
 
-    def _digest(self, content: str, path: Path, rules: DropRules) -> str:
+    def _digest(self, content: str, path: LandingPath, rules: DropRules) -> str:
         """A name for what these rules make of a file."""
         name = self.files.name_of(path)
         return digest(parser_version(), self.source.declaration, content, name, repr(rules))
@@ -322,7 +326,7 @@ class Ingester:
                 self.root / "bulk" / f"{self.source.name}-{key}-found.parquet",
             )
             if not (bulk.sound.exists() and bulk.found.exists()):
-                with self._open(path) as delivery:
+                with self._open(path, content) as delivery:
                     judged = judge(self.source, delivery, rules)
                     _sink(judged.sound, bulk.sound, {})
                     # Which columns there are is known for certain once all was read.
@@ -384,8 +388,9 @@ class Ingester:
         every = pl.concat(beaten).unique("line_number")
         if every.is_empty():
             return every
-        path = self.files.root / bulk.name
-        with self._open(path) as delivery:
+        path = self.files.bulk
+        assert path is not None
+        with self._open(path, bulk.fingerprint) as delivery:
             records = _records_of(delivery, every)
         check_unchanged(self.files, path, bulk.stamp)
         return records
@@ -515,7 +520,7 @@ class Ingester:
 class _Drop:
     """A daily drop, what it is judged by, and the name of what comes of it."""
 
-    path: Path
+    path: LandingPath
     stamp: Stamp
     fingerprint: str
     rules: DropRules
@@ -534,10 +539,10 @@ class _Bulk:
     found: Path
 
 
-def _size_of(path: Path) -> int:
+def _size_of(path: LandingPath) -> int:
     """Bytes of a file; 0 of one that cannot be read, which reading it tells."""
     try:
-        return path.stat().st_size
+        return stamp_of(path).size
     except OSError:
         return 0
 

@@ -18,6 +18,7 @@ from harvey_pipeline.landing.files import SourceFiles, find_files
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.places import LandingPath, landing_place
 from harvey_pipeline.landing.scratch import write_if_missing
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.landing.versions import Version, versions_of
@@ -53,6 +54,15 @@ class RawStore(dg.ConfigurableResource[None]):
     start_date: str
     warehouse: dg.ResourceDependency[Warehouse]
 
+    @property
+    def landing(self) -> LandingPath:
+        """The landing folder.
+
+        Raises:
+            LandingError: It is no folder that can be used; whether it is there is not looked at.
+        """
+        return landing_place(self.landing_dir)
+
     # --- in ---
 
     def ingest(self, source: Source, days: DayRange, *, awaits_checks: bool = False) -> Ingestion:
@@ -64,7 +74,7 @@ class RawStore(dg.ConfigurableResource[None]):
             LandingError: A file of the range cannot be read; nothing has changed then.
         """
         generation = self.warehouse.generation()
-        files = find_files(Path(self.landing_dir), source)
+        files = find_files(self.landing, source)
         fingerprints = Fingerprints(Path(self.root))
         # What a day is made from is looked at before it is made: whatever changes in between
         # makes it due once more.
@@ -85,7 +95,7 @@ class RawStore(dg.ConfigurableResource[None]):
 
     def count_keys(self, source: Source, day: date) -> tuple[int, int]:
         """Distinct keys of a day's snapshot, and of the largest drop it is compared with."""
-        files = find_files(Path(self.landing_dir), source)
+        files = find_files(self.landing, source)
         job = Ingester(files, Path(self.root), self._start, Fingerprints(Path(self.root)))
         return job.compare_keys(day)
 
@@ -110,7 +120,7 @@ class RawStore(dg.ConfigurableResource[None]):
             LandingError: The landing folder or the bulk export cannot be read.
         """
         fingerprints = Fingerprints(Path(self.root))
-        files = find_files(Path(self.landing_dir), source)
+        files = find_files(self.landing, source)
         found = self._versions(files, days, fingerprints)
         fingerprints.remember()
         return found

@@ -10,6 +10,7 @@ from typing import Final
 from harvey_pipeline.landing.coverage import bulk_covers
 from harvey_pipeline.landing.files import SourceFiles
 from harvey_pipeline.landing.fingerprints import Fingerprints
+from harvey_pipeline.landing.places import LandingPath, UnreachableError
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.scratch import digest, parser_version
 from harvey_pipeline.landing.source import Source
@@ -75,7 +76,7 @@ def versions_of(
     """By what each of these days would be made if it were loaded now.
 
     Raises:
-        LandingError: The bulk export cannot be read.
+        LandingError: The bulk export cannot be read, or object storage cannot be reached.
     """
     wanted = sorted(days)
     compared = {*wanted, *neighbours(files, wanted[0])} if wanted else set()
@@ -94,7 +95,7 @@ class _Maker:
         self._start_date = start_date
         self._fingerprints = fingerprints
         self._code = digest(parser_version(), files.source.declaration)
-        self._contents: dict[Path, str] = {}
+        self._contents: dict[LandingPath, str] = {}
 
     def version(self, day: date) -> Version:
         files = self._files
@@ -111,10 +112,12 @@ class _Maker:
             "" if path is None else self._code,
         )
 
-    def _content(self, path: Path) -> str:
+    def _content(self, path: LandingPath) -> str:
         if path not in self._contents:
             try:
                 content = self._fingerprints.of(self._files, path)
+            except UnreachableError:
+                raise
             except LandingError:
                 # Loading its day tells what is wrong with it.
                 content = _UNREADABLE

@@ -46,7 +46,7 @@ def deliver_bulk_events(landing: Path, *created: str) -> None:
 
 
 def settings_of(landing: Path, start: date | None = None, end: date | None = None) -> Settings:
-    return Settings(landing, landing.parent / "warehouse.duckdb", start, end, 600.0)
+    return Settings(str(landing), landing.parent / "warehouse.duckdb", start, end, 600.0)
 
 
 def test_the_last_whole_day_is_yesterday_in_utc() -> None:

@@ -32,8 +32,14 @@ NEVER, AT_ONCE = 24, 0
 class Looks:
     """The sensor over a landing folder, which remembers its cursor as the daemon does."""
 
-    def __init__(self, root: Path, instance: dg.DagsterInstance, hour: int = NEVER) -> None:
-        self.store: RawStore = raw_store(root, str(BEFORE))
+    def __init__(
+        self,
+        root: Path,
+        instance: dg.DagsterInstance,
+        hour: int = NEVER,
+        store: RawStore | None = None,
+    ) -> None:
+        self.store: RawStore = store or raw_store(root, str(BEFORE))
         self.instance = instance
         self.cursor: str | None = None
         self.definitions = build_definitions(

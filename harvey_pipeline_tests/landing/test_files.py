@@ -176,7 +176,7 @@ def test_a_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
     files = found_in(tmp_path, "users")
     # SHA-256 of "abc", as its standard gives it.
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert [fingerprint(files, path) for path in paths] == [expected] * 2
+    assert [fingerprint(files, path, tmp_path) for path in paths] == [expected] * 2
 
 
 def test_a_file_that_is_written_to_has_changed(tmp_path: Path) -> None:
