@@ -11,12 +11,15 @@ from harvey_pipeline import engagement
 from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
-from harvey_pipeline.graph.assets import asset_key
+from harvey_pipeline.graph.assets import asset_key, step_of
 from harvey_pipeline.graph.calendar import Calendar, read_calendar
 from harvey_pipeline.graph.due import Graph
 from harvey_pipeline.graph.jobs import (
+    AUDIT,
     DAILY,
     MONTHLY,
+    audit_job,
+    audit_schedule,
     daily_job,
     daily_schedule,
     landing_sensor,
@@ -25,6 +28,7 @@ from harvey_pipeline.graph.jobs import (
 )
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.graph.targets import build_targets
+from harvey_pipeline.graph.timings import timings_job, timings_schedule
 from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
@@ -64,6 +68,16 @@ def graph_of(subjects: Sequence[Subject]) -> Graph:
     """What is computed from what, in all subjects."""
     assets = (asset for subject in subjects for asset in subject.table_assets)
     return Graph(sources_of(subjects), tuple(assets))
+
+
+def steps_of_assets(subjects: Sequence[Subject] = SUBJECTS) -> Mapping[str, str]:
+    """The names of all assets by the keys of their steps."""
+    tables = (
+        table
+        for subject in subjects
+        for table in (*subject.raw_tables, *subject.daily_tables, *subject.monthly_tables)
+    )
+    return {step_of(table): table.name for table in tables}
 
 
 def check_plans(subjects: Sequence[Subject]) -> tuple[CheckPlan, ...]:
@@ -108,7 +122,7 @@ def build_definitions(
     tables = tables_of(subjects)
     targets = build_targets(read_alert_settings())
     sources = {source.table.name: source for source in sources_of(subjects)}
-    jobs, schedules = [], []
+    jobs, audits, schedules = [], [], []
     for subject in subjects:
         graph = graph_of([subject])
         daily = (*subject.raw_tables, *subject.daily_tables)
@@ -120,6 +134,12 @@ def build_definitions(
             job = monthly_job(subject.job_name(MONTHLY), [asset_key(table) for table in months])
             jobs.append(job)
             schedules.append(monthly_schedule(job, graph, months, calendar))
+        checked = [asset_key(table) for table in (*daily, *subject.monthly_tables)]
+        job = audit_job(subject.job_name(AUDIT), checked)
+        audits.append(job)
+        schedules.append(audit_schedule(job))
+    timings = timings_job(steps_of_assets(subjects))
+    schedules.append(timings_schedule(timings))
     stages = [subject.stages for subject in subjects]
     return dg.Definitions(
         assets=[
@@ -128,7 +148,7 @@ def build_definitions(
             for asset in subject.build_assets(partitions, tables, sources)
         ],
         asset_checks=[declare_checks(plan) for plan in check_plans(subjects)],
-        jobs=jobs,
+        jobs=[*jobs, *audits, timings],
         schedules=schedules,
         sensors=[
             landing_sensor(jobs, stages, graph_of(subjects), calendar, incomplete_after_hour),

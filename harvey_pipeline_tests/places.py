@@ -145,15 +145,19 @@ class Place:
         keys = [dg.AssetKey(table.split(".")) for table in tables]
         return Runs((self._execute("daily", days, keys),))
 
+    def audit(self) -> Runs:
+        """Evaluate the checks of all days, in process."""
+        return Runs((self._execute("engagement_audit", None),))
+
     def _execute(
-        self, job: str, partitions: DayRange, assets: Sequence[dg.AssetKey] | None = None
+        self, job: str, partitions: DayRange | None, assets: Sequence[dg.AssetKey] | None = None
     ) -> dg.ExecuteInProcessResult:
         definitions = build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
         # What Dagster stores stays out of the folder, which is copied for many tests.
         with TemporaryDirectory() as folder:
             return definitions.resolve_job_def(job).execute_in_process(
                 instance=dg.DagsterInstance.ephemeral(tempdir=folder),
-                tags=range_tags(partitions),
+                tags=range_tags(partitions) if partitions else {},
                 asset_selection=assets,
                 raise_on_error=False,
             )

@@ -139,7 +139,7 @@ def test_published_copy_and_job_know_it(library: Library) -> None:
     library.run(FIRST, LAST)
     assert SUBJECT.job_names == ("tiny_daily",)
     schedules = {one.name for one in library.definitions.schedules or ()}
-    assert schedules == {"tiny_daily_schedule"}
+    assert schedules == {"tiny_daily_schedule", "tiny_audit_schedule", "timings_schedule"}
     published = Warehouse(
         database=str(library.warehouse.path.with_name("warehouse.published.duckdb"))
     )

@@ -19,6 +19,7 @@ from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.status import show_status
 from harvey_pipeline.cli.tables import list_tables
+from harvey_pipeline.cli.timings import show_timings
 from harvey_pipeline.cli.ui import open_ui
 
 APP = build_app(
@@ -30,6 +31,7 @@ APP = build_app(
         "tables": list_tables,
         "quarantine": QUARANTINE,
         "sample": make_sample,
+        "timings": show_timings,
         "prune": prune_runs,
         "docs": write_docs,
     }

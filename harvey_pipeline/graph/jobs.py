@@ -22,6 +22,7 @@ from harvey_pipeline.warehouse.table import Table
 
 DAILY: Final = "daily"
 MONTHLY: Final = "monthly"
+AUDIT: Final = "audit"
 
 _SECONDS: Final = 30
 """Between two looks at the landing folder."""
@@ -42,6 +43,26 @@ def monthly_job(name: str, assets: Sequence[dg.AssetKey]) -> dg.JobDefinition:
         name,
         selection=dg.AssetSelection.assets(*assets),
         description="Calendar months, with their checks, for a month or a range in one run.",
+    )
+
+
+def audit_job(name: str, assets: Sequence[dg.AssetKey]) -> dg.JobDefinition:
+    """Every check of a subject over all days that were ever run; it computes nothing."""
+    return dg.define_asset_job(  # type: ignore[return-value]
+        name,
+        selection=dg.AssetSelection.checks_for_assets(*assets),
+        description="Every check, over all days that were ever run. Computes nothing.",
+    )
+
+
+def audit_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """The first day of each month."""
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule="0 7 1 * *",
+        execution_timezone="UTC",
+        description="The first day of each month: every check over all days.",
     )
 
 

@@ -170,3 +170,18 @@ def test_an_exception_is_not_swallowed(place: Place) -> None:
     place.sql(f"drop table {SUMMARY}", f"create table {SUMMARY} (date date)")
     with pytest.raises(Exception, match="was made by another version"):
         place.evaluate(SUMMARY)
+
+
+def test_an_audit_evaluates_every_check_over_all_days_and_computes_nothing(place: Place) -> None:
+    place.sql("update marts.power_curve set users = -1 where date = '2024-04-02'")
+    before = place.warehouse.generation()
+    result = place.audit()
+    evaluated = {(one.asset_key, one.check_name) for one in result.evaluations}
+    assert len(evaluated) == sum(len(plan.checks) for plan in PLANS.values())
+    failed = {
+        str(one.check_name): str(one.description) for one in result.evaluations if not one.passed
+    }
+    assert set(failed) == {"schema_holds", "curve_equals_activity"}
+    assert all("2024-04-02" in told for told in failed.values())
+    assert not result.steps("ASSET_MATERIALIZATION")
+    assert place.warehouse.generation() == before

@@ -23,6 +23,7 @@ from harvey_pipeline.warehouse.commits import (
     record_computing,
 )
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.publishing import publish
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 from harvey_pipeline_tests.builders import (
@@ -303,6 +304,7 @@ def test_nothing_due_is_skipped_with_the_reason(warehouse: Warehouse) -> None:
     assert not warehouse.path.exists()
     commit(warehouse, MAY, MAY, ACTIVITY)
     commit(warehouse, MAY, MAY, *MONTHLY)
+    publish(warehouse, TABLES)
     answer = monthly_tick(warehouse)
     assert isinstance(answer, dg.SkipReason)
     assert answer.skip_message == "nothing is due"
