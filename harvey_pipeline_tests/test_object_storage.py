@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
-from harvey_pipeline.landing.files import find_files
+from harvey_pipeline.landing.files import find_files, fingerprint
 from harvey_pipeline.landing.places import landing_place
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records import LandingError
@@ -28,7 +28,10 @@ from harvey_pipeline_tests.cli.commands import (
     assert_refused,
     environment,
     run_harvey,
+    wait_until,
 )
+from harvey_pipeline_tests.cli.test_sensor import deliver
+from harvey_pipeline_tests.cli.uis import WITHIN_SECONDS, ui
 from harvey_pipeline_tests.graph.test_requests import (
     BEFORE,
     RAW,
@@ -220,7 +223,10 @@ def test_an_object_that_is_replaced_between_two_looks_is_not_loaded_as_the_other
     name = f"replaced/events/{FIRST}.csv"
     at_hand.put(name, csv_text(EVENTS, f"{FIRST} 09:00:00,f1,u1,VAULT,1,5").encode())
     store = store_over(f"s3://{BUCKET}/replaced", tmp_path)
+    # What an object holds is remembered once it is some seconds old.
+    remembered = tmp_path / "raw" / "bulk" / "fingerprints.json"
     known = store.versions(SOURCES["events"], [FIRST])
+    wait_until(lambda: bool(store.versions(SOURCES["events"], [FIRST])) and remembered.exists(), 60)
     other = csv_text(EVENTS, f"{FIRST} 09:00:00,f1,u1,VAULT,2,5").encode()
     find = RawStore._versions
 
@@ -240,6 +246,12 @@ def test_an_object_that_is_replaced_between_two_looks_is_not_loaded_as_the_other
     assert [one.rows_accepted for one in done.days] == [1]
     assert store.versions(SOURCES["events"], [FIRST]) != known
     assert store.read(SOURCES["events"], DayRange(FIRST, FIRST)).collect()["num_docs"][0] == 2
+
+    listed = find_files(store.landing, SOURCES["events"])
+    at_hand.put(name, other * 2)
+    with pytest.raises(LandingError, match="changed while it was read"):
+        fingerprint(listed, listed.drops[FIRST], tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_broken_object_is_named_by_its_address(at_hand: Storage, tmp_path: Path) -> None:
@@ -283,6 +295,26 @@ def test_an_object_is_left_alone_until_it_stood_still_between_two_looks(
         at_hand.put(f"watched/events/{YESTERDAY}.csv", replaced.encode())
         assert tables_of(asked(looks.look())) == {"raw.raw_users", "raw.raw_firms"}
         assert tables_of(asked(looks.look())) == RAW
+
+
+def test_the_daemon_runs_what_arrives_in_a_bucket_and_what_follows_from_a_correction(
+    storage: Storage, tmp_path: Path
+) -> None:
+    days = [str(day) for day in DAYS[:2]]
+    for day in days:
+        deliver(tmp_path, day)
+    address = storage.put_folder(tmp_path / "landing", "daemon")
+    with ui(tmp_path, storage.environment, address) as asked_ui:
+        asked_ui.start_sensor("landing_sensor")
+        wait_until(lambda: len(asked_ui.runs()) == 3, WITHIN_SECONDS)
+        assert asked_ui.runs()[0] == ("daily", *days, frozenset(RAW))
+
+        deliver(tmp_path, days[0], queries=2)
+        name = f"events/{days[0]}.csv"
+        storage.put(f"daemon/{name}", (tmp_path / "landing" / name).read_bytes())
+        wait_until(lambda: len(asked_ui.runs()) > 3, WITHIN_SECONDS)
+        loaded = asked_ui.runs()[3]
+        assert loaded == ("daily", days[0], days[0], frozenset({"raw.raw_events"}))
 
 
 WRONG = [

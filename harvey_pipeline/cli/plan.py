@@ -58,17 +58,17 @@ def no_garbage_collection() -> Iterator[None]:
 
 def read_usable_settings() -> "Settings":
     """The settings, of a landing folder that is there."""
-    from harvey_pipeline.landing.places import landing_place
+    from harvey_pipeline.landing.places import is_there, landing_place
     from harvey_pipeline.landing.records import LandingError
     from harvey_pipeline.settings import SettingsError, read_settings
 
     try:
         settings = read_settings()
         landing = landing_place(settings.landing_dir)
-        is_there = landing.is_dir()
+        exists = is_there(landing)
     except (SettingsError, LandingError) as error:
         raise UnusableError(str(error)) from error
-    if not is_there:
+    if not exists:
         raise UnusableError(
             f"landing folder {landing.absolute()} does not exist. Set "
             f"HARVEY_LANDING_DIR or --landing-dir to the folder that holds a folder for each "

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from harvey_pipeline.landing.places import LandingPath, Stamp, fetched, stamp_of
+from harvey_pipeline.landing.places import LandingPath, Stamp, changed, fetched, stamp_of
 from harvey_pipeline.landing.records.contract import Delivery, LandingError
 from harvey_pipeline.landing.records.delivery import FORMS, open_delivery
 from harvey_pipeline.landing.records.errors import naming
@@ -202,7 +202,7 @@ def open_file(
         with naming(name):
             local = stack.enter_context(fetched(path, scratch))
             if local is not path and content is not None and _digest(local) != content:
-                raise _changed(name)
+                raise changed(name)
         yield stack.enter_context(open_delivery(files.source.columns, name, local, scratch))
 
 
@@ -225,8 +225,4 @@ def check_unchanged(files: SourceFiles, path: LandingPath, before: Stamp) -> Non
         LandingError: The file was replaced or written to.
     """
     if stamp(files, path) != before:
-        raise _changed(files.label_of(path))
-
-
-def _changed(name: str) -> LandingError:
-    return LandingError(f"{name} changed while it was read. Run again once it is complete.")
+        raise changed(files.label_of(path))

@@ -94,18 +94,8 @@ class RemotePath:
         return PurePosixPath(self.address.removeprefix(f"{root.address}/"))
 
     def is_dir(self) -> bool:
-        """Whether it is a bucket, or a folder with something in it.
-
-        Raises:
-            UnreachableError: The storage does not answer, or refuses.
-        """
-        if self.stamp is not None:
-            return False
-        try:
-            list(self.iterdir())
-        except FileNotFoundError:
-            return False
-        return True
+        """Whether it is a folder, by how it was listed."""
+        return self.stamp is None
 
     def iterdir(self) -> Iterator["RemotePath"]:
         """What a folder holds now, by one listing.
@@ -179,6 +169,21 @@ def landing_place(address: str) -> LandingPath:
     return RemotePath(address.rstrip("/"))
 
 
+def is_there(folder: LandingPath) -> bool:
+    """Whether a folder exists; one in object storage does if it is a bucket, or holds something.
+
+    Raises:
+        UnreachableError: The storage does not answer, or refuses.
+    """
+    if isinstance(folder, Path):
+        return folder.is_dir()
+    try:
+        list(folder.iterdir())
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def stamp_of(path: LandingPath) -> Stamp:
     """A local file's stamp now; that of an object as it was listed, which is what is to be read.
 
@@ -210,19 +215,27 @@ def fetched(path: LandingPath, scratch: Path) -> Iterator[Path]:
 
     Raises:
         OSError: An object has gone, or a folder stands in its place.
+        LandingError: It is not as long as it was when it was listed.
         UnreachableError: The storage does not answer, or refuses.
     """
     if isinstance(path, Path):
         yield path
         return
-    stamp_of(path)
+    listed = stamp_of(path)
     scratch.mkdir(parents=True, exist_ok=True)
     copy = scratch / f"{uuid4().hex}-{path.name}"
     try:
         path.fetch(copy)
+        if copy.stat().st_size != listed.size:
+            raise changed(path.address)
         yield copy
     finally:
         copy.unlink(missing_ok=True)
+
+
+def changed(name: str) -> LandingError:
+    """The error of a file that was replaced or written to while it was read."""
+    return LandingError(f"{name} changed while it was read. Run again once it is complete.")
 
 
 def _open_storage(address: str) -> Any:

@@ -110,14 +110,16 @@ def processes_of(session: int) -> dict[int, str]:
 
 
 @contextmanager
-def ui(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Ui]:
+def ui(
+    folder: Path, settings: Mapping[str, str] | None = None, landing: str = "landing"
+) -> Iterator[Ui]:
     """`harvey ui` in a folder, with the processes that it starts."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     path = folder / "ui.log"
     with path.open("w") as log:
         process = subprocess.Popen(
-            [*HARVEY, "ui", "--port", str(port), "--landing-dir", "landing"],
+            [*HARVEY, "ui", "--port", str(port), "--landing-dir", landing],
             cwd=folder,
             env=environment() | dict(settings or {}),
             stdout=log,
