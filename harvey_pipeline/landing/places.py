@@ -77,9 +77,6 @@ class RemotePath:
     def __str__(self) -> str:
         return self.address
 
-    def __lt__(self, other: "RemotePath") -> bool:
-        return self.address < other.address
-
     @property
     def name(self) -> str:
         """The last part of the address."""
