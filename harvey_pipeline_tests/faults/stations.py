@@ -1,5 +1,7 @@
 """Folders in which `harvey` works as a process, to be disturbed and then compared."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 from harvey_pipeline.warehouse.publishing import UNPUBLISHED_SCHEMAS
 from harvey_pipeline.warehouse.warehouse import published_path
 from harvey_pipeline_tests.cli.commands import HARVEY, Finished, environment
+from harvey_pipeline_tests.faults import at_point
 from harvey_pipeline_tests.pipelines import KEYS, TABLES, Pipeline, Rows, assert_same_tables
 
 FIRST: Final = date(2024, 4, 29)
@@ -34,6 +37,7 @@ class Station:
     """A folder with a landing folder, a warehouse in `data`, and Dagster's folder beside it."""
 
     root: Path
+    first: date = FIRST
 
     @property
     def landing(self) -> Path:
@@ -53,7 +57,7 @@ class Station:
 
     @property
     def pipeline(self) -> Pipeline:
-        return Pipeline(self.landing, self.warehouse.parent, FIRST)
+        return Pipeline(self.landing, self.warehouse.parent, self.first)
 
     def start(
         self,
@@ -63,7 +67,7 @@ class Station:
         **options: Any,
     ) -> subprocess.Popen[str]:
         """`harvey` at work; `options` are those of `Popen`."""
-        ours = {"HARVEY_LANDING_DIR": "landing", "HARVEY_START_DATE": str(FIRST)}
+        ours = {"HARVEY_LANDING_DIR": "landing", "HARVEY_START_DATE": str(self.first)}
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.root,
@@ -93,16 +97,31 @@ class Station:
         assert process.returncode in (0, -9)
         return process.returncode != 0
 
+    def stop(self, point: str, settings: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """`harvey run`, stopped at a point until it is sent `SIGCONT`."""
+        process = self.start(
+            "run", command=at_point.command(point, 1, signal.SIGSTOP), settings=settings
+        )
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), process.communicate()[0]
+        return process
+
     def tables(self) -> dict[str, Rows]:
         return self.pipeline.tables()
 
     def is_anything_due(self, last: date = LAST) -> bool:
-        return bool(list(self.pipeline.find_due(FIRST, last)))
+        return bool(list(self.pipeline.find_due(self.first, last)))
 
     def published_rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """The rows of every published table, in an order of their own."""
         with duckdb.connect(str(self.published), read_only=True) as connection:
             return {name: _rows(connection, name) for name in PUBLISHED}
+
+
+def go_on(process: subprocess.Popen[str]) -> Finished:
+    """What came of a process that was stopped."""
+    process.send_signal(signal.SIGCONT)
+    return finish(process)
 
 
 def finish(process: subprocess.Popen[str], within_seconds: float = WITHIN_SECONDS) -> Finished:
@@ -124,7 +143,7 @@ def deliver(root: Path, first: date = FIRST, last: date = LAST, **sizes: Any) ->
     sizes = {"users": 20, "firms": 5, "events_per_day": 20, "dirty": 0.05} | sizes
     spec = SampleSpec(days=(last - first + timedelta(days=1)).days, start=first, **sizes)
     write_sample(root / "landing", spec)
-    return Station(root)
+    return Station(root, first)
 
 
 def assert_as_undisturbed(disturbed: Station, expected: dict[str, Rows], last: date = LAST) -> None:

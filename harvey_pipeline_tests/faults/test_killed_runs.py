@@ -4,15 +4,13 @@ The moments are drawn once, by a seed, one from each equal share of the time tha
 """
 
 import random
-import sys
 from typing import Final
 
 import pytest
 
+from harvey_pipeline_tests.faults import at_point
 from harvey_pipeline_tests.faults.conftest import Undisturbed
-from harvey_pipeline_tests.faults.killed import POINTS
-from harvey_pipeline_tests.faults.stations import FIRST, LAST, Station, assert_as_undisturbed
-from harvey_pipeline_tests.pipelines import days_between
+from harvey_pipeline_tests.faults.stations import Station, assert_as_undisturbed
 
 SEED: Final = 20240429
 MOMENTS: Final = 16
@@ -35,11 +33,6 @@ WHILE_RUNNING: Final = [
     ("fresh_copy_in_the_making", 1),
     ("fresh_copy_not_yet_seen", 1),
 ]
-WHILE_PUBLISHING_AGAIN: Final = [
-    "copies_about_to_change_places",
-    "copies_half_way_to_change_places",
-    "copy_catching_up",
-]
 
 
 @pytest.mark.long
@@ -54,38 +47,12 @@ def test_killed_after_a_share_of_the_run(
     assert_as_undisturbed(station, undisturbed.tables)
 
 
-def kill_at(station: Station, point: str, count: int = 1) -> None:
-    assert point in POINTS
-    killer = (sys.executable, "-m", "harvey_pipeline_tests.faults.killed", point, str(count))
-    finished = station.run(command=killer)
-    assert finished.returncode == -9, finished.stdout
-
-
 @pytest.mark.long
 @pytest.mark.parametrize(("point", "count"), WHILE_RUNNING)
 def test_killed_at_a_point(
     point: str, count: int, station: Station, undisturbed: Undisturbed
 ) -> None:
-    kill_at(station, point, count)
+    finished = station.run(command=at_point.command(point, count))
+    assert finished.returncode == -9, finished.stdout
     station.run_well()
-    assert_as_undisturbed(station, undisturbed.tables)
-
-
-@pytest.mark.long
-def test_killed_while_the_published_copy_is_brought_up_to_date(
-    station: Station, undisturbed: Undisturbed
-) -> None:
-    """Drops arrive day by day, and each run but the first is killed while it publishes."""
-    later = station.root / "later"
-    station.landing.rename(later)
-    for day in days_between(FIRST, LAST):
-        for drop in sorted(later.rglob(f"{day}.*")):
-            place = station.landing / drop.relative_to(later)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            drop.rename(place)
-        if day > FIRST:
-            kill_at(station, WHILE_PUBLISHING_AGAIN[(day - FIRST).days - 1])
-            # Readers find a copy of one state or the next, whole.
-            assert station.published_rows()
-        station.run_well()
     assert_as_undisturbed(station, undisturbed.tables)

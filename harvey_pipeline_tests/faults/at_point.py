@@ -1,7 +1,8 @@
-"""`python -m harvey_pipeline_tests.faults.killed POINT COUNT run`: `harvey`, killed at a point.
+"""`harvey` as a process that kills or stops itself when it comes to a point for the nth time.
 
-The process kills itself when it comes to the point for the given time, as nothing else could do it
-so exactly.
+    python -m harvey_pipeline_tests.faults.at_point POINT COUNT SIGNAL run
+
+Nothing from outside could do that so exactly.
 """
 
 import importlib
@@ -22,6 +23,7 @@ class Point(NamedTuple):
     """What the first argument's text has to end with."""
 
 
+INGESTION: Final = "harvey_pipeline.landing.ingestion"
 WAREHOUSE: Final = "harvey_pipeline.warehouse.warehouse"
 PUBLISHING: Final = "harvey_pipeline.warehouse.publishing"
 
@@ -29,7 +31,10 @@ POINTS: Final[dict[str, Point]] = {
     "dagster_home_half_made": Point(
         "dagster._core.storage.runs.sqlite.sqlite_run_storage", "stamp_alembic_rev", False
     ),
-    "drop_parsed": Point("harvey_pipeline.landing.ingestion", "Ingester._finish", True),
+    "run_about_to_begin": Point("harvey_pipeline.cli.run", "_run_planned", False),
+    "drop_about_to_be_read": Point(INGESTION, "judge", False),
+    "drop_read": Point(INGESTION, "settle_duplicates", False),
+    "drop_parsed": Point(INGESTION, "Ingester._finish", True),
     "drops_in_the_ledger": Point("harvey_pipeline.landing.raw_store", "RawStore.ingest", True),
     "table_not_yet_committed": Point(WAREHOUSE, "record_computing", True),
     "table_committed": Point(WAREHOUSE, "Warehouse.write", True),
@@ -41,8 +46,14 @@ POINTS: Final[dict[str, Point]] = {
 }
 
 
-def kill_at(point: Point, count: int) -> None:
-    """Have this process killed when it comes to a point for the given time."""
+def command(point: str, count: int = 1, sent: signal.Signals = signal.SIGKILL) -> tuple[str, ...]:
+    """The command that is `harvey`, but for what befalls it."""
+    assert point in POINTS
+    return (sys.executable, "-m", __spec__.name, point, str(count), sent.name)
+
+
+def send_at(point: Point, count: int, sent: signal.Signals) -> None:
+    """Have this process sent a signal when it comes to a point for the given time."""
     owner: Any = importlib.import_module(point.module)
     *path, name = point.function.split(".")
     for part in path:
@@ -52,13 +63,13 @@ def kill_at(point: Point, count: int) -> None:
     def come_to(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             nonlocal calls
-            is_meant = not point.argument or str(arguments[0]).endswith(point.argument)
-            calls += is_meant
-            if is_meant and calls == count and not point.is_after:
-                os.kill(os.getpid(), signal.SIGKILL)
+            calls += not point.argument or str(arguments[0]).endswith(point.argument)
+            is_now = calls == count
+            if is_now and not point.is_after:
+                os.kill(os.getpid(), sent)
             result = function(*arguments, **named)
-            if is_meant and calls == count:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if is_now and point.is_after:
+                os.kill(os.getpid(), sent)
             return result
 
         return call
@@ -69,6 +80,6 @@ def kill_at(point: Point, count: int) -> None:
 if __name__ == "__main__":
     from harvey_pipeline.cli import main
 
-    kill_at(POINTS[sys.argv[1]], int(sys.argv[2]))
-    del sys.argv[1:3]
-    sys.exit(main())
+    send_at(POINTS[sys.argv[1]], int(sys.argv[2]), signal.Signals[sys.argv[3]])
+    del sys.argv[1:4]
+    main()
