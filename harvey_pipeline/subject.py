@@ -66,6 +66,7 @@ class Subject:
         dimensions: Those of its tables that are histories of a snapshot source.
         assets: What computes its other tables.
         checks: What is particular to its tables.
+        archivable: Those of its tables by day of which whole months may be archived.
         guide: Markdown file, in its folder, with what a reader of its page has to know first.
         headline: What a terminal shows at the end of a run.
         write_sample: Makes synthetic drops.
@@ -79,6 +80,7 @@ class Subject:
     dimensions: tuple[Dimension, ...] = ()
     assets: tuple[TableAsset, ...] = ()
     checks: tuple[TableChecks, ...] = ()
+    archivable: tuple[Table, ...] = ()
     guide: Path | None = None
     headline: Headline | None = None
     write_sample: WriteSample | None = None

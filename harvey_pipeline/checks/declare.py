@@ -9,6 +9,7 @@ from harvey_pipeline.checks.report import without_unwritten_days
 from harvey_pipeline.graph.assets import asset_key, checks_step_of
 from harvey_pipeline.graph.partitions import days_of_tags
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.warehouse.archive import archived_days
 from harvey_pipeline.warehouse.commits import hold_back, let_through
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
@@ -77,8 +78,9 @@ def evaluate_days(
 ) -> list[dg.AssetCheckResult]:
     """Evaluate a table's checks for the days of a run, or for all its days where a run has none.
 
-    A day that was never run fails every check: nothing about it has been looked at. Of a table by
-    months the days are the first ones of the months.
+    A day that was never run fails every check: nothing about it has been looked at. Days that are
+    archived, of the table or of one that the checks read, are left out. Of a table by months the
+    days are the first ones of the months.
     """
     # Opening the file costs more than most queries: whatever connects meanwhile shares this one.
     with warehouse.connect():
@@ -87,5 +89,8 @@ def evaluate_days(
         if plan.table.is_monthly:
             asked = [day for day in asked if day.day == 1]
         unwritten = [day for day in asked if day not in written]
-        results = list(plan.evaluate(warehouse, raw_store, asked))
+        archived = archived_days(warehouse)
+        gone = {day for one in (plan.table, *plan.needs) for day in archived.get(one.name, ())}
+        there = [day for day in asked if day not in gone]
+        results = list(plan.evaluate(warehouse, raw_store, there))
     return [without_unwritten_days(one, unwritten, is_empty=not asked) for one in results]

@@ -62,6 +62,8 @@ class CheckPlan:
     table: Table
     checks: tuple[Check, ...]
     evaluate: Callable[[Warehouse, RawStore, Sequence[date]], Iterator[dg.AssetCheckResult]]
+    needs: tuple[Table, ...] = ()
+    """The other tables that they read."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,14 @@ def plan_checks(
         *window_checks(asset),
     )
 
+    needs = tuple(dict.fromkeys(one for some in particular for one in some.needs))
+
     def evaluate(
         warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]
     ) -> Iterator[dg.AssetCheckResult]:
         report = Report(table, checks, days)
         with warehouse.connect() as connection:
-            warehouse.prepare(
-                connection,
-                dict.fromkeys((table, *(one for some in particular for one in some.needs))),
-            )
+            warehouse.prepare(connection, dict.fromkeys((table, *needs)))
             judging = Judging(connection, warehouse, raw_store, days, report)
             for rows in read_blocks(connection, table, days):
                 contract.judge(rows, report)
@@ -108,7 +109,7 @@ def plan_checks(
         _judge_windows(asset, surroundings, judging)
         yield from report.results()
 
-    return CheckPlan(table, checks, evaluate)
+    return CheckPlan(table, checks, evaluate, needs)
 
 
 def _judge_windows(asset: TableAsset, surroundings: Surroundings, judging: Judging) -> None:

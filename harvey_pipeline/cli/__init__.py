@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 
 from harvey_pipeline.cli.app import build_app, run_command
+from harvey_pipeline.cli.archive import archive
 from harvey_pipeline.cli.checks import list_checks
 from harvey_pipeline.cli.docs import write_docs
 from harvey_pipeline.cli.prune import prune_runs
@@ -33,6 +34,7 @@ APP = build_app(
         "sample": make_sample,
         "timings": show_timings,
         "prune": prune_runs,
+        "archive": archive,
         "docs": write_docs,
     }
 )

@@ -5,7 +5,7 @@ their turn has come: what its inputs left unchanged is left alone.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -19,15 +19,16 @@ from harvey_pipeline.graph.assets import (
     asset_key,
     declare_asset,
 )
-from harvey_pipeline.graph.due import due_partitions, versions_of_asset
+from harvey_pipeline.graph.due import due_partitions, out_of_reach, versions_of_asset
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.archive import archived_days
 from harvey_pipeline.warehouse.commits import Basis
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.io_managers import Computed
 from harvey_pipeline.warehouse.table import Table
-from harvey_pipeline.warehouse.warehouse import Warehouse
+from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 DUE_TAG: Final = "harvey/due"
 """Marks a run that computes of its partitions only what is due."""
@@ -50,9 +51,13 @@ def build_asset(
         generation = warehouse.generation()
         asked = [date.fromisoformat(key) for key in context.partition_keys]
         days = asked
+        archived = out_of_reach(asset, asked, archived_days(warehouse))
         if is_due_run(context):
             due = due_partitions(asset, asked, tables, warehouse, raw_store)
-            days = _hull(asked, due)
+            days = _hull(asked, due.keys() - archived)
+            archived &= set(days)
+        if archived:
+            raise _archived_error(asset.table, archived)
         if not days:
             return Computed(None, asset.table.empty(), Basis(generation, {}))
         basis = Basis(
@@ -87,7 +92,15 @@ def is_due_run(context: dg.AssetExecutionContext) -> bool:
     return DUE_TAG in context.run.tags
 
 
-def _hull(asked: list[date], due: Mapping[date, object]) -> list[date]:
+def _archived_error(table: Table, days: Iterable[date]) -> WarehouseError:
+    months = sorted({f"{day:%Y-%m}" for day in days})
+    return WarehouseError(
+        f"{table} of {', '.join(months)} is archived, or rests on what is. Bring it back first: "
+        + "; ".join(f"harvey archive --restore {month}" for month in months)
+    )
+
+
+def _hull(asked: list[date], due: Collection[date]) -> list[date]:
     """The partitions from the first to the last that is due."""
     return [day for day in asked if min(due) <= day <= max(due)] if due else []
 

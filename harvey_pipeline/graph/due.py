@@ -17,6 +17,7 @@ from harvey_pipeline.graph.assets import TableAsset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.landing.versions import why
+from harvey_pipeline.warehouse.archive import archived_days
 from harvey_pipeline.warehouse.commits import BLOCKED, UNCHECKED, State
 from harvey_pipeline.warehouse.days import DayRange, last_day
 from harvey_pipeline.warehouse.table import Table
@@ -158,6 +159,7 @@ def find_due(
         WarehouseError: The warehouse stayed locked.
     """
     state = warehouse.state() if warehouse.path.exists() else State({}, {})
+    archived = archived_days(warehouse)
     due: dict[str, dict[date, Due]] = {}
     held: dict[str, dict[date, Due]] = {}
     for source in graph.sources:
@@ -176,7 +178,7 @@ def find_due(
             found.setdefault(day, one)
         # What rests on a drop that is left alone waits with it.
         held[table.name] = dict(_following(asset, partitions, held))
-        kept = found.keys() - held[table.name].keys()
+        kept = found.keys() - held[table.name].keys() - out_of_reach(asset, partitions, archived)
         due[table.name] = {day: found[day] for day in sorted(kept)}
     return Plan(graph, {name: found for name, found in due.items() if found})
 
@@ -198,6 +200,18 @@ def due_partitions(
     """The partitions of a table that are due while nothing that they read is."""
     read = [tables[one.table] for one in asset.upstream]
     return _directly_due(asset, partitions, warehouse.state([asset.table, *read]), raw_store)
+
+
+def out_of_reach(
+    asset: TableAsset, partitions: Iterable[date], archived: Mapping[str, Collection[date]]
+) -> set[date]:
+    """The partitions that are archived, or read a day that is: they stay as they are."""
+    wanted = set(partitions)
+    gone = wanted & set(archived.get(asset.table.name, ()))
+    for one in asset.upstream:
+        for day in archived.get(one.table, ()):
+            gone.update(_within(wanted, one.readers_of(day, is_monthly=asset.table.is_monthly)))
+    return gone
 
 
 def versions_of_asset(
