@@ -1,0 +1,107 @@
+"""Over midnight and a month's end, with the clock of real processes set to just before them.
+
+The days lie ahead of the system's own, so that drops were delivered before they are looked at.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from harvey_pipeline_tests.cli.commands import wait_until
+from harvey_pipeline_tests.cli.uis import UNFINISHED, Ui, describe, ui
+from harvey_pipeline_tests.faults.clocks import Clock
+from harvey_pipeline_tests.faults.stations import WITHIN_SECONDS, Station, deliver, go_on
+from harvey_pipeline_tests.oracle import expected_tables
+from harvey_pipeline_tests.pipelines import assert_same_tables, days_between
+
+_TODAY: Final = datetime.now(UTC).date()
+NEXT_MONTH: Final = (_TODAY.replace(day=1) + timedelta(days=70)).replace(day=1)
+LAST: Final = NEXT_MONTH - timedelta(days=1)
+"""The last day of a month, weeks ahead."""
+FIRST: Final = LAST - timedelta(days=2)
+
+LOOK: Final = "Checking for new runs for sensor: landing_sensor"
+RAW: Final = frozenset({"raw.raw_users", "raw.raw_firms", "raw.raw_events"})
+
+
+@pytest.fixture
+def ahead(tmp_path: Path) -> Station:
+    return deliver(tmp_path, FIRST, LAST)
+
+
+def at(day: date, hour: int, minute: int, second: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, second)
+
+
+def time_to_start(seconds: float) -> timedelta:
+    """What the UI needs at most until it is at work where a run takes so many seconds."""
+    return timedelta(seconds=20 + 5 * seconds)
+
+
+def assert_as_the_reference(station: Station, last: date) -> None:
+    expected = expected_tables(station.landing, days_between(FIRST, last), FIRST)
+    assert_same_tables(station.tables(), expected)
+
+
+@pytest.mark.long
+def test_a_run_that_goes_on_over_midnight_and_a_months_end(ahead: Station) -> None:
+    clock = Clock.at(at(LAST, 23, 59, 40))
+    run = ahead.stop("run_about_to_begin", clock.settings())
+    wait_until(lambda: clock.now().date() == NEXT_MONTH, WITHIN_SECONDS)
+    over_midnight = go_on(run)
+    assert over_midnight.returncode == 0, over_midnight.stdout
+    assert f"Running {FIRST} to {LAST - timedelta(days=1)} (2 days in 1 month)" in (
+        over_midnight.stdout
+    )
+    assert_as_the_reference(ahead, LAST - timedelta(days=1))
+
+    after = ahead.run(settings=clock.settings())
+    assert after.returncode == 0, after.stdout
+    assert f"{LAST}: users drop arrived" in after.stdout
+    assert_as_the_reference(ahead, LAST)
+
+
+@contextmanager
+def at_work(station: Station, clock: Clock) -> Iterator[Ui]:
+    """The UI by a clock, with the sensor and both schedules on."""
+    with ui(station.root, {"HARVEY_START_DATE": str(FIRST)} | clock.settings()) as asked:
+        asked.start_schedule("daily_schedule")
+        asked.start_schedule("monthly_schedule")
+        asked.start_sensor("landing_sensor")
+        yield asked
+
+
+def wait_until_idle(asked: Ui, first_runs: int) -> None:
+    """Wait until so many runs were asked for, none goes on, and two looks asked for no more."""
+    looks: list[tuple[int, int]] = []
+
+    def is_idle() -> bool:
+        runs = asked.all_runs()
+        if len(runs) < first_runs or any(one["status"] in UNFINISHED for one in runs):
+            looks.clear()
+        looks.append((len(runs), asked.log.read_text().count(LOOK)))
+        same = [count for number, count in looks if number == len(runs)]
+        return len(runs) >= first_runs and same[-1] - same[0] >= 2
+
+    wait_until(is_idle, 2 * WITHIN_SECONDS)
+
+
+@pytest.mark.long
+def test_sensor_and_schedules_over_midnight_and_a_months_end(ahead: Station) -> None:
+    """The last day of the month is no day until it is over, and then a day of a whole month."""
+    seconds = ahead.run_well(settings=Clock.at(at(LAST, 12, 0, 0)).settings())
+    assert_as_the_reference(ahead, LAST - timedelta(days=1))
+    clock = Clock.at(at(NEXT_MONTH, 0, 0, 0) - time_to_start(seconds))
+    with at_work(ahead, clock) as asked:
+        known = len(asked.all_runs())
+        assert clock.now().date() == LAST
+        wait_until_idle(asked, known + 3)
+        raw, days, months = (describe(one) for one in asked.all_runs()[known:])
+    assert raw == ("daily", str(LAST), str(LAST), RAW)
+    assert days[2] == str(LAST)
+    assert months[:3] == ("monthly", str(LAST.replace(day=1)), str(LAST.replace(day=1)))
+    assert_as_the_reference(ahead, LAST)
