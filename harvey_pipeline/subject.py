@@ -22,6 +22,7 @@ from harvey_pipeline.graph.computing import build_asset
 from harvey_pipeline.graph.dimension_assets import dimension_asset
 from harvey_pipeline.graph.due import Graph, Stage
 from harvey_pipeline.graph.jobs import DAILY, MONTHLY
+from harvey_pipeline.graph.lineage import read_lineage
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.graph.raw_assets import raw_asset
 from harvey_pipeline.history import Dimension
@@ -68,6 +69,7 @@ class Subject:
         checks: What is particular to its tables.
         archivable: Those of its tables by day of which whole months may be archived.
         guide: Markdown file, in its folder, with what a reader of its page has to know first.
+        lineage: JSON file, in its folder, with what its tables' columns are made of.
         headline: What a terminal shows at the end of a run.
         write_sample: Makes synthetic drops.
         jobs: Names of its jobs, where they are not `<name>_daily` and `<name>_monthly`.
@@ -82,6 +84,7 @@ class Subject:
     checks: tuple[TableChecks, ...] = ()
     archivable: tuple[Table, ...] = ()
     guide: Path | None = None
+    lineage: Path | None = None
     headline: Headline | None = None
     write_sample: WriteSample | None = None
     jobs: Mapping[str, str] = field(default_factory=dict)
@@ -157,9 +160,13 @@ class Subject:
 
         `tables` and `sources` are those of all subjects: tables by name, sources by their tables'.
         """
+        lineage = read_lineage(self.lineage) if self.lineage is not None else {}
         return [
             *(raw_asset(source, partitions) for source in self.sources),
-            *(build_asset(asset, partitions, tables, sources) for asset in self.table_assets),
+            *(
+                build_asset(asset, partitions, tables, sources, lineage.get(asset.table.name))
+                for asset in self.table_assets
+            ),
         ]
 
     def plan_checks(self, tables: Mapping[str, Table]) -> tuple[CheckPlan, ...]:

@@ -72,8 +72,8 @@ def test_setup_cfg_packages_the_product_only(
     }
 
 
-def test_pages_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
-    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md"}
+def test_files_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
+    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md, *.json"}
 
 
 def test_every_direct_dependency_has_a_lower_bound_and_is_locked(

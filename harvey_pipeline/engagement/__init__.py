@@ -67,6 +67,7 @@ SUBJECT: Final = Subject(
     assets=ASSETS,
     checks=CHECKS,
     guide=Path(__file__).with_name("guide.md"),
+    lineage=Path(__file__).with_name("lineage.json"),
     headline=Headline("KPIs", TABLES["marts.harvey_analytics_dashboard"], _KPIS),
     write_sample=write_sized_sample,
     # Schedules keep their state under these names.

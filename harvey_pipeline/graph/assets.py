@@ -10,9 +10,11 @@ from typing import Any, Final
 import dagster as dg
 
 from harvey_pipeline.code_versions import digest_code
+from harvey_pipeline.graph.lineage import Lineage
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange, last_day, month_before, next_month
+from harvey_pipeline.warehouse.io_managers import COLUMN_LINEAGE
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames
 
@@ -133,6 +135,7 @@ def declare_asset(
     io_manager_key: str = "warehouse_io",
     code_version: str | None = None,
     code: Callable[..., Any] | None = None,
+    lineage: Lineage | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Dagster's asset for a table, by days or by months: a range of them is one run.
 
@@ -144,6 +147,8 @@ def declare_asset(
     }
     if code is not None:
         metadata["dagster/code_references"] = _reference_to(code)
+    if lineage is not None:
+        metadata[COLUMN_LINEAGE] = lineage.metadata
     return dg.asset(
         name=table.own_name,
         key_prefix=table.schema_name,

@@ -20,6 +20,7 @@ from harvey_pipeline.graph.assets import (
     declare_asset,
 )
 from harvey_pipeline.graph.due import due_partitions, out_of_reach, versions_of_asset
+from harvey_pipeline.graph.lineage import Lineage
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
@@ -39,10 +40,12 @@ def build_asset(
     partitions: Partitions,
     tables: Mapping[str, Table],
     sources: Mapping[str, Source],
+    lineage: Lineage | None = None,
 ) -> dg.AssetsDefinition:
     """Dagster's asset of what computes a table.
 
-    `tables` are all tables by name, `sources` the sources by the names of their raw tables.
+    `tables` are all tables by name, `sources` the sources by the names of their raw tables,
+    `lineage` is what its columns are made of.
     """
 
     def materialise(
@@ -84,6 +87,7 @@ def build_asset(
         ],
         code_version=asset.version,
         code=asset.compute,
+        lineage=lineage,
     )(materialise)
 
 

@@ -22,6 +22,9 @@ PUBLISHED_LATER_TAG: Final = ".dagster/published_later"
 Dagster's UI hides tags with this prefix.
 """
 
+COLUMN_LINEAGE: Final = "dagster/column_lineage"
+"""Metadata of an asset that says what its columns are made of."""
+
 
 def table_name(key: dg.AssetKey) -> str:
     """The table of an asset: `<schema>.<table>`."""
@@ -78,6 +81,12 @@ class WarehouseIOManager(dg.IOManager):
         if table.day_column is not None and asked is not None and context.has_asset_partitions:
             for day, figures in self._figures_by_day(table, asked).items():
                 context.step_context.add_asset_metadata(figures, partition_key=str(day))
+        lineage = context.definition_metadata.get(COLUMN_LINEAGE)
+        if lineage is not None and context.has_asset_partitions:
+            # The UI reads it from the latest materialisation; of a range that is the last one.
+            context.step_context.add_asset_metadata(
+                {COLUMN_LINEAGE: lineage}, partition_key=context.asset_partition_keys[-1]
+            )
 
     def _figures_by_day(self, table: Table, days: DayRange) -> dict[date, dict[str, float]]:
         """What the UI can plot of each partition: its number of rows, and its headline figures."""

@@ -62,6 +62,16 @@ def test_every_partition_of_a_range_has_its_own_figures(tmp_path: Path) -> None:
         ("marts.daily_user_engagement", [3, 3, 3]),
     ):
         assert [one[rows] for _, one in sorted(figures(daily, table).items())] == expected, table
+    # Once a run is enough: the UI looks at the last one.
+    with_lineage = {day for day, of_day in by_day.items() if "dagster/column_lineage" in of_day}
+    assert with_lineage == {str(LAST)}
+    lineage = by_day[str(LAST)]["dagster/column_lineage"]
+    assert [(one.asset_key.path[-1], one.column_name) for one in lineage.deps_by_column["dau"]] == [
+        ("daily_user_engagement", "last_activity_date")
+    ]
+    for result, table in ((daily, "core.dim_user"), (monthly, "months.user_engagement")):
+        *_, (_, latest) = sorted(figures(result, table).items())
+        assert "dagster/column_lineage" in latest, table
     assert [one[rows] for one in figures(monthly, "months.user_engagement").values()] == [3]
 
 
