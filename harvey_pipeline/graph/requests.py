@@ -127,7 +127,7 @@ def request_due(
         return dg.SkipReason(f"run {busy} is not over yet")
     try:
         generation = watched.warehouse.generation() if watched.warehouse.path.exists() else 0
-        if not watched.days_found:
+        if watched.graph.sources and not watched.days_found:
             # As where a folder is not mounted: that all drops are gone is not to be believed.
             return dg.SkipReason(f"{watched.raw_store.landing_dir} holds no drops")
         days = _find_days(watched, last)

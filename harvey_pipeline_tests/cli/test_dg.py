@@ -12,7 +12,7 @@ import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, check_plans
 from harvey_pipeline_tests.cli.commands import REPOSITORY, Finished, environment, run_harvey
-from harvey_pipeline_tests.cli.test_sensor import ui
+from harvey_pipeline_tests.cli.uis import ui
 
 DG = (str(Path(sys.executable).with_name("dg")),)
 SAMPLE = ("--users", "20", "--firms", "5", "--days", "3", "--events-per-day", "20")

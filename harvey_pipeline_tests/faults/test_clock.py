@@ -13,9 +13,9 @@ import pytest
 
 from harvey_pipeline_tests.cli.commands import wait_until
 from harvey_pipeline_tests.cli.uis import UNFINISHED, Ui, describe, ui
+from harvey_pipeline_tests.engagement.oracle import expected_tables
 from harvey_pipeline_tests.faults.clocks import Clock
 from harvey_pipeline_tests.faults.stations import WITHIN_SECONDS, Station, deliver, go_on
-from harvey_pipeline_tests.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import assert_same_tables, days_between
 
 _TODAY: Final = datetime.now(UTC).date()

@@ -87,6 +87,6 @@ def test_a_run_whose_process_never_came_is_dead_after_some_minutes(
     with dg.DagsterInstance.from_config(str(home)) as instance:
         run = instance.create_run_for_job(job, status=STARTING)
         assert report_dead_runs(instance) == []
-        monkeypatch.setattr(dead_runs, "_STARTS_WITHIN", timedelta(0))
+        monkeypatch.setattr(dead_runs, "_STARTS_WITHIN", timedelta(seconds=-5))
         assert [one.run_id for one in report_dead_runs(instance)] == [run.run_id]
         assert statuses(instance) == {"whole": FAILURE}

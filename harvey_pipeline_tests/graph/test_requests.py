@@ -308,11 +308,20 @@ def test_a_day_that_was_missed_is_asked_for_by_the_schedule_and_once(
 
 
 @pytest.mark.long
-def test_a_landing_folder_that_is_gone_is_a_reason_to_wait(
+def test_a_landing_folder_that_is_gone_or_empty_is_a_reason_to_wait(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
+    """Where a folder is not mounted, all drops seem to be gone."""
     looks = Looks(tmp_path, instance)
+    deliver(tmp_path, BEFORE)
+    deliver(tmp_path, YESTERDAY)
+    looks.look()
+    assert looks.run(asked(looks.look())).success
     (tmp_path / "landing").rename(tmp_path / "elsewhere")
     assert "does not exist" in str(looks.look())
+    (tmp_path / "landing").mkdir()
+    assert "holds no drops" in str(looks.look())
+    (tmp_path / "landing").rmdir()
     (tmp_path / "elsewhere").rename(tmp_path / "landing")
-    assert str(looks.look()).startswith("nothing is due")
+    looks.look()
+    assert not tables_of(asked(looks.look())) & RAW
