@@ -256,6 +256,16 @@ def attributes_as_of(dimension: Dimension, versions: pl.DataFrame, day: date) ->
     )
 
 
+def begin_of_keys(dimension: Dimension, versions: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per `key` of a dimension with one key column: when its first version `begins`."""
+    (key,) = dimension.key
+    first = versions.group_by(pl.col(key).alias("key")).agg(
+        begins=pl.col("effective_start_date").min()
+    )
+    # Small beside the rows that refer to it, and looked up for each block of them.
+    return first.collect(engine="streaming").lazy()
+
+
 def days_between_versions(
     dimension: Dimension, before: pl.DataFrame, after: pl.DataFrame
 ) -> list[DayRange]:

@@ -268,7 +268,10 @@ def _facts(table: Table, asset: TableAsset | None) -> Iterator[str]:
         yield f"A partition is {partition}, by {_code(table.day_column)}."
     if asset is not None and asset.upstream:
         unit = "month" if table.is_monthly else "day"
-        yield f"Computed from {_listed(_read(one, unit) for one in asset.upstream)}."
+        read = [_read(one, unit) for one in asset.upstream]
+        if asset.ledger_of:
+            read.append(f"what {_code(DROPS.name)} and {_code(QUARANTINE.name)} say of its sources")
+        yield f"Computed from {_listed(read)}."
 
 
 def _read(one: Reads, unit: str) -> str:

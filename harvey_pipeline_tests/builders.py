@@ -2,14 +2,19 @@
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from harvey_pipeline.engagement.sources import SOURCES as _SOURCES
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.quality_daily import judge_deliveries
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.settings import QualitySettings
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -65,6 +70,19 @@ def table_rows(store: RawStore, sql: str) -> Rows:
         store.warehouse.prepare(connection, tables)
         rows: Rows = connection.sql(sql if " " in sql else f"from {sql}").pl().to_dicts()
         return rows
+
+
+def quality_rows(
+    store: RawStore,
+    sources: Sequence[Source],
+    days: DayRange,
+    begins: Mapping[str, Mapping[str, pl.LazyFrame]],
+) -> Rows:
+    """What the quality of these days' deliveries is judged to be, by day and source."""
+    rows = {one.name: store.read(one, days) for one in sources if not one.is_snapshot}
+    limits = QualitySettings()
+    weeks = judge_deliveries(store.warehouse, sources, days.days, rows, begins, limits)
+    return [row for week in weeks for row in week.collect().to_dicts()]
 
 
 def quarantined(store: RawStore) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.checks.report import WARN, Check
-from harvey_pipeline.graph.assets import DaysRead, Reads, TableAsset
+from harvey_pipeline.graph.assets import DaysRead, Reads, TableAsset, reads
 from harvey_pipeline.landing.coverage import days_covered
 from harvey_pipeline.landing.files import find_files
 from harvey_pipeline.landing.raw_store import RawStore
@@ -137,7 +137,8 @@ class _Commits:
     ) -> None:
         self._warehouse = warehouse
         self._assets = assets
-        self._tables = tables
+        ledgers = {name: one for asset in assets.values() for name, one in asset.ledgers.items()}
+        self._tables = {**tables, **ledgers}
         self._by_table: dict[str, Mapping[date, int]] = {}
         self._computed: dict[str, Mapping[date, tuple[int, str]]] = {}
         self._is_stale: dict[tuple[str, date], bool] = {}
@@ -161,7 +162,7 @@ class _Commits:
     def overtaken(self, asset: TableAsset, day: date) -> Iterator[tuple[str, date, str]]:
         """What makes a partition out of date: for each input the last such day, and why."""
         own = self._computed_at(asset.table, day)
-        for one in asset.inputs.values():
+        for one in (*asset.inputs.values(), *map(reads, asset.ledgers)):
             read = one.days_of_month(day) if asset.table.is_monthly else one.days_of(day)
             upstream = self.of(one.table)
             for other in reversed(read.days):

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from harvey_pipeline.engagement.sources import EVENTS
+from harvey_pipeline.engagement.dimensions import FIRMS, USERS
+from harvey_pipeline.engagement.sources import EVENTS, SOURCES
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import GROWTH_DAYS, WINDOW_DAYS
 from harvey_pipeline.engagement.transforms.activity import sum_activity_by_week
@@ -28,7 +29,9 @@ from harvey_pipeline.engagement.transforms.months import (
     summarise_firm_months,
 )
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
+from harvey_pipeline.graph.quality_asset import quality_asset
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.settings import read_quality_settings
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Pieces, Warehouse
@@ -180,6 +183,14 @@ def power_curve(days: list[date], user_daily_activity: pl.LazyFrame) -> Pieces:
     return Pieces(count_active_days(user_daily_activity, days))
 
 
+data_quality_daily = quality_asset(
+    TABLES["marts.data_quality_daily"],
+    SOURCES,
+    {EVENTS.name: {"user_id": USERS, "firm_id": FIRMS}},
+    read_quality_settings(),
+)
+
+
 @table_asset(_USER_MONTHS, {"user_daily_activity": reads(_ACTIVITY, before=1)})
 def user_engagement(days: list[date], user_daily_activity: pl.LazyFrame) -> Pieces:
     return Pieces(rank_users(user_daily_activity, days))
@@ -240,6 +251,7 @@ ASSETS: tuple[TableAsset, ...] = (
     growth_accounting,
     active_usage,
     power_curve,
+    data_quality_daily,
     user_engagement,
     firm_usage_summary,
     retention_cohorts,

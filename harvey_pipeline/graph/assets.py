@@ -12,6 +12,7 @@ import dagster as dg
 from harvey_pipeline.code_versions import digest_code
 from harvey_pipeline.graph.lineage import Lineage
 from harvey_pipeline.graph.partitions import Partitions
+from harvey_pipeline.landing.ledger import drops_of
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange, last_day, month_before, next_month
 from harvey_pipeline.warehouse.io_managers import COLUMN_LINEAGE
@@ -94,6 +95,9 @@ class TableAsset:
     days up to its own."""
     covered_by: Source | None = None
     """A source whose last covered day, up to a partition's own last, it depends on."""
+    ledger_of: tuple[Source, ...] = ()
+    """The sources of which it reads the ledger and quarantine, too, of its own days: what changes
+    there need not change a raw row."""
     code: tuple[Any, ...] = ()
     """What it computes by besides `compute`, where that is made for many tables."""
 
@@ -101,6 +105,16 @@ class TableAsset:
     def upstream(self) -> tuple[Reads, ...]:
         """All that it reads or waits for."""
         return (*self.inputs.values(), *self.after)
+
+    @cached_property
+    def ledgers(self) -> Mapping[str, Table]:
+        """The parts of the ledger that it reads, by name."""
+        return {one.name: one for one in (drops_of(source.name) for source in self.ledger_of)}
+
+    @cached_property
+    def watched(self) -> tuple[Reads, ...]:
+        """All whose changes make it out of date."""
+        return (*self.upstream, *map(reads, self.ledgers))
 
     @cached_property
     def version(self) -> str:

@@ -199,7 +199,8 @@ def due_partitions(
 ) -> dict[date, Due]:
     """The partitions of a table that are due while nothing that they read is."""
     read = [tables[one.table] for one in asset.upstream]
-    return _directly_due(asset, partitions, warehouse.state([asset.table, *read]), raw_store)
+    state = warehouse.state([asset.table, *read, *asset.ledgers.values()])
+    return _directly_due(asset, partitions, state, raw_store)
 
 
 def out_of_reach(
@@ -272,7 +273,7 @@ def _directly_due(
     if oldest is None:
         return due
     wanted = set(generations)
-    for one in asset.upstream:
+    for one in asset.watched:
         newer = {day: at for day, at in state.changes(one.table).items() if at > oldest}
         for changed in sorted(newer):
             for day in _within(wanted, one.readers_of(changed, is_monthly=asset.table.is_monthly)):

@@ -48,3 +48,12 @@ class Quarantine(dy.Schema):
 
 DROPS: Final = Table("raw.drops", Drops, "drop_date")
 QUARANTINE: Final = Table("raw.quarantine", Quarantine, "drop_date")
+
+
+def drops_of(source: str) -> Table:
+    """One source's part of the ledger, which is a table in the record of commits only.
+
+    A commit of it says that a day's drop was loaded, or loaded anew: its rows in the ledger and in
+    quarantine may be others, whether or not the accepted ones are.
+    """
+    return Table(f"{DROPS}/{source}", Drops, "drop_date")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
-from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
 from harvey_pipeline.landing.source import CREATED_AFTER_DROP, Source
 from harvey_pipeline.settings import QualitySettings
 from harvey_pipeline.warehouse.warehouse import Warehouse
@@ -16,6 +16,14 @@ LEVELS: Final[tuple[Level, ...]] = ("Critical", "Warning", "Info")
 """The most urgent one first."""
 
 Finding = Literal["missing identifiers", "unusable values", "future dates", "duplicates"]
+
+FINDINGS: Final[Mapping[Finding, str]] = {
+    "missing identifiers": "rows_missing_id",
+    "unusable values": "rows_unusable_value",
+    "future dates": "rows_future_dated",
+    "duplicates": "rows_duplicate",
+}
+"""What may be wrong with a row, and how a table calls the number of such rows."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +45,21 @@ class Flaw:
 def newest_commits(
     warehouse: Warehouse, sources: Sequence[Source]
 ) -> dict[str, Mapping[date, int]]:
-    """By source the days that were ever loaded, each with the number of its last commit."""
-    return {source.name: warehouse.last_commits(source.table) for source in sources}
+    """By source the days that were ever loaded, each with the commit that loaded it last.
+
+    A drop that is delivered anew is loaded anew, also where its accepted rows are the same.
+    """
+    return {source.name: warehouse.last_commits(drops_of(source.name)) for source in sources}
+
+
+def reasons_by_finding(source: Source) -> dict[Finding, tuple[str, ...]]:
+    """For which reasons a row of a source counts for each finding."""
+    return {
+        "missing identifiers": source.missing_key_reasons,
+        "unusable values": source.repairs,
+        "future dates": (CREATED_AFTER_DROP,),
+        "duplicates": (source.repeat_reason,),
+    }
 
 
 def find_flaws(
@@ -65,12 +86,7 @@ def find_flaws(
 def _flaws_of(
     warehouse: Warehouse, source: Source, days: Collection[date], limits: QualitySettings
 ) -> list[Flaw]:
-    reasons: dict[Finding, tuple[str, ...]] = {
-        "missing identifiers": source.missing_key_reasons,
-        "unusable values": source.repairs,
-        "future dates": (CREATED_AFTER_DROP,),
-        "duplicates": (source.repeat_reason,),
-    }
+    reasons = reasons_by_finding(source)
     counted = ", ".join("count(*) filter (list_has_any(reasons, ?::varchar[]))" for _ in reasons)
     rows = warehouse.query(
         f"select drop_date, any_value(rows_read), {counted} from {DROPS} "
@@ -83,13 +99,14 @@ def _flaws_of(
     flaws = []
     for day, rows_read, *counts in rows:
         for finding, count in zip(reasons, counts, strict=True):
-            level = _level_of(finding, count, rows_read, limits)
+            level = level_of(finding, count, rows_read, limits)
             if level is not None:
                 flaws.append(Flaw(level, source.name, day, finding, count, rows_read))
     return flaws
 
 
-def _level_of(finding: Finding, rows: int, rows_read: int, limits: QualitySettings) -> Level | None:
+def level_of(finding: Finding, rows: int, rows_read: int, limits: QualitySettings) -> Level | None:
+    """How bad it is that so many of a day's rows have a finding; None if it need not be told."""
     if finding in ("future dates", "duplicates"):
         return "Info" if rows >= limits.info_rows else None
     critical, warning = (
@@ -97,5 +114,5 @@ def _level_of(finding: Finding, rows: int, rows_read: int, limits: QualitySettin
         if finding == "missing identifiers"
         else (limits.critical_unusable_values_percent, limits.warning_unusable_values_percent)
     )
-    percent = 100 * rows / rows_read
+    percent = 100 * rows / rows_read if rows_read else 0.0
     return "Critical" if percent > critical else "Warning" if percent > warning else None

@@ -17,7 +17,7 @@ import polars as pl
 from harvey_pipeline.landing.files import SourceFiles, find_files
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
-from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
 from harvey_pipeline.landing.places import LandingPath, landing_place
 from harvey_pipeline.landing.scratch import write_if_missing
 from harvey_pipeline.landing.source import Source
@@ -170,13 +170,13 @@ class RawStore(dg.ConfigurableResource[None]):
                 self._replace_days(connection, source, changed, parsed, ledger)
             self._replace_undated(connection, source, undated)
             for some in consecutive_days(changed):
-                record_commits(connection, [DROPS, QUARANTINE], some)
+                record_commits(connection, [DROPS, drops_of(source.name), QUARANTINE], some)
             for some in consecutive_days(others):
                 record_commits(connection, [source.table], some)
             record_computing(connection, source.table, days.days, basis)
             self._refresh_view(connection, source)
             connection.commit()
-            self.warehouse.forget_states([source.table, DROPS, QUARANTINE])
+            self.warehouse.forget_states([source.table, DROPS, drops_of(source.name), QUARANTINE])
         return changed
 
     def _has_same_rows(

@@ -35,6 +35,7 @@ KEYS = {
     "marts.growth_accounting": ["date", "grain"],
     "marts.active_usage": ["date", "grain"],
     "marts.power_curve": ["date", "window_days", "active_days"],
+    "marts.data_quality_daily": ["drop_date", "source"],
     "months.user_engagement": ["activity_month", "user_id"],
     "months.firm_usage_summary": ["activity_month", "firm_id"],
     "months.retention_cohorts": ["grain", "cohort_month", "months_since"],
@@ -128,6 +129,7 @@ LABELS = {
         "Low Volume",
         "Minimal Usage",
     ],
+    ("marts.data_quality_daily", "level"): ["ok", "info", "warning", "critical"],
     **{
         (name, "grain"): ["user", "firm"]
         for name in (

@@ -487,6 +487,24 @@ def test_bad_drops_are_told_in_one_message_and_again_once_they_are_loaded_anew(
     assert "since 2024-04-02 (1 day)" in posts.texts[1]
 
 
+def test_a_drop_delivered_anew_with_bad_rows_more_is_told(
+    bare: Place, posts: Posts, quality: Watch
+) -> None:
+    """Its accepted rows are the same, and so is the other source's drop of the day."""
+    quality.tick()
+    good = [event(number) for number in range(9)]
+    bare.drop("users", FIRST, ["id,created,title", "u1,2024-01-01,Partner", ",2024-01-01,Partner"])
+    bare.drop("events", FIRST, [EVENT_HEADER, *good])
+    for source in ("users", "events"):
+        bare.ingest(source)
+    assert quality.tick() == "1 alert sent"
+    bare.drop("events", FIRST, [EVENT_HEADER, *good, event(9, user="")])
+    bare.ingest("events")
+    assert [quality.tick(), quality.tick()] == ["1 alert sent", "nothing to tell"]
+    assert posts.texts[1].startswith("*Critical: data quality of events*\n")
+    assert "1 of 10 rows (10.0 %)" in posts.texts[1]
+
+
 def test_drops_loaded_before_the_first_tick_are_not_told(
     bare: Place, posts: Posts, quality: Watch
 ) -> None:

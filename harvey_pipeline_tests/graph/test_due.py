@@ -24,6 +24,7 @@ from harvey_pipeline_tests.builders import (
     csv_text,
     landing_file,
 )
+from harvey_pipeline_tests.engagement.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import GRAPH, TABLES, Pipeline, assert_same_tables
 
 FIRST = date(2024, 4, 1)
@@ -97,14 +98,39 @@ def test_nothing_is_due_once_everything_was_run_and_again_after_a_touch(
 
 
 @pytest.mark.xdist_group("due")
-def test_a_blank_line_more_costs_its_own_parse_only(filled: Pipeline, tmp_path: Path) -> None:
+def test_a_blank_line_more_costs_its_parse_and_judging_only(
+    filled: Pipeline, tmp_path: Path
+) -> None:
     path = tmp_path / "landing" / "events" / f"{day(5)}.csv"
     header, *rows = path.read_text().splitlines()
     path.write_text("\n".join([header, "", *rows, ""]) + "\n")
     before = filled.warehouse.generation()
     runs = filled.run_due(day(1), day(7))
-    assert [some.tables for some in runs] == [["raw.raw_events"]]
-    assert committed_since(filled, before) == {"raw.drops", "raw.quarantine"}
+    assert [some.tables for some in runs] == [["raw.raw_events"], ["marts.data_quality_daily"]]
+    assert committed_since(filled, before) == {"raw.drops", "raw.drops/events", "raw.quarantine"}
+
+
+def test_a_drop_delivered_anew_with_bad_rows_more_is_judged_anew(
+    filled: Pipeline, tmp_path: Path
+) -> None:
+    """Its accepted rows are the same, so that nothing else is due, nor another source's day."""
+    path = tmp_path / "landing" / "events" / f"{day(5)}.csv"
+    path.write_text(path.read_text() + f"{day(5)} 10:00:00,f1,,VAULT,1,5,bad\n")
+    runs = filled.run_due(day(1), day(7))
+    assert [some.tables for some in runs] == [["raw.raw_events"], ["marts.data_quality_daily"]]
+    [judged] = runs[1].due
+    assert judged.day == day(5)
+    assert judged.reason == f"raw.drops/events of {day(5)} changed after it"
+    every = [day(number) for number in range(1, 8)]
+    expected = expected_tables(tmp_path / "landing", every, FIRST)
+    assert_same_tables(filled.tables(), expected)
+    [(reasons, level)] = filled.warehouse.query(
+        "select rejected_by_reason, level from marts.data_quality_daily "
+        "where source = 'events' and drop_date = ?",
+        [day(5)],
+    )
+    assert (reasons, level) == ('{"missing_user_id": 1}', "critical")
+    assert list(filled.find_due(day(1), day(7))) == []
 
 
 @pytest.mark.xdist_group("due")

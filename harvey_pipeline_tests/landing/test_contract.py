@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline_tests.builders import SOURCES, day_range, raw_store, table_rows
+from harvey_pipeline_tests.builders import (
+    SOURCES,
+    day_range,
+    quality_rows,
+    raw_store,
+    table_rows,
+)
 from harvey_pipeline_tests.contract_cases import CASES, Case, write_case
 from harvey_pipeline_tests.engagement.oracle import expected_raw_tables
 from harvey_pipeline_tests.pipelines import assert_same_rows, days_between
@@ -20,5 +26,8 @@ def test_a_landing_folder_becomes_what_the_contract_says(tmp_path: Path, case: C
     with store.warehouse.kept_open():
         for source in SOURCES.values():
             store.ingest(source, day_range(case.first, case.last))
+        quality = "marts.data_quality_daily"
+        found = quality_rows(store, tuple(SOURCES.values()), day_range(case.first, case.last), {})
+        assert_same_rows(quality, found, expected.pop(quality))
         for name, rows in expected.items():
             assert_same_rows(name, table_rows(store, name), rows)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from harvey_pipeline.engagement.tables import core, marts, months
+from harvey_pipeline.landing.quality_daily import DataQualityDaily
 from harvey_pipeline.warehouse.table import Table
 
 TABLES: Final[Mapping[str, Table]] = {
@@ -31,6 +32,7 @@ TABLES: Final[Mapping[str, Table]] = {
         Table("marts.growth_accounting", marts.GrowthAccounting, "date"),
         Table("marts.active_usage", marts.ActiveUsage, "date"),
         Table("marts.power_curve", marts.PowerCurve, "date"),
+        Table("marts.data_quality_daily", DataQualityDaily, "drop_date"),
         Table("months.user_engagement", months.UserEngagement, "activity_month", is_monthly=True),
         Table(
             "months.firm_usage_summary",

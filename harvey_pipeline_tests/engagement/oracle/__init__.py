@@ -48,6 +48,7 @@ from harvey_pipeline_tests.oracle.landing import (
     quarantine_table,
     raw_table,
 )
+from harvey_pipeline_tests.oracle.quality import data_quality_table
 from harvey_pipeline_tests.oracle.sources import Source
 from harvey_pipeline_tests.oracle.values import TableRow
 
@@ -89,6 +90,10 @@ def expected_tables(
         "marts.growth_accounting": whole_table(active, days, GROWTH_COLUMNS),
         "marts.active_usage": whole_table(active, days, ACTIVE_COLUMNS),
         "marts.power_curve": power_curve_table(active, days),
+        "marts.data_quality_daily": data_quality_table(
+            [one for source in SOURCES for one in loads[source]],
+            {EVENTS.name: {"user_id": users, "firm_id": firms}},
+        ),
         "months.user_engagement": monthly_user_table(months),
         "months.firm_usage_summary": monthly_firm_table(months, firms, last_covered),
         "months.retention_cohorts": retention_table(active, last_covered),
@@ -98,9 +103,17 @@ def expected_tables(
 def expected_raw_tables(
     landing: Path, days: Sequence[date], start_date: date
 ) -> dict[str, list[TableRow]]:
-    """The tables of what was delivered, as they stand once these days were loaded."""
+    """The tables of what was delivered, as they stand once these days were loaded.
+
+    With them its quality, as far as it can be told without any history.
+    """
     folder = Landing(landing, start_date, SOURCES)
-    return _raw_tables(folder, _load_all(folder, days))
+    loads = _load_all(folder, days)
+    everything = [one for source in SOURCES for one in loads[source]]
+    return {
+        **_raw_tables(folder, loads),
+        "marts.data_quality_daily": data_quality_table(everything, {}),
+    }
 
 
 def _load_all(folder: Landing, days: Sequence[date]) -> dict[Source, list[Load]]:
