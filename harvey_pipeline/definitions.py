@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from harvey_pipeline import engagement
+from harvey_pipeline import agents, engagement
 from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
@@ -44,7 +44,7 @@ from harvey_pipeline.warehouse.io_managers import warehouse_io_manager
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
-SUBJECTS: Final[tuple[Subject, ...]] = (engagement.SUBJECT,)
+SUBJECTS: Final[tuple[Subject, ...]] = (engagement.SUBJECT, agents.SUBJECT)
 
 
 def sources_of(subjects: Sequence[Subject]) -> tuple[Source, ...]:

@@ -134,6 +134,10 @@ def _said_by(column: Column) -> Iterator[tuple[str, str]]:
     delivered = _code(column.delivered)
     yield column.missing_reason, f"{delivered} is blank, a written null or not there."
     yield column.unusable_reason, f"{delivered} holds what its column does not accept."
+    if column.misdated_reasons is not None:
+        before, after = column.misdated_reasons
+        yield before, f"{delivered} lies before {_code(column.follows or '')}."
+        yield after, f"{delivered} lies after the day of its drop."
 
 
 # --- sources -------------------------------------------------------------------------------------

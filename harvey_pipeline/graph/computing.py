@@ -72,7 +72,11 @@ def build_asset(
             name: _read(one, days, asset.table, tables, sources, warehouse, raw_store)
             for name, one in asset.inputs.items()
         }
-        resources = {"warehouse": warehouse, "raw_store": raw_store}
+        resources = {
+            "warehouse": warehouse,
+            "raw_store": raw_store,
+            "calendar": partitions.calendar,
+        }
         wanted = _parameters(asset.compute)
         given = {name: one for name, one in resources.items() if name in wanted}
         rows = asset.compute(days=days, **inputs, **given)

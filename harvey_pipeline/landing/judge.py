@@ -64,7 +64,7 @@ def with_all_columns(source: Source, records: pl.LazyFrame, present: set[str]) -
     """Records with a text column, null throughout, for each column that was not delivered."""
     return records.with_columns(
         pl.lit(None, dtype=pl.String).alias(text_column(column.delivered))
-        for column in source.columns
+        for column in source.delivered_columns
         if text_column(column.delivered) not in present
     )
 
@@ -81,7 +81,7 @@ def judge(source: Source, delivery: Delivery, rules: DropRules) -> Judged:
     typed = records.with_columns(
         typed_column(column).alias(column.name) for column in source.columns
     )
-    misdated = _misdated(source, rules)
+    misdated = _misdated(source, rules) | _out_of_order(source, rules)
     # Most records are sound, and that is cheap to see; which finding applies is worked out only
     # for the few that are not.
     is_sound = ~pl.any_horizontal(
@@ -127,6 +127,19 @@ def _misdated(source: Source, rules: DropRules) -> dict[str, pl.Expr]:
     return found
 
 
+def _out_of_order(source: Source, rules: DropRules) -> dict[str, pl.Expr]:
+    """Findings about moments that come before what they follow, or after their drop."""
+    found: dict[str, pl.Expr] = {}
+    for column in source.columns:
+        if column.misdated_reasons is None or column.follows is None:
+            continue
+        before, after = column.misdated_reasons
+        found[before] = pl.col(column.name) < pl.col(column.follows)
+        if rules.drop_date is not None:
+            found[after] = _from(column.name, rules.drop_date + timedelta(days=1))
+    return found
+
+
 def _from(at: str, day: date) -> pl.Expr:
     return pl.col(at) >= pl.lit(day).cast(pl.Datetime("us"))
 
@@ -135,6 +148,9 @@ def _unusable(column: Column) -> Mapping[str, pl.Expr]:
     """The two ways in which a field fails: nothing there, or nothing usable."""
     found: dict[str, pl.Expr] = {}
     is_missing = cleaned(pl.col(text_column(column.delivered))).is_null()
+    if not column.can_be_unusable:
+        # What its reader does not take for text is missing.
+        is_missing = pl.col(column.name).is_null()
     if column.missing != "keep":
         found[column.missing_reason] = is_missing
     if column.can_be_unusable and column.unusable != "keep":
@@ -157,11 +173,20 @@ def _name_findings(
         code: found[code].fill_null(False) & whole for code in source.reasons if code in found
     }
     rejecting = [_flag(code) for code in findings if code not in source.repairs]
+    unless = {
+        column.name: [_flag(code) for code in column.misdated_reasons or () if code in findings]
+        for column in source.columns
+    }
     return typed.with_columns(
         finding.alias(_flag(code)) for code, finding in findings.items()
     ).select(
         "line_number",
-        *[pl.when(whole).then(pl.col(name)).alias(name) for name in columns[1:]],
+        *[
+            pl.when(whole, *(~flagged for flagged in map(pl.col, unless[name])))
+            .then(pl.col(name))
+            .alias(name)
+            for name in columns[1:]
+        ],
         action=pl.when(pl.any_horizontal(rejecting))
         .then(pl.lit("rejected"))
         .otherwise(pl.lit("repaired")),

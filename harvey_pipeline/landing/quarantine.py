@@ -226,7 +226,7 @@ def _each_once(records: Sequence[Quarantined]) -> list[Quarantined]:
 
 
 def _write(source: Source, records: Sequence[Quarantined], out: Path, target: str) -> Exported:
-    known = [column.delivered for column in source.columns]
+    known = [column.delivered for column in source.delivered_columns]
     delivered = [record.fields for record in records]
     unknown = [
         name

@@ -57,6 +57,11 @@ class Column:
     unusable: Consequence = "reject"
     is_required: bool = True
     """Whether the header must have it."""
+    follows: str | None = None
+    """Column (by its name in the raw table) of the moment that this one cannot come before.
+
+    Neither can it come after the day of its drop; where it does, it is null, and repaired.
+    """
 
     @property
     def holds(self) -> Literal["text", "id", "json"]:
@@ -69,6 +74,14 @@ class Column:
     @property
     def unusable_reason(self) -> str:
         return f"{self.reader.fault}_{self.fault}"
+
+    @property
+    def misdated_reasons(self) -> tuple[str, str] | None:
+        """Reasons that a moment comes before the one that it follows, and after its drop."""
+        if self.follows is None:
+            return None
+        noun, other = self.name.removesuffix("_at"), self.follows.removesuffix("_at")
+        return f"{noun}_before_{other}", f"{noun}_after_drop"
 
     @property
     def can_be_unusable(self) -> bool:
@@ -136,6 +149,11 @@ class Source:
         return next(column for column in self.columns if column.name == name)
 
     @cached_property
+    def delivered_columns(self) -> tuple[Column, ...]:
+        """One column for each that is delivered: of some, more than one thing is stored."""
+        return tuple({column.delivered: column for column in reversed(self.columns)}.values())[::-1]
+
+    @cached_property
     def key_columns(self) -> tuple[Column, ...]:
         """The columns of the key that are delivered."""
         return tuple(self.column(name) for name in self.key if name != EVENT_DATE)
@@ -147,7 +165,7 @@ class Source:
 
     @cached_property
     def required_columns(self) -> tuple[str, ...]:
-        return tuple(column.delivered for column in self.columns if column.is_required)
+        return tuple(column.delivered for column in self.delivered_columns if column.is_required)
 
     @property
     def repeat_reason(self) -> str:
@@ -214,7 +232,9 @@ class Source:
             )
             for column in self.columns
         ]
-        return repr((self.name, self.kind, self.key, self.at, self.late_days, columns))
+        follows = [(column.name, column.follows) for column in self.columns if column.follows]
+        said = (self.name, self.kind, self.key, self.at, self.late_days, columns, *follows)
+        return repr(said)
 
     @cached_property
     def table(self) -> Table:
@@ -229,6 +249,7 @@ def _reasons_of(column: Column) -> dict[str, Consequence]:
         found[column.missing_reason] = column.missing
     if column.can_be_unusable and column.unusable != "keep":
         found[column.unusable_reason] = column.unusable
+    found |= dict.fromkeys(column.misdated_reasons or (), "repair")
     return found
 
 
