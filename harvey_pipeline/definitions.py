@@ -42,6 +42,7 @@ from harvey_pipeline.settings import (
 from harvey_pipeline.subject import Subject
 from harvey_pipeline.warehouse.io_managers import warehouse_io_manager
 from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.view import View
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
 SUBJECTS: Final[tuple[Subject, ...]] = (engagement.SUBJECT, agents.SUBJECT)
@@ -62,6 +63,11 @@ def tables_of(subjects: Sequence[Subject]) -> Mapping[str, Table]:
         *(table for subject in subjects for table in subject.state_tables),
     )
     return {table.name: table for table in parts}
+
+
+def views_of(subjects: Sequence[Subject]) -> tuple[View, ...]:
+    """All views, each after those that it reads."""
+    return tuple(view for subject in subjects for view in subject.views)
 
 
 def graph_of(subjects: Sequence[Subject]) -> Graph:
@@ -157,7 +163,7 @@ def build_definitions(
         resources={
             "warehouse": warehouse,
             "raw_store": raw_store,
-            "warehouse_io": warehouse_io_manager(warehouse, tables),
+            "warehouse_io": warehouse_io_manager(warehouse, tables, views_of(subjects)),
             "raw_io": RawStoreIOManager(raw_store, sources_of(subjects)),
             **{alert_resource(name): target for name, target in targets.items()},
         },

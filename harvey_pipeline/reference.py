@@ -103,6 +103,15 @@ def reference_page(
     computed = {asset.table.name: asset for asset in subject.table_assets}
     for table in shown:
         parts += _described(table, computed.get(table.name), checks.get(table.name, ()))
+    if subject.views:
+        parts += ["## Views", "They are computed when they are asked for."]
+    for view in subject.views:
+        parts += [f"### {_code(view.name)}", view.description]
+        parts.append(
+            _grid(
+                ("Column", "Meaning"), ((_code(name), told) for name, told in view.columns.items())
+            )
+        )
     return "\n\n".join(parts) + "\n"
 
 

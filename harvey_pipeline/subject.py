@@ -29,6 +29,7 @@ from harvey_pipeline.history import Dimension
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.view import View
 
 
 class WriteSample(Protocol):
@@ -68,6 +69,7 @@ class Subject:
         assets: What computes its other tables.
         checks: What is particular to its tables.
         archivable: Those of its tables by day of which whole months may be archived.
+        views: Queries with names over its tables.
         guide: Markdown file, in its folder, with what a reader of its page has to know first.
         lineage: JSON file, in its folder, with what its tables' columns are made of.
         headline: What a terminal shows at the end of a run.
@@ -83,6 +85,7 @@ class Subject:
     assets: tuple[TableAsset, ...] = ()
     checks: tuple[TableChecks, ...] = ()
     archivable: tuple[Table, ...] = ()
+    views: tuple[View, ...] = ()
     guide: Path | None = None
     lineage: Path | None = None
     headline: Headline | None = None

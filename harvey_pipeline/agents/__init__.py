@@ -7,6 +7,7 @@ from harvey_pipeline.agents.dimensions import DIMENSIONS
 from harvey_pipeline.agents.sample import write_sized_sample
 from harvey_pipeline.agents.sources import SOURCES
 from harvey_pipeline.agents.tables import TABLES
+from harvey_pipeline.agents.views import VIEWS
 from harvey_pipeline.subject import Subject
 
 SUBJECT: Final = Subject(
@@ -16,5 +17,6 @@ SUBJECT: Final = Subject(
     tables=tuple(TABLES.values()),
     dimensions=DIMENSIONS,
     assets=ASSETS,
+    views=VIEWS,
     write_sample=write_sized_sample,
 )

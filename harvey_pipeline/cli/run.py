@@ -338,7 +338,7 @@ def _steps_of(ranges: Sequence["DueRange"]) -> dict[str, int]:
 @contextmanager
 def _published_at_the_end(settings: "Settings") -> Iterator[None]:
     """Publish once after several runs, whatever came of them."""
-    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of
+    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
     from harvey_pipeline.warehouse.publishing import publish_after_run
 
     warehouse, _ = build_resources(settings, CALENDAR)
@@ -346,7 +346,7 @@ def _published_at_the_end(settings: "Settings") -> Iterator[None]:
         try:
             yield
         finally:
-            publish_after_run(warehouse, tables_of(SUBJECTS))
+            publish_after_run(warehouse, tables_of(SUBJECTS), views_of(SUBJECTS))
 
 
 def _publish_what_was_left(settings: "Settings") -> bool:
@@ -355,7 +355,7 @@ def _publish_what_was_left(settings: "Settings") -> bool:
     Raises:
         FailedError: The warehouse stayed locked.
     """
-    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of
+    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
     from harvey_pipeline.warehouse.publishing import is_behind, publish
     from harvey_pipeline.warehouse.warehouse import WarehouseError
 
@@ -363,7 +363,7 @@ def _publish_what_was_left(settings: "Settings") -> bool:
     try:
         if not is_behind(warehouse):
             return False
-        publish(warehouse, tables_of(SUBJECTS))
+        publish(warehouse, tables_of(SUBJECTS), views_of(SUBJECTS))
     except WarehouseError as error:
         raise FailedError(str(error)) from error
     return True

@@ -1,7 +1,7 @@
 """How LazyFrames travel between assets: to and from DuckDB tables."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -14,6 +14,7 @@ from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.markdown import as_markdown
 from harvey_pipeline.warehouse.publishing import publish_after_run
 from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.view import View
 from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Warehouse
 
 PUBLISHED_LATER_TAG: Final = ".dagster/published_later"
@@ -118,11 +119,11 @@ def _count(table: Table, ranges: Iterable[DayRange | None]) -> int:
 
 
 def warehouse_io_manager(
-    warehouse: Warehouse, tables: Mapping[str, Table]
+    warehouse: Warehouse, tables: Mapping[str, Table], views: Sequence[View] = ()
 ) -> dg.IOManagerDefinition:
     """`WarehouseIOManager` over these tables, by name, as a resource.
 
-    After a run, whatever came of it, readers get what it committed.
+    After a run, whatever came of it, readers get what it committed, and the views.
     """
 
     def manage(context: dg.InitResourceContext) -> Iterator[WarehouseIOManager]:
@@ -131,7 +132,7 @@ def warehouse_io_manager(
                 yield WarehouseIOManager(warehouse, tables)
             finally:
                 if context.run is None or PUBLISHED_LATER_TAG not in context.run.tags:
-                    publish_after_run(warehouse, tables)
+                    publish_after_run(warehouse, tables, views)
 
     # Dagster takes generators here, as for any resource; its annotation leaves them out.
     return dg.IOManagerDefinition(resource_fn=manage)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ long as that lasts a fresh copy is made instead of writing to it.
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +19,7 @@ from typing import Final, Literal
 import duckdb
 
 from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.view import View, digest_views, make_views
 from harvey_pipeline.warehouse.warehouse import (
     Warehouse,
     WarehouseError,
@@ -47,8 +48,10 @@ class Publication:
     form: Literal["unchanged", "incremental", "fresh"]
 
 
-def publish(warehouse: Warehouse, tables: Mapping[str, Table]) -> Publication:
-    """Bring the published copy up to the warehouse's last commit.
+def publish(
+    warehouse: Warehouse, tables: Mapping[str, Table], views: Sequence[View] = ()
+) -> Publication:
+    """Bring the published copy up to the warehouse's last commit, and make the views in both.
 
     `tables` are those that a commit may be about, by name.
 
@@ -64,11 +67,13 @@ def publish(warehouse: Warehouse, tables: Mapping[str, Table]) -> Publication:
         warehouse.prepare(connection, ())
         files.recover()
         commit = _last_commit(connection)
-        if _is_seen(connection, files, commit):
+        stamp = _Stamp(commit, digest_views(views))
+        if _is_seen(connection, files, stamp):
             return Publication(files.published, commit.generation, "unchanged")
-        caught_up = _catch_up(connection, files, commit, tables)
+        make_views(connection, views)
+        caught_up = _catch_up(connection, files, stamp, tables, views)
         if not caught_up:
-            _copy_afresh(connection, warehouse.path, files, commit)
+            _copy_afresh(connection, warehouse.path, files, stamp)
         files.swap()
     return Publication(files.published, commit.generation, "incremental" if caught_up else "fresh")
 
@@ -85,10 +90,13 @@ def is_behind(warehouse: Warehouse) -> bool:
         warehouse.prepare(connection, ())
         commit = _last_commit(connection)
         files = _Files.beside(warehouse.path)
-        return commit.generation > 0 and not _is_seen(connection, files, commit)
+        seen = _seen(connection, files)
+        return commit.generation > 0 and (seen is None or seen.commit != commit)
 
 
-def publish_after_run(warehouse: Warehouse, tables: Mapping[str, Table]) -> None:
+def publish_after_run(
+    warehouse: Warehouse, tables: Mapping[str, Table], views: Sequence[View] = ()
+) -> None:
     """Publish what a run, whose file is kept open, has committed.
 
     A run that has waited for the warehouse in vain has failed with that; it tries once more,
@@ -99,7 +107,7 @@ def publish_after_run(warehouse: Warehouse, tables: Mapping[str, Table]) -> None
     """
     is_known = warehouse.has_given_up
     try:
-        publish(warehouse, tables)
+        publish(warehouse, tables, views)
     except WarehouseError:
         if not is_known:
             raise
@@ -111,6 +119,14 @@ class _Commit:
 
     generation: int
     committed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What a copy holds: all up to a commit, and some views."""
+
+    commit: _Commit
+    views: str
 
 
 @dataclass(frozen=True)
@@ -153,8 +169,9 @@ class _Files:
 def _catch_up(
     connection: duckdb.DuckDBPyConnection,
     files: _Files,
-    commit: _Commit,
+    stamp: _Stamp,
     tables: Mapping[str, Table],
+    views: Sequence[View],
 ) -> bool:
     """Give the standby file the days that it has missed; False if a fresh copy is called for."""
     if not files.standby.exists() or _is_open_here(files.standby):
@@ -168,18 +185,19 @@ def _catch_up(
         raise
     try:
         since = _stamp_of(connection, "copy")
-        if since is None or not _has_commit(connection, since):
+        if since is None or not _has_commit(connection, since.commit):
             return False
         slices = connection.execute(
             "select table_name, first_day, last_day from meta.commits where generation > ?",
-            [since.generation],
+            [since.commit.generation],
         ).fetchall()
         if _is_mostly(connection, slices):
             return False
         connection.begin()
         for name, first, last in _merged(slices, tables):
             _copy_slice(connection, tables[name], first, last)
-        _stamp(connection, commit)
+        make_views(connection, views, "copy")
+        _stamp(connection, stamp)
         connection.commit()
         return True
     finally:
@@ -230,7 +248,7 @@ def _copy_slice(
 
 
 def _copy_afresh(
-    connection: duckdb.DuckDBPyConnection, warehouse: Path, files: _Files, commit: _Commit
+    connection: duckdb.DuckDBPyConnection, warehouse: Path, files: _Files, stamp: _Stamp
 ) -> None:
     """Copy the whole warehouse file and leave in it what is published.
 
@@ -250,7 +268,7 @@ def _copy_afresh(
             for (schema,) in schemas:
                 if schema in UNPUBLISHED_SCHEMAS:
                     connection.execute(f"drop schema copy.{schema} cascade")
-            _stamp(connection, commit)
+            _stamp(connection, stamp)
             connection.commit()
         finally:
             connection.execute("detach copy")
@@ -287,12 +305,12 @@ def _copy_file(path: Path, to: Path) -> None:
         )
 
 
-def _stamp(connection: duckdb.DuckDBPyConnection, commit: _Commit) -> None:
+def _stamp(connection: duckdb.DuckDBPyConnection, stamp: _Stamp) -> None:
     connection.execute("create schema if not exists copy.meta")
     connection.execute(
         "create or replace table copy.meta.published as select ?::bigint as generation, "
-        "?::timestamp as committed_at, now() at time zone 'UTC' as published_at",
-        [commit.generation, commit.committed_at],
+        "?::timestamp as committed_at, ? as views, now() at time zone 'UTC' as published_at",
+        [stamp.commit.generation, stamp.commit.committed_at, stamp.views],
     )
 
 
@@ -311,27 +329,30 @@ def _has_commit(connection: duckdb.DuckDBPyConnection, commit: _Commit) -> bool:
     return row is not None
 
 
-def _is_seen(connection: duckdb.DuckDBPyConnection, files: "_Files", commit: "_Commit") -> bool:
-    return files.published.exists() and _commit_of(connection, files.published) == commit
+def _is_seen(connection: duckdb.DuckDBPyConnection, files: _Files, stamp: _Stamp) -> bool:
+    return _seen(connection, files) == stamp
 
 
-def _commit_of(connection: duckdb.DuckDBPyConnection, published: Path) -> _Commit | None:
-    connection.execute(f"attach {quoted(published)} as seen (read_only)")
+def _seen(connection: duckdb.DuckDBPyConnection, files: _Files) -> _Stamp | None:
+    """What readers see; None where nothing is published, or another version did it."""
+    if not files.published.exists():
+        return None
+    connection.execute(f"attach {quoted(files.published)} as seen (read_only)")
     try:
         return _stamp_of(connection, "seen")
     finally:
         connection.execute("detach seen")
 
 
-def _stamp_of(connection: duckdb.DuckDBPyConnection, database: str) -> _Commit | None:
-    """The commit up to which an attached copy goes; None where another version made it."""
+def _stamp_of(connection: duckdb.DuckDBPyConnection, database: str) -> _Stamp | None:
+    """What an attached copy holds; None where another version made it."""
     try:
         row = connection.execute(
-            f"select generation, committed_at from {database}.meta.published"
+            f"select generation, committed_at, views from {database}.meta.published"
         ).fetchone()
     except (duckdb.BinderException, duckdb.CatalogException):
         return None
-    return _Commit(*row) if row else None
+    return _Stamp(_Commit(row[0], row[1]), row[2]) if row else None
 
 
 def _is_open_here(path: Path) -> bool:
