@@ -3,6 +3,7 @@
 from typing import Final
 
 from harvey_pipeline.agents.assets import ASSETS
+from harvey_pipeline.agents.checks import CHECKS
 from harvey_pipeline.agents.dimensions import DIMENSIONS
 from harvey_pipeline.agents.sample import write_sized_sample
 from harvey_pipeline.agents.sources import SOURCES
@@ -17,6 +18,7 @@ SUBJECT: Final = Subject(
     tables=tuple(TABLES.values()),
     dimensions=DIMENSIONS,
     assets=ASSETS,
+    checks=CHECKS,
     views=VIEWS,
     write_sample=write_sized_sample,
 )

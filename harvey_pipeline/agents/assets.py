@@ -40,6 +40,8 @@ _SHOP_VERSIONS, _CUSTOMER_VERSIONS, _ANNOTATOR_VERSIONS, _AGENT_TYPE_VERSIONS = 
     dimension.table for dimension in DIMENSIONS
 )
 _DIM_DATE = TABLES["dim_date"]
+_DIM_SHOP = TABLES["dim_shop"]
+_DIM_AGENT_TYPE = TABLES["dim_agent_type"]
 _DIM_CUSTOMER = TABLES["dim_customer"]
 _DIM_ANNOTATOR = TABLES["dim_annotator"]
 _DRAFTS = TABLES["fact_agent_approval"]
@@ -48,19 +50,37 @@ _ANNOTATIONS = TABLES["fact_training_feedback"]
 _CUSTOMER_DAILY = TABLES["customer_daily"]
 _ANNOTATION_QUALITY = TABLES["daily_annotation_quality"]
 
+_DIMENSIONS_AND_MARTS = [
+    TABLES[name]
+    for name in (
+        "dim_date",
+        "dim_shop",
+        "dim_agent_type",
+        "dim_customer",
+        "dim_annotator",
+        "daily_agent_performance",
+        "daily_query_performance",
+        "daily_annotation_quality",
+        "daily_confidence_calibration",
+    )
+]
+
 _OF_SHOPS = {"shop_versions": reads(_SHOP_VERSIONS)}
 _OF_SHOPS_AND_TYPES = {**_OF_SHOPS, "agent_type_versions": reads(_AGENT_TYPE_VERSIONS)}
 
 
 def _no_day(_: pl.DataFrame, __: pl.DataFrame) -> list[DayRange]:
-    """Nothing that is computed reads these dimensions."""
+    """Nothing is computed of these dimensions."""
     return []
 
 
-def _dim_date(days: list[date], warehouse: Warehouse, calendar: Calendar) -> pl.LazyFrame:
-    last = last_day_described(days, warehouse.days_written(_DIM_DATE), calendar.last)
-    country, month = _SETTINGS.holiday_country, _SETTINGS.fiscal_year_month
-    return describe_dates(calendar.first, last, country, month)
+def _dim_date(days: list[date], warehouse: Warehouse, calendar: Calendar) -> Deferred:
+    def plan() -> Mapping[Table, pl.LazyFrame]:
+        last = last_day_described(days, warehouse.days_written(_DIM_DATE), calendar.last)
+        country, month = _SETTINGS.holiday_country, _SETTINGS.fiscal_year_month
+        return {_DIM_DATE: describe_dates(calendar.first, last, country, month)}
+
+    return Deferred(plan, {_DIM_DATE: _no_day})
 
 
 dim_date = TableAsset(
@@ -68,17 +88,20 @@ dim_date = TableAsset(
 )
 
 
-@table_asset(TABLES["dim_shop"], _OF_SHOPS)
-def dim_shop(days: list[date], shop_versions: pl.LazyFrame) -> pl.LazyFrame:  # noqa: ARG001
-    return present_shops(shop_versions)
+@table_asset(_DIM_SHOP, _OF_SHOPS)
+def dim_shop(days: list[date], shop_versions: pl.LazyFrame) -> Deferred:  # noqa: ARG001
+    return Deferred(lambda: {_DIM_SHOP: present_shops(shop_versions)}, {_DIM_SHOP: _no_day})
 
 
-@table_asset(TABLES["dim_agent_type"], {"agent_type_versions": reads(_AGENT_TYPE_VERSIONS)})
+@table_asset(_DIM_AGENT_TYPE, {"agent_type_versions": reads(_AGENT_TYPE_VERSIONS)})
 def dim_agent_type(
     days: list[date],  # noqa: ARG001
     agent_type_versions: pl.LazyFrame,
-) -> pl.LazyFrame:
-    return present_agent_types(agent_type_versions)
+) -> Deferred:
+    return Deferred(
+        lambda: {_DIM_AGENT_TYPE: present_agent_types(agent_type_versions)},
+        {_DIM_AGENT_TYPE: _no_day},
+    )
 
 
 @table_asset(
@@ -142,7 +165,11 @@ def daily_confidence_calibration(days: list[date], drafts: pl.LazyFrame) -> Piec
 @table_asset(
     TABLES["daily_agent_summary"],
     {"drafts": reads(_DRAFTS), "queries": reads(_QUERIES), "annotations": reads(_ANNOTATIONS)},
-    after=[reads(source.table) for source in (APPROVALS, QUERIES, FEEDBACK)],
+    # Its checks compare all of these.
+    after=[
+        *(reads(source.table) for source in (APPROVALS, QUERIES, FEEDBACK)),
+        *(reads(table) for table in _DIMENSIONS_AND_MARTS),
+    ],
 )
 def daily_agent_summary(
     days: list[date],

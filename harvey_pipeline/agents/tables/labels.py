@@ -41,3 +41,6 @@ BUILT_IN_AGENT_TYPES: Final = {
 
 DEFAULT_AGENT_TYPE: Final = "cx-agent"
 """The agent type of a draft that names none."""
+
+PLAN_TYPES: Final = ("free", "trial", "basic", "starter", "pro", "plus", "enterprise")
+"""Plans that are known; any other is kept, and reported."""
