@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from harvey_pipeline.definitions import SUBJECTS, build_definitions, graph_of, tables_of
+from harvey_pipeline.definitions import build_definitions, graph_of, tables_of
 from harvey_pipeline.engagement import SUBJECT
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.computing import DUE_TAG
@@ -23,8 +23,8 @@ from harvey_pipeline.warehouse.warehouse import Warehouse
 
 Rows = list[dict[str, Any]]
 
-TABLES = tables_of(SUBJECTS)
-GRAPH = graph_of(SUBJECTS)
+TABLES = tables_of([SUBJECT])
+GRAPH = graph_of([SUBJECT])
 
 _MOST_RUNS = 60
 
@@ -74,7 +74,7 @@ class Pipeline:
     @cached_property
     def definitions(self) -> dg.Definitions:
         calendar = Calendar(self.first, None)
-        return build_definitions(SUBJECTS, calendar, self.warehouse, self.raw_store)
+        return build_definitions([SUBJECT], calendar, self.warehouse, self.raw_store)
 
     def find_due(self, first: date, last: date) -> Plan:
         """What is due of some days and the months that they touch."""

@@ -11,10 +11,10 @@ import dagster as dg
 import duckdb
 import polars as pl
 
+from harvey_pipeline import engagement
 from harvey_pipeline.checks.declare import evaluate_days
 from harvey_pipeline.checks.report import ERROR, Check
 from harvey_pipeline.definitions import (
-    SUBJECTS,
     build_definitions,
     check_plans,
     sources_of,
@@ -26,6 +26,7 @@ from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
+SUBJECTS: Final = (engagement.SUBJECT,)
 TABLES: Final = tables_of(SUBJECTS)
 SOURCES: Final = {source.name: source for source in sources_of(SUBJECTS)}
 PLANS: Final = {plan.table.name: plan for plan in check_plans(SUBJECTS)}

@@ -1,5 +1,7 @@
 """Agents: what AI agents draft and answer, and what people make of it, as a star schema."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from harvey_pipeline.agents.assets import ASSETS
@@ -9,7 +11,39 @@ from harvey_pipeline.agents.sample import write_sized_sample
 from harvey_pipeline.agents.sources import SOURCES
 from harvey_pipeline.agents.tables import TABLES
 from harvey_pipeline.agents.views import VIEWS
-from harvey_pipeline.subject import Subject
+from harvey_pipeline.subject import Headline, Subject
+
+_FIGURES: Final[Mapping[str, Mapping[str, str]]] = {
+    "Drafts": {
+        "Drafts": "total_drafts",
+        "Approved": "approved",
+        "Rejected": "rejected",
+        "Edited": "edited",
+        "Pending": "pending",
+        "Approval rate": "approval_rate",
+        "Confidence": "avg_confidence",
+        "Median review time, s": "p50_review_time_seconds",
+    },
+    "Queries": {
+        "Queries": "total_queries",
+        "Mean latency, ms": "avg_latency_ms",
+        "P95 latency, ms": "p95_latency_ms",
+        "P99 latency, ms": "p99_latency_ms",
+        "Errors": "errors",
+        "Error rate": "error_rate",
+        "Approval rate": "query_approval_rate",
+        "Active shops": "active_shops",
+    },
+    "Annotations": {
+        "Annotations": "annotations",
+        "Overall score": "avg_overall_score",
+        "Clarity": "avg_clarity_score",
+        "Accuracy": "avg_accuracy_score",
+        "Helpfulness": "avg_helpfulness_score",
+        "Tone": "avg_tone_score",
+        "Safe to send": "safety_rate",
+    },
+}
 
 SUBJECT: Final = Subject(
     name="agents",
@@ -20,5 +54,7 @@ SUBJECT: Final = Subject(
     assets=ASSETS,
     checks=CHECKS,
     views=VIEWS,
+    guide=Path(__file__).with_name("guide.md"),
+    headline=Headline("AI agents", TABLES["daily_agent_summary"], _FIGURES),
     write_sample=write_sized_sample,
 )

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import NoReturn
 
+from harvey_pipeline.cli.agents import show_agents
 from harvey_pipeline.cli.app import build_app, run_command
 from harvey_pipeline.cli.archive import archive
 from harvey_pipeline.cli.checks import list_checks
@@ -28,6 +29,7 @@ APP = build_app(
         "run": run_due,
         "status": show_status,
         "ui": open_ui,
+        "agents": show_agents,
         "checks": list_checks,
         "tables": list_tables,
         "quarantine": QUARANTINE,

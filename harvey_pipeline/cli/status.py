@@ -113,7 +113,7 @@ def _status_of(
         days.last,
         complete[0] if complete else None,
         [name for day in sorted(missing, reverse=True) for name in missing[day]],
-        _failed_checks(settings, subject),
+        failed_checks(settings, subject),
         _quarantined(settings, subject, days),
     )
 
@@ -131,7 +131,7 @@ def _missing_by_day(
     return {day: [f"{name}/{day}" for name in names] for day, names in missing.items() if names}
 
 
-def _failed_checks(settings: "Settings", subject: "Subject") -> list[str]:
+def failed_checks(settings: "Settings", subject: "Subject") -> list[str]:
     """`table check` of every check whose latest result is an error, and then of the warnings."""
     import dagster as dg
 
