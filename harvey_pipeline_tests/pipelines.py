@@ -11,52 +11,61 @@ from typing import Any
 
 import dagster as dg
 
+from harvey_pipeline import engagement
 from harvey_pipeline.definitions import build_definitions, graph_of, tables_of
-from harvey_pipeline.engagement import SUBJECT
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.computing import DUE_TAG
 from harvey_pipeline.graph.due import DueRange, Graph, Plan, find_due
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.subject import Subject
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
 Rows = list[dict[str, Any]]
 
+_MOST_RUNS = 60
+_OWN_TO_A_RUN = ("loaded_at", "bytes", "fingerprint", "data_file")
+
+
+def keys_of(subject: Subject) -> Mapping[str, tuple[str, ...]]:
+    """The tables that a subject's users see, and what tells their rows apart."""
+    return {
+        "raw.drops": ("source", "drop_date"),
+        "raw.quarantine": ("source", "drop_date", "line_number"),
+    } | {
+        table.name: tuple(table.key)
+        for table in (*subject.raw_tables, *subject.tables)
+        if not table.name.startswith("history.") and table.key
+    }
+
+
+def daily_assets_of(subject: Subject) -> tuple[str, ...]:
+    """A subject's assets by day, in the order in which they are made."""
+    return tuple(table.name for table in (*subject.raw_tables, *subject.daily_tables))
+
+
+SUBJECT = engagement.SUBJECT
 TABLES = tables_of([SUBJECT])
 GRAPH = graph_of([SUBJECT])
-
-_MOST_RUNS = 60
-
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "raw.drops": ("source", "drop_date"),
-    "raw.quarantine": ("source", "drop_date", "line_number"),
-} | {
-    name: tuple(table.key)
-    for name, table in TABLES.items()
-    if not name.startswith("history.") and table.key and name != "raw.drops"
-}
-"""The tables that users see, and what tells their rows apart."""
-
-_ASSETS = tuple(
-    name
-    for name in TABLES
-    if not name.startswith("history.") and name not in ("raw.drops", "raw.quarantine")
-)
-MONTHLY_ASSETS = tuple(name for name in _ASSETS if TABLES[name].is_monthly)
-DAILY_ASSETS = tuple(name for name in _ASSETS if name not in MONTHLY_ASSETS)
-"""The tables that are assets, in the order in which they are made."""
-
-_OWN_TO_A_RUN = ("loaded_at", "bytes", "fingerprint", "data_file")
+KEYS = keys_of(SUBJECT)
+DAILY_ASSETS = daily_assets_of(SUBJECT)
+MONTHLY_ASSETS = tuple(table.name for table in SUBJECT.monthly_tables)
+"""Those of the subject that most tests run."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline whose warehouse stands in `folder`, over the drops in `landing`."""
+    """A subject's pipeline whose warehouse stands in `folder`, over the drops in `landing`.
+
+    Its calendar runs from `first` to `last`; without `last` it is open.
+    """
 
     landing: Path
     folder: Path
     first: date
+    last: date | None = None
+    subject: Subject = SUBJECT
 
     @property
     def warehouse(self) -> Warehouse:
@@ -73,18 +82,19 @@ class Pipeline:
 
     @cached_property
     def definitions(self) -> dg.Definitions:
-        calendar = Calendar(self.first, None)
-        return build_definitions([SUBJECT], calendar, self.warehouse, self.raw_store)
+        calendar = Calendar(self.first, self.last)
+        return build_definitions([self.subject], calendar, self.warehouse, self.raw_store)
 
     def find_due(self, first: date, last: date) -> Plan:
         """What is due of some days and the months that they touch."""
         days = DayRange(first, last)
-        return find_due(GRAPH, self.warehouse, self.raw_store, days, months_touched(days))
+        months = months_touched(days)
+        return find_due(self._graph, self.warehouse, self.raw_store, days, months)
 
     def months_due(self, first: date, last: date) -> list[date]:
         """The months that are due by the days that were run."""
         days = DayRange(first, last)
-        monthly = tuple(asset for asset in GRAPH.assets if asset.table.is_monthly)
+        monthly = tuple(asset for asset in self._graph.assets if asset.table.is_monthly)
         months = months_touched(days)
         plan = find_due(Graph((), monthly), self.warehouse, self.raw_store, days, months)
         return sorted({one.day for one in plan})
@@ -92,7 +102,7 @@ class Pipeline:
     def run_due(self, first: date, last: date) -> list[DueRange]:
         """Run what is due until nothing is, and return what was run, in order."""
         done: list[DueRange] = []
-        while due := self.find_due(first, last).first_ranges(SUBJECT.stages):
+        while due := self.find_due(first, last).first_ranges(self.subject.stages):
             assert len(done) < _MOST_RUNS, "what is run stays due"
             for _, some in due:
                 self._execute(some.days, tuple(some.tables), False, {DUE_TAG: "true"})
@@ -103,14 +113,15 @@ class Pipeline:
         self, first: date, last: date, *assets: str, checks: bool = False
     ) -> dg.ExecuteInProcessResult:
         """Materialise days of some daily assets (of all, if none is named), perhaps with checks."""
-        return self._execute(DayRange(first, last), assets or DAILY_ASSETS, checks)
+        return self._execute(DayRange(first, last), assets or daily_assets_of(self.subject), checks)
 
     def run_months(
         self, first: date, last: date, *assets: str, checks: bool = False
     ) -> dg.ExecuteInProcessResult:
         """Materialise the months that days touch, of some assets by month or of all of them."""
         months = months_touched(DayRange(first, last))
-        return self._execute(months, assets or MONTHLY_ASSETS, checks)
+        by_month = tuple(table.name for table in self.subject.monthly_tables)
+        return self._execute(months, assets or by_month, checks)
 
     def run_all(self, first: date, last: date) -> None:
         """Materialise days of all assets, and the months that they touch."""
@@ -132,6 +143,10 @@ class Pipeline:
         )
 
     @cached_property
+    def _graph(self) -> Graph:
+        return graph_of([self.subject])
+
+    @cached_property
     def _instance(self) -> dg.DagsterInstance:
         return dg.DagsterInstance.ephemeral()
 
@@ -151,12 +166,12 @@ class Pipeline:
         return job
 
     def tables(self) -> dict[str, Rows]:
-        return {name: self.rows(name) for name in KEYS}
+        return {name: self.rows(name) for name in keys_of(self.subject)}
 
     def rows(self, name: str) -> Rows:
         columns = [
             column
-            for column in TABLES[name].polars_schema
+            for column in tables_of([self.subject])[name].polars_schema
             if name != "raw.drops" or column not in _OWN_TO_A_RUN
         ]
         listed = ", ".join(f'"{column}"' for column in columns)
@@ -168,9 +183,11 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
-def assert_same_rows(name: str, found: Rows, expected: Rows) -> None:
+def assert_same_rows(
+    name: str, found: Rows, expected: Rows, key: Sequence[str] | None = None
+) -> None:
     """Rows agree whatever their order; numbers up to the last bits of a division."""
-    key = KEYS[name]
+    key = key or KEYS[name]
     by_key = {tuple(row[column] for column in key): row for row in found}
     wanted = {tuple(row[column] for column in key): row for row in expected}
     assert len(by_key) == len(found), f"{name}: keys repeat"

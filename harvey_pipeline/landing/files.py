@@ -203,7 +203,9 @@ def open_file(
             local = stack.enter_context(fetched(path, scratch))
             if local is not path and content is not None and _digest(local) != content:
                 raise changed(name)
-        yield stack.enter_context(open_delivery(files.source.delivered_columns, name, local, scratch))
+        yield stack.enter_context(
+            open_delivery(files.source.delivered_columns, name, local, scratch)
+        )
 
 
 def stamp(files: SourceFiles, path: LandingPath) -> Stamp:

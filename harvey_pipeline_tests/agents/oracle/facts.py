@@ -100,7 +100,7 @@ def approval_facts(delivered: Iterable[Delivered], dimensions: Dimensions) -> li
 
 def approval_fact(one: Delivered, dimensions: Dimensions) -> TableRow:
     values = one.row.values
-    code = values["agent_type"] or "cx-agent"
+    code = values["agent_type_code"] or "cx-agent"
     created_at, reviewed_at = values["created_at"], values["reviewed_at"]
     taken = None if reviewed_at is None else reviewed_at - created_at
     return {
@@ -134,7 +134,7 @@ def query_facts(delivered: Iterable[Delivered], dimensions: Dimensions) -> list[
 
 def query_fact(one: Delivered, dimensions: Dimensions) -> TableRow:
     values = one.row.values
-    code = values["agent_type"] or UNKNOWN
+    code = values["agent_type_code"] or UNKNOWN
     same = (
         "query_text",
         "latency_ms",

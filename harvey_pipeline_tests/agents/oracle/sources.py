@@ -103,11 +103,12 @@ def natural(
     read: Callable[[str], Any] = read_key,
     missing: Consequence = "keep",
     is_required: bool = True,
+    name: str = "",
 ) -> Field:
     """A domain, an address or an agent's code, which is a key somewhere."""
     return Field(
         column,
-        column,
+        name or column,
         read,
         missing,
         # What reads as `unknown` is as good as missing.
@@ -193,7 +194,7 @@ APPROVALS = Source(
         natural("shop_domain"),
         *words("status", read=str.lower, is_required=True),
         CREATED,
-        natural("agent_type", str.lower, is_required=False),
+        natural("agent_type", str.lower, is_required=False, name="agent_type_code"),
         opaque("chatwoot_conversation_id"),
         opaque("chatwoot_message_id"),
         natural("customer_email", is_required=False),
@@ -219,7 +220,7 @@ QUERIES = Source(
         ID,
         natural("shop_domain"),
         CREATED,
-        natural("agent_type", str.lower, is_required=False),
+        natural("agent_type", str.lower, is_required=False, name="agent_type_code"),
         opaque("conversation_id"),
         measured("query_text", "query_text", cut),
         *valued(read_whole_number, "latency_ms", "result_size_bytes"),
