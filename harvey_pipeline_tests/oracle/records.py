@@ -342,7 +342,7 @@ def timestamp_text(count: int | None, unit: str) -> str | None:
         )
     except OverflowError:
         return str(count)
-    return moment.isoformat(sep=" ")
+    return moment.isoformat(sep=" ", timespec="microseconds")
 
 
 def text_of(value: Any, field: Field, is_single: bool) -> str | None:

@@ -30,7 +30,10 @@ def snapshot_history(source: Source, loads: Iterable[Load]) -> History:
     """The versions of a snapshot source: all that it tells of a key is tracked."""
 
     def shown(row: Row) -> TableRow:
-        return {name: row.values[name] for name in attributes(source)}
+        told = {name: row.values[name] for name in attributes(source)}
+        if source in (ANNOTATORS, AGENT_TYPES) and told["is_active"] is None:
+            told["is_active"] = True
+        return told
 
     return history_of(loads, shown)
 

@@ -167,6 +167,6 @@ def feedback_fact(one: Delivered, dimensions: Dimensions) -> TableRow:
         "shop_sk": shop_sk_on(dimensions, values["shop_domain"], one.date),
         "overall_score": sum(scores) / len(scores) if scores else None,
         **{column: values[column] for column in same},
-        # Of what cannot be read it is not known that it holds anything.
+        # What is not given, or cannot be read, does not hold anything.
         **{column: bool(values[column]) for column in ("has_labels", "has_rubric", "has_notes")},
     }
