@@ -372,7 +372,7 @@ def text_of(value: Any, field: Field, is_single: bool) -> str | None:
 def float_text(value: float, is_single: bool) -> Decimal | str:
     """The shortest decimal number that a floating-point value stands for."""
     if value != value or value in (float("inf"), float("-inf")):
-        return str(value)
+        return "NaN" if value != value else str(value)
     if not is_single:
         return Decimal(repr(value))
     texts = (f"{value:.{digits}g}" for digits in range(1, 10))
