@@ -13,7 +13,7 @@ import pytest
 
 from harvey_pipeline.graph.quality_asset import quality_asset
 from harvey_pipeline.history import begin_of_keys
-from harvey_pipeline.landing.quality_daily import DataQualityDaily
+from harvey_pipeline.landing.data_quality_table import DataQualityDaily
 from harvey_pipeline.settings import QualitySettings
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table

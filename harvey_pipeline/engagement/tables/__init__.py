@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from harvey_pipeline.engagement.tables import core, marts, months
-from harvey_pipeline.landing.quality_daily import DataQualityDaily
+from harvey_pipeline.landing.data_quality_table import DataQualityDaily
 from harvey_pipeline.warehouse.table import Table
 
 TABLES: Final[Mapping[str, Table]] = {
