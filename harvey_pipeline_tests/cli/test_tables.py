@@ -2,9 +2,11 @@
 
 import pytest
 
+from harvey_pipeline.definitions import SUBJECTS, tables_of
 from harvey_pipeline_tests.cli.commands import assert_refused
 from harvey_pipeline_tests.cli.conftest import Harvey
-from harvey_pipeline_tests.places import TABLES
+
+TABLES = tables_of(SUBJECTS)
 
 
 def test_every_table_is_listed_under_its_schema(harvey: Harvey) -> None:
