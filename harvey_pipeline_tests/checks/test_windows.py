@@ -88,6 +88,7 @@ def test_every_table_with_a_window_is_watched() -> None:
         DASHBOARD,
         "marts.usage_by_segment",
         "marts.power_curve",
+        "marts.data_quality_daily",
         "months.user_engagement",
         "months.firm_usage_summary",
     ]
