@@ -13,6 +13,9 @@ from harvey_pipeline.agents.tables import TABLES
 from harvey_pipeline.agents.views import VIEWS
 from harvey_pipeline.subject import Headline, Subject
 
+FACTS: Final = ("fact_agent_approval", "fact_agent_query", "fact_training_feedback")
+"""The largest tables: a row for each record of their source."""
+
 _FIGURES: Final[Mapping[str, Mapping[str, str]]] = {
     "Drafts": {
         "Drafts": "total_drafts",
@@ -54,6 +57,7 @@ SUBJECT: Final = Subject(
     assets=ASSETS,
     checks=CHECKS,
     views=VIEWS,
+    archivable=tuple(TABLES[name] for name in FACTS),
     guide=Path(__file__).with_name("guide.md"),
     headline=Headline("AI agents", TABLES["daily_agent_summary"], _FIGURES),
     write_sample=write_sized_sample,

@@ -64,6 +64,9 @@ def build_lineage(is_check_wanted: bool = False) -> dict[Path, str]:
         known = read_lineage(subject.lineage)
         lineage = {}
         for asset in subject.table_assets:
+            if asset.ledger_of:
+                # It tells of deliveries: the ledger is no asset.
+                continue
             name = str(asset.table)
             if name in known and known[name].code == asset.version:
                 lineage[name] = known[name]
