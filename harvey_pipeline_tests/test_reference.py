@@ -39,14 +39,14 @@ def section(page: str, heading: str) -> str:
     return page[start : start + end.start()] if end else page[start:]
 
 
-def rows_of(text: str) -> dict[str, list[str]]:
-    """The rows of all grids in a text, by the code in their first cell."""
+def rows_of(text: str, place: int = 0) -> dict[str, list[str]]:
+    """The rows of all grids in a text, by the code in their first, or another, cell."""
     cells = [
         [cell.strip().replace("\\|", "|").replace("&lt;", "<") for cell in line[2:-2].split(" | ")]
         for line in text.splitlines()
         if re.match(r"\| [*\[]*`", line)
     ]
-    return {re.sub(r"[*\[`]|\].*", "", row[0]): row for row in cells}
+    return {re.sub(r"[*\[`]|\].*", "", row[place]): row for row in cells}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
@@ -94,9 +94,10 @@ def test_every_source_is_a_contract(subject: Subject, page: str) -> None:
     for source in subject.sources:
         told = section(page, f"### Source `{source.name}`")
         assert f"`{source.name}/<YYYY-MM-DD>.csv`" in told
-        rows = rows_of(told)
+        rows = rows_of(told, place=1)
         for column in source.columns:
-            _, stored, accepted, header, missing, unusable, meaning = rows[column.delivered]
+            delivered, stored, accepted, header, missing, unusable, meaning = rows[column.name]
+            assert delivered == f"`{column.delivered}`"
             assert stored == f"`{column.name}`"
             assert (accepted, meaning) == (column.reader.means, column.description)
             assert header == ("required" if column.is_required else "optional")

@@ -92,6 +92,18 @@ class Watched:
         """
         return sorted(days_found(self.files.values(), Path(self.raw_store.root)))
 
+    def is_delivered(self, stages: Sequence[Stage]) -> bool:
+        """Whether there is anything of the sources that some stages take in.
+
+        Without files of a subject whose sources are all optional there is nothing to compute.
+
+        Raises:
+            LandingError: The landing folder cannot be read.
+        """
+        tables = {table.name for stage in stages for table in stage.tables}
+        own = [source for source in self.sources if source.table.name in tables] or self.sources
+        return any(not one.is_optional or not self.files[one.name].is_empty for one in own)
+
     def missing_drops(self, day: date) -> list[str]:
         """The drops of a day that neither arrived nor are covered, as file names.
 
@@ -141,7 +153,9 @@ def request_due(
             months_touched(days),
             leave_out=unsettled,
         )
-        due = [one for some in stages for one in plan.first_ranges(some)]
+        due = [
+            one for some in stages if watched.is_delivered(some) for one in plan.first_ranges(some)
+        ]
         if not due and is_behind(watched.warehouse):
             stage = stages[0][-1]
             due = [(stage, _nothing_of(stage, days))]

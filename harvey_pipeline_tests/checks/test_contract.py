@@ -3,11 +3,10 @@
 import polars as pl
 
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
-from harvey_pipeline.definitions import defs
-from harvey_pipeline_tests.places import (
-    PLANS,
-    TABLES,
-)
+from harvey_pipeline.definitions import SUBJECTS, check_plans, defs, tables_of
+
+TABLES = tables_of(SUBJECTS)
+PLANS = {plan.table.name: plan for plan in check_plans(SUBJECTS)}
 
 SUMMARY = "marts.daily_event_summary"
 

@@ -7,9 +7,10 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from harvey_pipeline.definitions import SUBJECTS, tables_of
+from harvey_pipeline.definitions import tables_of
+from harvey_pipeline.engagement import SUBJECT
 
-TABLES = tables_of(SUBJECTS)
+TABLES = tables_of([SUBJECT])
 
 LAYERS = ["raw", "core", "marts", "months", "history"]
 
