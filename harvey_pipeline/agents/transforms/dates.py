@@ -19,6 +19,9 @@ def describe_dates(first: date, last: date, country: str, fiscal_month: int) -> 
         last: Last day of the calendar.
         country: Country, or country and subdivision (`US-CA`), whose public holidays count.
         fiscal_month: First month of the fiscal year.
+
+    Raises:
+        ValueError: The holidays of the country, or of the subdivision, are not known.
     """
     days = DayRange(first, date(last.year + 1, 12, 31)).days
     named = _holidays(country, days[0], days[-1])
@@ -57,7 +60,13 @@ def _holidays(country: str, first: date, last: date) -> pl.LazyFrame:
     """The public holidays from the first to the last day, observed days among them, by name."""
     code, _, subdivision = country.partition("-")
     years = range(first.year, last.year + 1)
-    found = holidays.country_holidays(code, subdiv=subdivision or None, years=years)
+    try:
+        found = holidays.country_holidays(code, subdiv=subdivision or None, years=years)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"the public holidays of {country} are not known ({error}); give another country, or "
+            "none of its subdivisions, in HARVEY_HOLIDAY_COUNTRY"
+        ) from error
     named = {day: name for day, name in found.items() if first <= day <= last}
     return pl.LazyFrame(
         {"date_actual": list(named), "holiday_name": list(named.values())},

@@ -63,6 +63,12 @@ def test_holidays_are_those_of_the_country_and_its_subdivision() -> None:
     assert not described(chavez)["is_holiday"]
 
 
+@pytest.mark.parametrize("country", ["XX", "US-QQ"])
+def test_holidays_that_nobody_knows_are_refused(country: str) -> None:
+    with pytest.raises(ValueError, match=f"holidays of {country} are not known .* HARVEY_HOLIDAY"):
+        described(date(2024, 1, 1), country)
+
+
 def test_a_leap_day_in_full() -> None:
     row = described(date(2024, 2, 29))
     assert row == {

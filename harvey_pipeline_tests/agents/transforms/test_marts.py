@@ -29,7 +29,7 @@ def drafts(*rows: dict[str, Any]) -> pl.LazyFrame:
 def the_one(rows: Any) -> dict[str, Any]:
     row: dict[str, Any]
     [row] = pl.concat([one.collect() for one in rows]).iter_rows(named=True)
-    return row
+    return dict(row)
 
 
 @pytest.mark.parametrize(
