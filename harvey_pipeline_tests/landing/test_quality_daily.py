@@ -174,6 +174,17 @@ def test_a_drop_that_does_not_count_has_no_late_and_no_orphaned_rows(tmp_path: P
     assert row["level"] == "critical"
 
 
+def test_a_row_that_an_earlier_drop_held_too_is_late_and_no_duplicate(tmp_path: Path) -> None:
+    """Of its own drop, the second one is the only row with its key."""
+    again = f"a,{day(1)} 18:00,s1,1"
+    drop(tmp_path, "loans", 1, HEADER, again, again)
+    drop(tmp_path, "loans", 2, HEADER, again)
+    found = judged(tmp_path, 2)
+    names = ("rows_read", "rows_accepted", "rows_duplicate", "rows_late", "level")
+    assert [found["loans", 1][name] for name in names] == [2, 1, 1, 0, "info"]
+    assert [found["loans", 2][name] for name in names] == [1, 1, 0, 1, "ok"]
+
+
 def test_changes_and_snapshots_have_what_can_be_said_of_them(tmp_path: Path) -> None:
     drop(tmp_path, "reviews", 3, "id,at,stars", f"r1,{day(1)} 12:00,4", f"r1,{day(3)} 12:00,5")
     drop(tmp_path, "reviews", 4, "id,at,stars", f"r1,{day(2)} 12:00,4", f"r2,{day(4)} 12:00,5")
