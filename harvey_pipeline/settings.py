@@ -28,11 +28,6 @@ QUALITY_WARNING_IDS: Final = "HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT"
 QUALITY_WARNING_VALUES: Final = "HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT"
 QUALITY_INFO: Final = "HARVEY_QUALITY_INFO_ROWS"
 INCOMPLETE_AFTER: Final = "HARVEY_INCOMPLETE_AFTER_HOUR"
-REVIEW_DAYS: Final = "HARVEY_REVIEW_DAYS"
-FISCAL_YEAR_MONTH: Final = "HARVEY_FISCAL_YEAR_MONTH"
-HOLIDAY_COUNTRY: Final = "HARVEY_HOLIDAY_COUNTRY"
-VIP_LIFETIME_VALUE: Final = "HARVEY_VIP_LIFETIME_VALUE_USD"
-VIP_ORDERS: Final = "HARVEY_VIP_ORDERS"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
@@ -79,7 +74,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         start_date=_read_date(values, START_DATE),
         end_date=_read_date(values, END_DATE),
         lock_timeout_seconds=_read_seconds(values, LOCK_TIMEOUT, default=600.0),
-        incomplete_after_hour=_read_whole(
+        incomplete_after_hour=read_whole(
             values, INCOMPLETE_AFTER, Settings.incomplete_after_hour, 0, 24
         ),
     )
@@ -157,55 +152,27 @@ def read_quality_settings(environment: Mapping[str, str] | None = None) -> Quali
     ):
         if limit > higher:
             raise SettingsError(f"{warning} ({limit:g}) lies above {critical} ({higher:g}).")
-    rows = _read_whole(values, QUALITY_INFO, 1, 1, 10**9)
+    rows = read_whole(values, QUALITY_INFO, 1, 1, 10**9)
     return QualitySettings(ids, unusable, some_ids, some_unusable, rows)
 
 
-@dataclass(frozen=True)
-class AgentSettings:
-    """What depends on how a company works: its reviews, its calendar, whom it counts as a VIP."""
-
-    review_days: int = 30
-    """Days after its creation within which a draft's review counts."""
-    fiscal_year_month: int = 1
-    """First month of the fiscal year."""
-    holiday_country: str = "US"
-    """Country, or country and subdivision, whose public holidays count: `US`, `US-CA`."""
-    vip_lifetime_value_usd: float = 1000.0
-    vip_orders: int = 10
-    """From which value, or from how many orders on, a customer is a VIP."""
-
-
-def read_agent_settings(environment: Mapping[str, str] | None = None) -> AgentSettings:
-    """What the environment says of reviews, the calendar and VIPs.
+def read_amount(values: Mapping[str, str], name: str, default: float) -> float:
+    """An amount in USD.
 
     Raises:
-        SettingsError: A value is no number within its bounds, or no country and subdivision.
+        SettingsError: It is none.
     """
-    values = os.environ if environment is None else environment
-    usual = AgentSettings()
-    country = values.get(HOLIDAY_COUNTRY) or usual.holiday_country
-    if not re.fullmatch(r"[A-Z]{2}(-[0-9A-Z]{1,3})?", country):
-        raise SettingsError(
-            f"{HOLIDAY_COUNTRY} is {country!r}; give a country such as US, or one with a "
-            "subdivision such as US-CA."
-        )
-    return AgentSettings(
-        _read_whole(values, REVIEW_DAYS, usual.review_days, 1, 90),
-        _read_whole(values, FISCAL_YEAR_MONTH, usual.fiscal_year_month, 1, 12),
-        country,
-        _read_amount(values, VIP_LIFETIME_VALUE, usual.vip_lifetime_value_usd),
-        _read_whole(values, VIP_ORDERS, usual.vip_orders, 0, 10**9),
-    )
-
-
-def _read_amount(values: Mapping[str, str], name: str, default: float) -> float:
     text = values.get(name)
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text):
         raise SettingsError(f"{name} is {text!r}; give an amount in USD such as 1000.")
     return float(text)
+
+
+def given_values(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """The variables that are set, or those that a test gives: for a subject's own settings."""
+    return os.environ if environment is None else environment
 
 
 def set_unless_given(name: str, value: str) -> None:
@@ -279,7 +246,7 @@ def _read_email(values: Mapping[str, str]) -> EmailSettings | None:
         to,
         sender,
         host,
-        _read_whole(values, SMTP_PORT, 587, 1, 65_535),
+        read_whole(values, SMTP_PORT, 587, 1, 65_535),
         user,
         password,
         _read_flag(values, SMTP_STARTTLS, default=True),
@@ -299,7 +266,12 @@ def _read_percent(values: Mapping[str, str], name: str, default: float) -> float
     return percent
 
 
-def _read_whole(values: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def read_whole(values: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """A whole number within bounds.
+
+    Raises:
+        SettingsError: It is none.
+    """
     text = values.get(name)
     if not text:
         return default

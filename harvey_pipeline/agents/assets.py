@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.agents.dimensions import DIMENSIONS
+from harvey_pipeline.agents.settings import read_agent_settings
 from harvey_pipeline.agents.sources import APPROVALS, FEEDBACK, QUERIES
 from harvey_pipeline.agents.tables import TABLES
 from harvey_pipeline.agents.transforms.dates import describe_dates, last_day_described
@@ -29,7 +30,6 @@ from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
-from harvey_pipeline.settings import read_agent_settings
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Pieces, Warehouse

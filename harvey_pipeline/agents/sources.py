@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from harvey_pipeline.agents.settings import read_agent_settings
 from harvey_pipeline.landing.measures import (
     HAS_ELEMENTS,
     HAS_KEYS,
@@ -16,7 +17,6 @@ from harvey_pipeline.landing.measures import (
 )
 from harvey_pipeline.landing.readers import FLAG, ID, TIMESTAMP, WHOLE_NUMBER, Reader, decimal
 from harvey_pipeline.landing.source import Column, Source
-from harvey_pipeline.settings import read_agent_settings
 
 UNKNOWN: Final = "unknown"
 """The key of the member that stands for what is not known, in every dimension."""
