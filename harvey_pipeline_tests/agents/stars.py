@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -63,17 +64,30 @@ class Star:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join((HEADERS[source], *lines)) + "\n")
 
-    def run(self, first: date | None = None, last: date | None = None) -> list[str]:
-        """Materialise days with their checks; the names of the checks that did not pass."""
-        days = DayRange(first or self.first, last or self.last)
-        calendar = Calendar(self.first, self.last)
-        definitions = build_definitions([SUBJECT], calendar, self.warehouse, self.raw_store)
-        done = definitions.resolve_job_def("agents_daily").execute_in_process(
-            instance=dg.DagsterInstance.ephemeral(), tags=range_tags(days)
-        )
-        evaluations = done.get_asset_check_evaluations()
+    def run(self) -> list[str]:
+        """Materialise all days with their checks; the names of the checks that did not pass."""
+        evaluations = self._execute(self.first, self.last, None).get_asset_check_evaluations()
         assert len(evaluations) == sum(len(plan.checks) for plan in PLANS.values())
         return sorted({one.check_name for one in evaluations if not one.passed})
+
+    def materialise(
+        self, first: date | None = None, last: date | None = None, tables: Iterable[str] = PLANS
+    ) -> None:
+        """Materialise days of some tables, or of all, without checks."""
+        keys = [dg.AssetKey(table.split(".")) for table in tables]
+        self._execute(first or self.first, last or self.last, keys)
+
+    def _execute(
+        self, first: date, last: date, assets: list[dg.AssetKey] | None
+    ) -> dg.ExecuteInProcessResult:
+        calendar = Calendar(self.first, self.last)
+        definitions = build_definitions([SUBJECT], calendar, self.warehouse, self.raw_store)
+        with TemporaryDirectory() as folder:
+            return definitions.resolve_job_def("agents_daily").execute_in_process(
+                instance=dg.DagsterInstance.ephemeral(tempdir=folder),
+                tags=range_tags(DayRange(first, last)),
+                asset_selection=assets,
+            )
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.warehouse.query(query)

@@ -64,7 +64,7 @@ def star(tmp_path_factory: pytest.TempPathFactory) -> Star:
     )
     star.drop("agent_types", jan(3), "Pilot-Agent,Pilot,,50,9")
     star.drop("agent_types", jan(5), "late-agent,Late,,50,")
-    star.run()
+    star.materialise()
     return star
 
 
@@ -181,10 +181,11 @@ def test_agent_types_are_known_from_their_first_version_on(star: Star) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_run_of_one_day_changes_nothing_that_is_right(star: Star) -> None:
     tables = ("fact_agent_approval", "dim_shop", "dim_customer", "daily_agent_summary")
     before = {name: sorted(star.rows(f"select hash(t) from agents.{name} t")) for name in tables}
-    star.run(jan(4), jan(5))
+    star.materialise(jan(4), jan(5))
     after = {name: sorted(star.rows(f"select hash(t) from agents.{name} t")) for name in tables}
     assert after == before
 

@@ -19,12 +19,12 @@ FIRST = date(2024, 4, 1)
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published copy of four days of sample data."""
-    star = Star(tmp_path_factory.mktemp("queries"), FIRST, FIRST + timedelta(days=3))
-    sizes = {"days": 4, "users": 100}
+    """The published copy of three days of sample data."""
+    star = Star(tmp_path_factory.mktemp("queries"), FIRST, FIRST + timedelta(days=2))
+    sizes = {"days": 3, "users": 100}
     made = write_sized_sample(star.root / "landing", sizes, lambda _: None)
     assert (made.first, made.last) == (star.first, star.last)
-    star.run()
+    star.materialise()
     star.publish()
     return star.root / "warehouse.published.duckdb"
 
@@ -37,7 +37,7 @@ def test_the_page_has_queries() -> None:
 def test_a_query_of_the_page_runs(copy: Path, query: str) -> None:
     with duckdb.connect(str(copy), read_only=True) as connection:
         rows = connection.execute(query).fetchall()
-    # The sample lies in the past, and in four days hardly a plan changes.
+    # The sample lies in the past, and in three days hardly a plan changes.
     may_be_empty = "is_current_month" in query or "not is_current" in query
     assert rows or may_be_empty
 

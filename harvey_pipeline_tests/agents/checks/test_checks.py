@@ -328,9 +328,10 @@ def test_a_member_breaks_a_rule(star: Star, table: str, change: str, rule: str) 
     assert rule in told.data
 
 
+@pytest.mark.long
 def test_a_shrunken_snapshot_is_told_and_closes_nothing(star: Star) -> None:
     star.drop("shops", NEXT, *shops()[:3])
-    star.run(NEXT, NEXT)
+    star.materialise(NEXT, NEXT, ["raw.raw_shops", "history.shop_versions", "agents.dim_shop"])
     assert "snapshot_is_not_shrunken" in failing(star, "raw.raw_shops")
     rows = star.rows("select count(*) from agents.dim_shop where is_current")
     assert rows == [(5,)]
