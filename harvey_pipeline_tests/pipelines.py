@@ -148,7 +148,7 @@ class Pipeline:
 
     @cached_property
     def _instance(self) -> dg.DagsterInstance:
-        return dg.DagsterInstance.ephemeral()
+        return dg.DagsterInstance.ephemeral(tempdir=str(self.folder))
 
     @cached_property
     def _jobs(self) -> dict[tuple[tuple[str, ...], bool], dg.JobDefinition]:
