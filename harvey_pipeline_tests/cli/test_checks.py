@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from harvey_pipeline.definitions import SUBJECTS, check_plans
 from harvey_pipeline_tests.cli.commands import assert_refused, run_harvey
 from harvey_pipeline_tests.cli.conftest import Computed, Harvey
-from harvey_pipeline_tests.places import PLANS
 
-DECLARED = [(name, check) for name, plan in PLANS.items() for check in plan.checks]
+DECLARED = [(plan.table.name, check) for plan in check_plans(SUBJECTS) for check in plan.checks]
 
 
 def test_every_check_is_listed_with_what_it_asserts(harvey: Harvey) -> None:
