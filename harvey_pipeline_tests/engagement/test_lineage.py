@@ -92,7 +92,9 @@ def test_a_column_is_made_of_what_its_definition_names(column: str, made_of: set
 def test_every_column_is_made_of_something_that_exists() -> None:
     tables = tables_of(SUBJECTS)
     assert {name: list(one.columns) for name, one in LINEAGE.items()} == {
-        asset.table.name: list(asset.table.polars_schema) for asset in SUBJECT.table_assets
+        asset.table.name: list(asset.table.polars_schema)
+        for asset in SUBJECT.table_assets
+        if not asset.ledger_of
     }
     columns = {
         f"{table}.{name}": made
@@ -118,7 +120,11 @@ def test_the_file_is_of_this_code() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("asset", SUBJECT.table_assets, ids=lambda asset: asset.table.name)
+@pytest.mark.parametrize(
+    "asset",
+    [one for one in SUBJECT.table_assets if not one.ledger_of],
+    ids=lambda asset: asset.table.name,
+)
 def test_the_same_is_found_again(asset: TableAsset) -> None:
     sources = {source.table.name: source for source in sources_of(SUBJECTS)}
     found = find_lineage(asset, tables_of(SUBJECTS), sources)
