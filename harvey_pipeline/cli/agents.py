@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.text import Text
 
 from harvey_pipeline.cli.app import OK, DagsterHome, Debug, UnusableError, WarehouseFile
-from harvey_pipeline.cli.plan import read_usable_settings
 from harvey_pipeline.cli.show import columns_of, headline_table, listing_output, plural, say
 from harvey_pipeline.cli.status import failed_checks
 
@@ -33,7 +32,9 @@ def show_agents(
     debug: Debug = False,
 ) -> int:
     """Show a day of the AI agents, their expectations, the review queue and failed checks."""
-    settings = read_usable_settings()
+    from harvey_pipeline.settings import read_settings
+
+    settings = read_settings()
     with _published(settings) as connection:
         last = _rows(connection, "select max(date) as day from agents.daily_agent_summary")[0][
             "day"
