@@ -102,7 +102,7 @@ def write_sized_sample(
         approvals=max(1, _APPROVALS * events // _EVENTS),
         queries=max(1, _QUERIES * events // _EVENTS),
         annotations=max(1, _ANNOTATIONS * events // _EVENTS),
-        shops=max(4, _SHOPS * users // _USERS),
+        shops=max(12, _SHOPS * users // _USERS),
     )
     _write(out / "customers.csv", _customers(spec))
     for number in range(spec.days):

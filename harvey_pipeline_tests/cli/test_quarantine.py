@@ -157,7 +157,7 @@ def test_that_nothing_was_found_is_said(quarantine: Quarantine) -> None:
     ("options", "parts"),
     [
         pytest.param(
-            ("--source", "user"), ("no source is named user", "Did you mean users?"), id="source"
+            ("--source", "user"), ("no source is named user", "Did you mean users"), id="source"
         ),
         pytest.param(
             ("--reason", "mising_id"),

@@ -141,9 +141,14 @@ def test_a_day_within_a_bulk_export_counts_as_there(tmp_path: Path) -> None:
 
 def test_the_job_holds_everything_daily_and_all_its_checks() -> None:
     keys = defs.resolve_asset_graph().get_all_asset_keys()
-    daily = {"__".join(key.path) for key in keys if key.path[0] in ("raw", "core", "marts")}
+    raw = {"raw_users", "raw_firms", "raw_events"}
+    daily = {
+        "__".join(key.path)
+        for key in keys
+        if key.path[0] in ("core", "marts") or key.path[-1] in raw
+    }
     steps = {node.name for node in defs.resolve_job_def("daily").nodes}
-    assert len(daily) == 15
+    assert len(daily) == 16
     assert steps == daily | {f"{name}_checks" for name in daily}
 
 
