@@ -108,8 +108,8 @@ def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> 
             assert finished.returncode == 0, finished.stdout + finished.stderr
             assert "figures_are_current" not in finished.stdout
     assert finished.stdout.startswith(
-        f"{LEFT_OUT}Running 2024-04-02 to 2024-04-04 (3 days in 1 month) of landing; from 2024-04-02 on, "
-        "which its drops may complete\n"
+        f"{LEFT_OUT}Running 2024-04-02 to 2024-04-04 (3 days in 1 month) of landing; "
+        "from 2024-04-02 on, which its drops may complete\n"
     )
     first = date(2024, 4, 1)
     in_two, at_once = (
