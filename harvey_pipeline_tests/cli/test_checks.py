@@ -72,11 +72,12 @@ def test_without_a_run_there_are_no_results(tmp_path: Path, harvey: Harvey) -> N
 @pytest.mark.xdist_group("computed")
 def test_what_did_not_pass_is_told_in_full(computed: Computed) -> None:
     warned = [line for line in computed.finished.stdout.splitlines() if line.startswith("warning")]
-    assert len(warned) == 8
+    assert warned
     finished = run_harvey(computed.folder, "checks", "--failed")
     assert (finished.returncode, finished.stderr) == (0, "")
     told = [line for line in finished.stdout.splitlines() if line.startswith("warning")]
-    assert [line.split()[1:3] for line in told] == [
+    # A run names the first ones.
+    assert [line.split()[1:3] for line in told[: len(warned)]] == [
         [asset, name.rstrip(":")] for _, asset, name, *_ in map(str.split, warned)
     ]
     text = finished.stdout[finished.stdout.index("users_belong_to_one_firm") :]

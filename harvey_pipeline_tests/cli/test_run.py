@@ -370,7 +370,8 @@ def test_a_pipe_gets_a_line_for_each_asset_then_warnings_then_kpis(computed: Com
     lines = computed.finished.stdout.splitlines()
     assets = [line for line in lines if line.endswith(("passed", "warned"))]
     assert len({line.split()[0] for line in assets}) == len(assets) >= 18
-    assert lines.count("In full: harvey checks --failed") == 1
+    # Of many warnings the first ones are named.
+    assert sum("harvey checks --failed" in line for line in lines) == 1
     warned = [line for line in lines if line.startswith("warning ")]
     assert "warning  raw.raw_events few_rows_are_rejected: 4 days, last 2024-04-05" in [
         line.partition(". ")[0] for line in warned
@@ -386,7 +387,9 @@ def test_a_terminal_of_80_columns_shows_bars_names_and_counts_uncut(computed: Co
     drawn = seen_at_terminal(computed.folder, "run", "--all")
     lines = drawn.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "\N{HORIZONTAL ELLIPSIS}" not in drawn
+    # What a warning found may be cut, for it can be read in full.
+    uncut = [line for line in lines if not line.startswith("warning ")]
+    assert not any("\N{HORIZONTAL ELLIPSIS}" in line for line in uncut)
     for name in ("marts.daily_firm_usage_summary", "marts.harvey_analytics_dashboard"):
         bars = [line.split() for line in lines if f" {name} " in line and "5/5" in line]
         assert any(set(bar) == {"\N{BOX DRAWINGS HEAVY HORIZONTAL}"} for _, _, bar, *_ in bars)

@@ -107,7 +107,7 @@ def test_a_landing_folder_that_is_gone_and_back(station: Station, undisturbed: U
     # In the middle of a run.
     run = station.stop("drop_about_to_be_read")
     station.landing.rename(elsewhere)
-    assert_told_once(go_on(run), "harvey: landing folder landing does not exist", "Create it, or")
+    assert_told_once(go_on(run), "landing folder landing does not exist", "Create it, or")
     assert station.run().stdout.startswith("harvey: landing folder ")
     elsewhere.rename(station.landing)
     station.run_well()
