@@ -30,8 +30,6 @@ from harvey_pipeline_tests.cli.commands import (
     run_harvey,
     wait_until,
 )
-from harvey_pipeline_tests.cli.test_sensor import deliver
-from harvey_pipeline_tests.cli.uis import WITHIN_SECONDS, ui
 from harvey_pipeline_tests.graph.test_requests import (
     BEFORE,
     RAW,
@@ -295,26 +293,6 @@ def test_an_object_is_left_alone_until_it_stood_still_between_two_looks(
         at_hand.put(f"watched/events/{YESTERDAY}.csv", replaced.encode())
         assert tables_of(asked(looks.look())) == {"raw.raw_users", "raw.raw_firms"}
         assert tables_of(asked(looks.look())) == RAW
-
-
-def test_the_daemon_runs_what_arrives_in_a_bucket_and_what_follows_from_a_correction(
-    storage: Storage, tmp_path: Path
-) -> None:
-    days = [str(day) for day in DAYS[:2]]
-    for day in days:
-        deliver(tmp_path, day)
-    address = storage.put_folder(tmp_path / "landing", "daemon")
-    with ui(tmp_path, storage.environment, address) as asked_ui:
-        asked_ui.start_sensor("landing_sensor")
-        wait_until(lambda: len(asked_ui.runs()) == 3, WITHIN_SECONDS)
-        assert asked_ui.runs()[0] == ("daily", *days, frozenset(RAW))
-
-        deliver(tmp_path, days[0], queries=2)
-        name = f"events/{days[0]}.csv"
-        storage.put(f"daemon/{name}", (tmp_path / "landing" / name).read_bytes())
-        wait_until(lambda: len(asked_ui.runs()) > 3, WITHIN_SECONDS)
-        loaded = asked_ui.runs()[3]
-        assert loaded == ("daily", days[0], days[0], frozenset({"raw.raw_events"}))
 
 
 WRONG = [
