@@ -60,6 +60,11 @@ class Settings:
         return self.warehouse.with_name(f"{self.warehouse.stem}.raw")
 
 
+def given_values(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """The variables that are set, or those that are given in their place."""
+    return os.environ if environment is None else environment
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings that the environment gives.
 
@@ -67,7 +72,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingsError: A value is no date or number, the warehouse is no local path, or the calendar
             ends before it starts.
     """
-    values = os.environ if environment is None else environment
+    values = given_values(environment)
     settings = Settings(
         landing_dir=values.get(LANDING_DIR) or "data/landing",
         warehouse=_read_local(values, WAREHOUSE, "data/warehouse.duckdb"),
@@ -130,7 +135,7 @@ def read_alert_settings(environment: Mapping[str, str] | None = None) -> AlertSe
         SettingsError: The webhook is no address, or what e-mail needs is missing or unusable. The
             message holds neither the webhook nor the password.
     """
-    values = os.environ if environment is None else environment
+    values = given_values(environment)
     return AlertSettings(_read_webhook(values), _read_email(values))
 
 
@@ -141,7 +146,7 @@ def read_quality_settings(environment: Mapping[str, str] | None = None) -> Quali
         SettingsError: A percentage is not between 0 and 100, a warning is rarer than what is
             critical, or the number of rows is no whole number from 1 on.
     """
-    values = os.environ if environment is None else environment
+    values = given_values(environment)
     ids = _read_percent(values, QUALITY_CRITICAL_IDS, 5.0)
     some_ids = _read_percent(values, QUALITY_WARNING_IDS, 2.0)
     unusable = _read_percent(values, QUALITY_CRITICAL_VALUES, 10.0)
@@ -168,11 +173,6 @@ def read_amount(values: Mapping[str, str], name: str, default: float) -> float:
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text):
         raise SettingsError(f"{name} is {text!r}; give an amount in USD such as 1000.")
     return float(text)
-
-
-def given_values(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """The variables that are set, or those that a test gives: for a subject's own settings."""
-    return os.environ if environment is None else environment
 
 
 def set_unless_given(name: str, value: str) -> None:

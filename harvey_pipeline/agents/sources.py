@@ -1,5 +1,6 @@
 """The subject's sources: what agents draft and answer, what annotators think, and who they are."""
 
+from functools import partial
 from typing import Final
 
 from harvey_pipeline.agents.settings import read_agent_settings
@@ -16,7 +17,7 @@ from harvey_pipeline.landing.measures import (
     word,
 )
 from harvey_pipeline.landing.readers import FLAG, ID, TIMESTAMP, WHOLE_NUMBER, Reader, decimal
-from harvey_pipeline.landing.source import Column, Source
+from harvey_pipeline.landing.source import Column, Consequence, Source
 
 UNKNOWN: Final = "unknown"
 """The key of the member that stands for what is not known, in every dimension."""
@@ -33,15 +34,17 @@ def _key(name: str, description: str) -> Column:
     return Column(name, name, KEY, description, name)
 
 
-def _given(
+def _optional(
     delivered: str,
     reader: Reader,
     description: str,
     *,
+    unusable: Consequence,
     name: str = "",
     is_required: bool = False,
+    follows: str | None = None,
 ) -> Column:
-    """A column of changes: blank is null, and what is no such value is null and repaired."""
+    """A column whose blanks are null."""
     return Column(
         delivered,
         name or delivered,
@@ -49,29 +52,17 @@ def _given(
         description,
         delivered,
         missing="keep",
-        unusable="repair",
+        unusable=unusable,
         is_required=is_required,
+        follows=follows,
     )
 
 
-def _attribute(
-    delivered: str,
-    reader: Reader,
-    description: str,
-    *,
-    name: str = "",
-    is_required: bool = False,
-) -> Column:
-    """A column of a snapshot: blank is null, and what is no such value rejects the row."""
-    return Column(
-        delivered,
-        name or delivered,
-        reader,
-        description,
-        delivered,
-        missing="keep",
-        is_required=is_required,
-    )
+_given = partial(_optional, unusable="repair")
+"""A column of changes: what is no value of it is null and repaired."""
+
+_attribute = partial(_optional, unusable="reject")
+"""A column of a snapshot: what is no value of it rejects the row."""
 
 
 def _created_at(what: str) -> Column:
@@ -109,17 +100,7 @@ APPROVALS: Final = Source(
         ),
         _given("priority", WORD, "Priority."),
         _given("recommended_action", WORD, "What the agent recommends."),
-        Column(
-            "reviewed_at",
-            "reviewed_at",
-            TIMESTAMP,
-            "When it was reviewed, UTC.",
-            "reviewed_at",
-            missing="keep",
-            unusable="repair",
-            is_required=False,
-            follows="created_at",
-        ),
+        _given("reviewed_at", TIMESTAMP, "When it was reviewed, UTC.", follows="created_at"),
     ),
 )
 

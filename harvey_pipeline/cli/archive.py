@@ -31,7 +31,7 @@ def archive(
 
     What was computed from them stays. It is never done by itself.
     """
-    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of
+    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
     from harvey_pipeline.settings import read_settings
     from harvey_pipeline.warehouse.archive import archive_month, months_to_archive, restore_month
     from harvey_pipeline.warehouse.publishing import publish
@@ -64,7 +64,7 @@ def archive(
                 verb = "Brought back" if month else "Archived"
                 say(console, f"{verb} {one:%Y-%m}: {plural(rows, 'row')}")
             if not is_dry:
-                publish(store, tables_of(SUBJECTS))
+                publish(store, tables_of(SUBJECTS), views_of(SUBJECTS))
     except WarehouseError as error:
         raise FailedError(str(error)) from error
     return OK

@@ -67,6 +67,21 @@ def find_dagster_home(settings: "Settings") -> Path:
     return home.absolute()
 
 
+def find_recorded_runs(settings: "Settings") -> Path:
+    """Dagster's folder, of which something is to be told.
+
+    Raises:
+        UnusableError: It holds no runs.
+    """
+    home = find_dagster_home(settings)
+    if not (home / _SETTINGS).exists():
+        raise UnusableError(
+            f"{home} holds no runs of Dagster. Set DAGSTER_HOME or --dagster-home to the folder "
+            f"that `harvey run` used."
+        )
+    return home
+
+
 def prepare_dagster_home(settings: "Settings") -> None:
     """Make sure that Dagster's folder is there; one that is new or empty gets settings of ours.
 

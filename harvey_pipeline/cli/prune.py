@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harvey_pipeline.cli.app import OK, DagsterHome, Debug, UnusableError, WarehouseFile
-from harvey_pipeline.cli.home import find_dagster_home
+from harvey_pipeline.cli.home import find_recorded_runs
 from harvey_pipeline.cli.show import listing_output, plural, say
 
 
@@ -24,12 +24,7 @@ def prune_runs(
     from harvey_pipeline.graph.pruning import PruningError, find_prunable, prune, size_of
     from harvey_pipeline.settings import read_settings
 
-    home = find_dagster_home(read_settings())
-    if not (home / "dagster.yaml").exists():
-        raise UnusableError(
-            f"{home} holds no runs of Dagster. Set DAGSTER_HOME or --dagster-home to the folder "
-            f"that `harvey run` used."
-        )
+    home = find_recorded_runs(read_settings())
     console = listing_output()
     before = size_of(home)
     with dg.DagsterInstance.from_config(str(home)) as instance:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from harvey_pipeline.cli.app import OK, DagsterHome, Debug, UnusableError, WarehouseFile
-from harvey_pipeline.cli.home import find_dagster_home
+from harvey_pipeline.cli.app import OK, DagsterHome, Debug, WarehouseFile
+from harvey_pipeline.cli.home import find_recorded_runs
 from harvey_pipeline.cli.show import columns_of, listing_output, plural, say
 
 _MOST_DAYS = 365
@@ -31,12 +31,7 @@ def show_timings(
     from harvey_pipeline.graph.timings import BEFORE_DAYS, find_timings
     from harvey_pipeline.settings import read_settings
 
-    home = find_dagster_home(read_settings())
-    if not (home / "dagster.yaml").exists():
-        raise UnusableError(
-            f"{home} holds no runs of Dagster. Set DAGSTER_HOME or --dagster-home to the folder "
-            f"that `harvey run` used."
-        )
+    home = find_recorded_runs(read_settings())
     with dg.DagsterInstance.from_config(str(home)) as instance:
         found = find_timings(instance, steps_of_assets(), datetime.now(UTC), days)
     if is_json_wanted:

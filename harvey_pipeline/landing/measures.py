@@ -3,7 +3,6 @@
 They stand on the readers of `readers.py`: what is blank or a written null is missing here too.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from harvey_pipeline.landing.readers import (
     Reader,
     clean,
     decimal,
+    read_strict_json,
 )
 from harvey_pipeline.warehouse import columns as c
 
@@ -112,7 +112,7 @@ def _lengths_of(kind: type[list[Any]] | type[dict[str, Any]]) -> Read:
 
     def measure(value: str) -> int | None:
         try:
-            found: Any = json.loads(value, parse_constant=_refuse_constant)
+            found = read_strict_json(value)
         except (ValueError, RecursionError):
             return None
         return len(found) if isinstance(found, kind) else None
@@ -136,10 +136,6 @@ def _lengths_of(kind: type[list[Any]] | type[dict[str, Any]]) -> Read:
         return lengths.scatter(odd, pl.Series([known[value] for value in measured], dtype=pl.Int32))
 
     return read
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
 
 
 _list_lengths, _object_lengths = _lengths_of(list), _lengths_of(dict)

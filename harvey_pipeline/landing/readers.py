@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import dataframely as dy
 import polars as pl
@@ -139,7 +139,7 @@ def label(values: Sequence[str]) -> Reader:
 def _read_json(text: pl.Series) -> pl.Series:
     def is_strict_json(value: str) -> bool:
         try:
-            json.loads(value, parse_constant=_refuse_constant)
+            read_strict_json(value)
         except (ValueError, RecursionError):
             return False
         return True
@@ -150,6 +150,16 @@ def _read_json(text: pl.Series) -> pl.Series:
         [one if one is not None and is_strict_json(one) else None for one in cleaned_text],
         dtype=pl.String,
     )
+
+
+def read_strict_json(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: It is none, or has a number that JSON has not, such as `NaN`.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(word: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import duckdb
 
-from harvey_pipeline.warehouse.commits import record_commits
+from harvey_pipeline.warehouse.commits import digest_of, record_commits
 from harvey_pipeline.warehouse.days import DayRange, last_day
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError, quoted
@@ -64,7 +64,7 @@ def archive_month(warehouse: Warehouse, tables: Sequence[Table], month: date) ->
         }
         connection.begin()
         for table, count in rows.items():
-            connection.execute(f"delete from {table} where {_within(table, days)}")
+            connection.execute(f"delete from {table} where {table.within(days)}")
             connection.execute(
                 f"insert into {ARCHIVED} values (?, ?, ?, ?)",
                 [table.name, month, count, str(_file(warehouse, table, month).name)],
@@ -122,19 +122,15 @@ def _file(warehouse: Warehouse, table: Table, month: date) -> Path:
     return folder / f"{month:%Y-%m}.parquet"
 
 
-def _within(table: Table, days: DayRange) -> str:
-    return f"{table.day_column} between date '{days.first}' and date '{days.last}'"
-
-
 def _write(connection: duckdb.DuckDBPyConnection, table: Table, days: DayRange, file: Path) -> int:
     """Write a month's rows into a file, read it back and compare; return their number."""
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".unfinished")
     connection.execute(
-        f"copy (select * from {table} where {_within(table, days)} order by all) "
+        f"copy (select * from {table} where {table.within(days)} order by all) "
         f"to {quoted(unfinished)} (format parquet)"
     )
-    held = _digest(connection, table, f"{table} where {_within(table, days)}")
+    held = _digest(connection, table, f"{table} where {table.within(days)}")
     if _digest(connection, table, _rows_of(unfinished)) != held:
         raise WarehouseError(
             f"{unfinished} does not hold what {table} does of {days}. Nothing was taken out; look "
@@ -167,8 +163,5 @@ def _digest(
     connection: duckdb.DuckDBPyConnection, table: Table, rows: str
 ) -> tuple[int, int | None]:
     """The number of rows and the sum of their hashes."""
-    columns = ", ".join(f'"{name}"' for name in table.polars_schema)
-    [(count, hashes)] = connection.execute(
-        f"select count(*), sum(hash({columns})) from {rows}"
-    ).fetchall()
+    [(count, hashes)] = connection.execute(f"select {digest_of(table)} from {rows}").fetchall()
     return count, hashes

@@ -47,7 +47,8 @@ class Basis:
 
     def version_of(self, day: date) -> str:
         """What is noted of a partition as soon as it is computed."""
-        return UNCHECKED * self.awaits_checks + self.versions.get(day, "")
+        version = self.versions.get(day, "")
+        return UNCHECKED + version if self.awaits_checks else version
 
 
 @dataclass(frozen=True)
@@ -182,18 +183,22 @@ def known_days(connection: duckdb.DuckDBPyConnection, days: DayRange) -> DayRang
     return days if row is None or row[0] is None else DayRange(*row)
 
 
+def digest_of(table: Table) -> str:
+    """SQL of what tells a table's rows from others, whatever their order: number, and hashes."""
+    columns = ", ".join(f'"{name}"' for name in table.polars_schema)
+    return f"count(*), sum(hash({columns}))"
+
+
 def digest_days(
     connection: duckdb.DuckDBPyConnection, table: Table, days: DayRange | None
 ) -> Digests:
     """The digests of a table's rows by day, whatever their order; of all of them without days."""
-    columns = ", ".join(f'"{name}"' for name in table.polars_schema)
     day = table.day_column if days is not None else None
     where = ""
     if day is not None and days is not None:
-        where = f" where {day} between date '{days.first}' and date '{days.last}'"
+        where = f" where {table.within(days)}"
     found = connection.execute(
-        f"select {day or 'null::date'}, count(*), sum(hash({columns})) from {table}{where} "
-        "group by 1"
+        f"select {day or 'null::date'}, {digest_of(table)} from {table}{where} group by 1"
     ).fetchall()
     return {row[0]: (row[1], row[2]) for row in found}
 

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import duckdb
 
+from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.view import View, digest_views, make_views
 from harvey_pipeline.warehouse.warehouse import (
@@ -242,7 +243,7 @@ def _copy_slice(
         connection.execute(statement)
     where = ""
     if first is not None and last is not None:
-        where = f" where {table.day_column} between date '{first}' and date '{last}'"
+        where = f" where {table.within(DayRange(first, last))}"
     connection.execute(f"delete from copy.{table.name}{where}")
     connection.execute(f"insert into copy.{table.name} by name select * from {table.name}{where}")
 

@@ -82,5 +82,9 @@ class Table:
                 ranges.append(DayRange(month, month))
         return ranges
 
+    def within(self, days: DayRange) -> str:
+        """An SQL condition: a row is dated within a range, of a table that is cut into slices."""
+        return f"{self.day_column} between date '{days.first}' and date '{days.last}'"
+
     def empty(self) -> pl.LazyFrame:
         return pl.LazyFrame(schema=self.polars_schema)

@@ -252,7 +252,7 @@ class Warehouse(DuckDBResource):
         ) -> Iterator[pl.DataFrame]:
             with self.connect() as connection:
                 self.prepare(connection, [table])
-                where = f" where {_within(table, window)}" if window else ""
+                where = f" where {table.within(window)}" if window else ""
                 lazy = connection.sql(f"select * from {table}{where}").pl(lazy=True)
                 wanted = list(schema) if with_columns is None else with_columns
                 if predicate is not None:
@@ -441,7 +441,7 @@ def _replace(
 ) -> Written:
     window = days if table.day_column is not None else None
     batches = _Batches(table, frames.plans if isinstance(frames, Pieces) else [frames], window)
-    where = f" where {_within(table, window)}" if window else ""
+    where = f" where {table.within(window)}" if window else ""
     connection.execute(f"delete from {table.name}{where}")
     reader = batches.reader()  # noqa: F841  (DuckDB finds it by its name)
     try:
@@ -466,10 +466,6 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]
 def published_path(warehouse: Path) -> Path:
     """Where the read-only copy of a warehouse is."""
     return warehouse.with_name(f"{warehouse.stem}.published.duckdb")
-
-
-def _within(table: Table, days: DayRange) -> str:
-    return f"{table.day_column} between date '{days.first}' and date '{days.last}'"
 
 
 def _holder(error: duckdb.Error) -> str:

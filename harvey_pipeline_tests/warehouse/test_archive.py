@@ -23,12 +23,20 @@ from harvey_pipeline.warehouse.archive import (
 )
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.publishing import publish
+from harvey_pipeline.warehouse.view import View
 from harvey_pipeline.warehouse.warehouse import WarehouseError, published_path
 from harvey_pipeline_tests.pipelines import GRAPH
 from harvey_pipeline_tests.test_subject import FIRST, LAST, Library
 from harvey_pipeline_tests.tiny import CIRCULATION, SUBJECT
 
-ARCHIVING = dataclasses.replace(SUBJECT, archivable=(CIRCULATION,))
+LENT = View(
+    "library.lent",
+    "Days.",
+    {"date": "The day."},
+    "select date from library.circulation",
+    (CIRCULATION,),
+)
+ARCHIVING = dataclasses.replace(SUBJECT, archivable=(CIRCULATION,), views=(LENT,))
 APRIL, MAY = date(2024, 4, 1), date(2024, 5, 1)
 ROWS = f"select * from {CIRCULATION} order by date"
 
@@ -183,6 +191,8 @@ def test_the_command_archives_and_brings_back(
     assert harvey("--before", "2024-05-01", "--dry-run") == (0, "Would archive 2024-04\n")
     assert harvey("--before", "2024-05-01") == (0, "Archived 2024-04: 3 rows\n")
     assert library.rows(ROWS) == []
+    # Readers see all of it, the views too.
+    assert publish(library.warehouse, tables_of([SUBJECT]), [LENT]).form == "unchanged"
     code, told = harvey("--before", "2024-05-01")
     assert (code, told) == (0, "No month that ends before 2024-05-01 is left to archive.\n")
     assert harvey("--restore", "2024-04") == (0, "Brought back 2024-04: 3 rows\n")
