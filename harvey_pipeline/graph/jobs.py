@@ -9,15 +9,10 @@ import dagster as dg
 
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.due import Graph, Stage
-from harvey_pipeline.graph.requests import (
-    Look,
-    Watched,
-    day_before,
-    request_due,
-    unsettled_drops,
-)
+from harvey_pipeline.graph.requests import Watched, day_before, request_due
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
+from harvey_pipeline.landing.settled import Look, unsettled_drops
 from harvey_pipeline.warehouse.table import Table
 
 DAILY: Final = "daily"

@@ -1,8 +1,8 @@
 """What schedules and the landing sensor ask for: runs of what is due, the same state only once."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,8 @@ from harvey_pipeline.graph.due import Due, DueRange, Graph, Stage, find_due
 from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.coverage import days_found, sources_missing
 from harvey_pipeline.landing.files import SourceFiles, find_all_files
-from harvey_pipeline.landing.places import LandingPath, RemotePath
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
-from harvey_pipeline.landing.scratch import digest
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.publishing import is_behind
@@ -223,75 +221,3 @@ def _unfinished_run(instance: dg.DagsterInstance, jobs: Iterable[str]) -> str | 
         if runs:
             return str(runs[0].run_id)
     return None
-
-
-@dataclass(frozen=True)
-class Look:
-    """When the landing folder was looked at, and the objects that had changed not long before."""
-
-    at_ns: int
-    recent: frozenset[str] = frozenset()
-    """Each by its address and stamp: one that is seen again stood still in between."""
-
-    @classmethod
-    def parse(cls, text: str) -> "Look":
-        """The look that a cursor tells."""
-        at, *recent = text.split()
-        return cls(int(at), frozenset(recent))
-
-    def __str__(self) -> str:
-        return " ".join([str(self.at_ns), *sorted(self.recent)])
-
-    def with_recent(self, files: Iterable[SourceFiles]) -> "Look":
-        """The look with what it found to have changed not long before."""
-        marks = (
-            mark
-            for one in files
-            for path, _ in _paths(one)
-            if isinstance(path, RemotePath) and (mark := _mark(path, self.at_ns)) is not None
-        )
-        return replace(self, recent=frozenset(marks))
-
-
-def unsettled_drops(
-    files: Iterable[SourceFiles], before: Look, now: Look
-) -> Iterator[tuple[str, date | None]]:
-    """The drops, by source and day, that changed since a look; of a bulk export without a day."""
-    for one in files:
-        for path, day in _paths(one):
-            if isinstance(path, RemotePath):
-                # Its time of change is another machine's, so what is told of it is compared.
-                mark = _mark(path, now.at_ns)
-                is_settled = mark is None or mark in before.recent
-            else:
-                is_settled = _stood_still(path, before.at_ns)
-            if not is_settled:
-                yield one.source.name, day
-
-
-def _paths(files: SourceFiles) -> list[tuple[LandingPath, date | None]]:
-    paths: list[tuple[LandingPath, date | None]] = [
-        (path, day) for day, path in files.drops.items()
-    ]
-    return paths if files.bulk is None else [*paths, (files.bulk, None)]
-
-
-def _stood_still(path: Path, since_ns: int) -> bool:
-    try:
-        return path.stat().st_ctime_ns < since_ns - _TICK_NS
-    except OSError:
-        return False
-
-
-def _mark(path: RemotePath, now_ns: int) -> str | None:
-    """What stands for an object as it was listed; None if it has not changed for long."""
-    if path.stamp is None or path.stamp.changed_ns < now_ns - _LONG_NS:
-        return None
-    return digest(path.address, *map(str, path.stamp))
-
-
-_TICK_NS: Final = 20_000_000
-"""File systems tell time in steps of some milliseconds."""
-
-_LONG_NS: Final = 3600 * 1_000_000_000
-"""No clock of a storage is as wrong as that."""

@@ -16,22 +16,13 @@ from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.dead_runs import DEAD_TAG
 from harvey_pipeline.graph.due import Stage
 from harvey_pipeline.graph.partitions import days_of_tags
-from harvey_pipeline.graph.requests import (
-    STATE_TAG,
-    Look,
-    Watched,
-    request_due,
-    unsettled_drops,
-)
-from harvey_pipeline.landing.files import SourceFiles
-from harvey_pipeline.landing.places import RemotePath, Stamp
+from harvey_pipeline.graph.requests import STATE_TAG, Watched, request_due
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import published_path
 from harvey_pipeline_tests.builders import (
     EVENTS,
     FIRMS,
-    SOURCES,
     USERS,
     csv_text,
     landing_file,
@@ -130,28 +121,6 @@ def test_a_file_is_left_alone_until_it_stood_still_between_two_looks(
     request = asked(looks.look())
     assert tables_of(request) == {"raw.raw_users", "raw.raw_firms"}
     assert tables_of(asked(looks.look())) == RAW
-
-
-def test_an_object_is_settled_once_it_was_seen_as_it_is_or_did_not_change_for_long() -> None:
-    now_ns, second = 1_800_000_000_000_000_000, 1_000_000_000
-
-    def listed(etag: str, seconds_ago: int) -> SourceFiles:
-        changed = now_ns - seconds_ago * second
-        path = RemotePath("s3://drops/users/2024-04-01.csv", Stamp(etag, 5, changed, changed))
-        return SourceFiles(SOURCES["users"], RemotePath("s3://drops"), {BEFORE: path})
-
-    def is_settled(before: SourceFiles, now: SourceFiles) -> bool:
-        look = Look.parse(str(Look(now_ns).with_recent([before])))
-        return not list(unsettled_drops([now], look, Look(now_ns + 30 * second)))
-
-    assert is_settled(listed("a", 10), listed("a", 10))
-    assert not is_settled(listed("a", 10), listed("b", 10))
-    assert not is_settled(listed("a", 10), listed("a", 5))
-    # The storage's clock may be ahead of this machine's.
-    assert is_settled(listed("a", -600), listed("a", -600))
-    assert not is_settled(listed("a", -600), listed("b", -600))
-    assert is_settled(listed("a", 2 * 3600), listed("b", 2 * 3600))
-    assert Look.parse(str(now_ns)) == Look(now_ns)
 
 
 @pytest.mark.long
