@@ -26,9 +26,6 @@ from harvey_pipeline_tests.pipelines import (
 SAMPLE = Path(__file__).parents[1] / "data" / "landing"
 FIRST, LAST = date(2024, 4, 1), date(2024, 6, 30)
 
-one_worker = pytest.mark.xdist_group("one_run")
-"""Tests that look at the same run, which so takes place once."""
-
 
 @pytest.fixture(scope="session")
 def reference() -> dict[str, Rows]:
@@ -42,7 +39,6 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return pipeline
 
 
-@one_worker
 @pytest.mark.long
 def test_one_run_over_the_sample_gives_the_reference(
     one_run: Pipeline, reference: dict[str, Rows]
@@ -50,7 +46,6 @@ def test_one_run_over_the_sample_gives_the_reference(
     assert_same_tables(one_run.tables(), reference)
 
 
-@one_worker
 @pytest.mark.long
 def test_running_again_changes_nothing(one_run: Pipeline, reference: dict[str, Rows]) -> None:
     loaded = one_run.warehouse.query("select source, drop_date, loaded_at from raw.drops")
@@ -60,7 +55,6 @@ def test_running_again_changes_nothing(one_run: Pipeline, reference: dict[str, R
     assert sorted(again) == sorted(loaded)
 
 
-@one_worker
 @pytest.mark.long
 def test_every_record_read_is_accepted_or_in_quarantine(one_run: Pipeline) -> None:
     drops = one_run.rows("raw.drops")

@@ -41,7 +41,7 @@ from harvey_pipeline_tests.graph.test_requests import (
 from harvey_pipeline_tests.object_storage import BUCKET, Line, Storage, running_storage
 from harvey_pipeline_tests.pipelines import Pipeline, Rows, assert_same_tables
 
-pytestmark = [pytest.mark.s3, pytest.mark.xdist_group("object_storage")]
+pytestmark = pytest.mark.s3
 
 FIRST = date(2024, 4, 1)
 DAYS = [FIRST + timedelta(days=offset) for offset in range(10)]

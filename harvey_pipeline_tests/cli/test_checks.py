@@ -69,7 +69,6 @@ def test_without_a_run_there_are_no_results(tmp_path: Path, harvey: Harvey) -> N
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("computed")
 def test_what_did_not_pass_is_told_in_full(computed: Computed) -> None:
     warned = [line for line in computed.finished.stdout.splitlines() if line.startswith("warning")]
     assert warned

@@ -364,7 +364,6 @@ def test_a_killed_run_is_marked_as_failed_by_the_next(tmp_path: Path, harvey: Ha
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("computed")
 def test_a_pipe_gets_a_line_for_each_asset_then_warnings_then_kpis(computed: Computed) -> None:
     assert (computed.finished.returncode, computed.finished.stderr) == (0, "")
     lines = computed.finished.stdout.splitlines()
@@ -382,7 +381,6 @@ def test_a_pipe_gets_a_line_for_each_asset_then_warnings_then_kpis(computed: Com
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("computed")
 def test_a_terminal_of_80_columns_shows_bars_names_and_counts_uncut(computed: Computed) -> None:
     drawn = seen_at_terminal(computed.folder, "run", "--all")
     lines = drawn.splitlines()
@@ -468,7 +466,6 @@ def test_a_run_says_first_what_is_due_and_why_and_then_that_nothing_is(
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("computed")
 def test_the_status_says_how_a_subject_stands(computed: Computed) -> None:
     finished = run_harvey(computed.folder, "status", "--json")
     assert finished.returncode == 0, finished.stderr

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, build_definitions
 from harvey_pipeline.graph.assets import asset_key
@@ -36,7 +35,6 @@ def figures(result: dg.ExecuteInProcessResult, table: str) -> dict[str, dict[str
     }
 
 
-@pytest.mark.xdist_group("figures")
 def test_every_partition_of_a_range_has_its_own_figures(tmp_path: Path) -> None:
     place = Place(tmp_path)
     for day in DAYS.days:

@@ -87,7 +87,6 @@ def numbers(days: set[date]) -> list[int]:
     return sorted((one - FIRST).days + 1 for one in days)
 
 
-@pytest.mark.xdist_group("due")
 def test_nothing_is_due_once_everything_was_run_and_again_after_a_touch(
     filled: Pipeline, tmp_path: Path
 ) -> None:
@@ -97,7 +96,6 @@ def test_nothing_is_due_once_everything_was_run_and_again_after_a_touch(
     assert list(filled.find_due(day(1), day(7))) == []
 
 
-@pytest.mark.xdist_group("due")
 def test_a_blank_line_more_costs_its_parse_and_judging_only(
     filled: Pipeline, tmp_path: Path
 ) -> None:
@@ -133,7 +131,6 @@ def test_a_drop_delivered_anew_with_bad_rows_more_is_judged_anew(
     assert list(filled.find_due(day(1), day(7))) == []
 
 
-@pytest.mark.xdist_group("due")
 def test_content_that_changes_behind_an_old_time_stamp_is_found(
     filled: Pipeline, tmp_path: Path
 ) -> None:

@@ -9,7 +9,14 @@ import polars as pl
 from harvey_pipeline.engagement.dimensions import USERS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.transforms import scoring
-from harvey_pipeline.engagement.transforms.windows import QUERIES_BY_TYPE, SUMS, trailing_windows
+from harvey_pipeline.engagement.transforms.windows import (
+    QUERIES_BY_TYPE,
+    SUMS,
+    Window,
+    blocks_of_windows,
+    dated,
+    trailing_windows,
+)
 from harvey_pipeline.history import attributes_as_of
 
 _COLUMNS: Final = list(TABLES["marts.daily_user_engagement"].polars_schema)
@@ -19,7 +26,7 @@ _TYPES: Final = TABLES["marts.daily_user_engagement"].polars_schema
 def score_engagement(
     activity: pl.LazyFrame, dim_user: pl.LazyFrame, days: Sequence[date]
 ) -> Iterator[pl.LazyFrame]:
-    """`marts.daily_user_engagement` of consecutive days, one frame a day.
+    """`marts.daily_user_engagement` of consecutive days, in blocks of days.
 
     Args:
         activity: `core.user_daily_activity` of the windows of the days.
@@ -27,20 +34,27 @@ def score_engagement(
         days: Consecutive days, ascending.
     """
     versions = dim_user.collect()
-    for window in trailing_windows(activity, days):
-        attributes = attributes_as_of(USERS, versions, window.day)
-        yield _score_day(window.day, sum_by_user(window.pairs), attributes)
+    for block in blocks_of_windows(trailing_windows(activity, days)):
+        users = [dated(window.day, _join_usage(window, versions)) for window in block]
+        yield _score(pl.concat(users).lazy())
 
 
-def sum_by_user(pairs: pl.DataFrame) -> pl.LazyFrame:
+def _join_usage(window: Window, versions: pl.DataFrame) -> pl.DataFrame:
+    """One row per `user_id` valid on the day or active in its window: what they are, and did."""
+    attributes = attributes_as_of(USERS, versions, window.day)
+    return attributes.join(sum_by_user(window.pairs), on="user_id", how="full", coalesce=True)
+
+
+def sum_by_user(pairs: pl.DataFrame) -> pl.DataFrame:
     """One row per user: sums, active dates, and the firm that the user worked for most."""
     columns = ["user_id", *SUMS, "active_dates"]
-    shares = pl.col("user_id").is_duplicated()
-    alone = pairs.lazy().filter(~shares).select(*columns, "firm_id", firm_count=pl.lit(1, pl.Int64))
+    shares = pairs["user_id"].is_duplicated()
+    alone = pairs.filter(~shares).select(*columns, "firm_id", firm_count=pl.lit(1, pl.Int64))
+    if not shares.any():
+        return alone
     days_since_active = pl.col("active_dates").bitwise_trailing_zeros()
     shared = (
-        pairs.lazy()
-        .filter(shares)
+        pairs.filter(shares)
         .sort(pl.col("queries"), days_since_active, "firm_id", descending=[True, False, False])
         .group_by("user_id", maintain_order=True)
         .agg(
@@ -54,21 +68,18 @@ def sum_by_user(pairs: pl.DataFrame) -> pl.LazyFrame:
     return pl.concat([alone, shared])
 
 
-def _score_day(day: date, users: pl.LazyFrame, attributes: pl.DataFrame) -> pl.LazyFrame:
+def _score(users: pl.LazyFrame) -> pl.LazyFrame:
     col = pl.col
+    today = col("date")
     active_days = col("active_dates").bitwise_count_ones().cast(pl.Int16)
     since_last = col("active_dates").bitwise_trailing_zeros().cast(pl.Int32)
     since_first = 63 - col("active_dates").bitwise_leading_zeros().cast(pl.Int32)
     is_active = col("active_dates") != 0
     types = scoring.unique_event_types(map(col, QUERIES_BY_TYPE))
-    today = pl.lit(day)
     return (
-        attributes.lazy()
-        .join(users, on="user_id", how="full", coalesce=True)
-        .filter(col("is_valid").fill_null(False) | col("active_dates").is_not_null())
+        users.filter(col("is_valid").fill_null(False) | col("active_dates").is_not_null())
         .with_columns(pl.col(*SUMS, "active_dates", "firm_count").fill_null(0))
         .with_columns(
-            date=today,
             active_days=active_days,
             unique_event_types=types,
             months_since_creation=scoring.months_since(col("user_created_date"), today),

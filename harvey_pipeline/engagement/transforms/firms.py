@@ -22,7 +22,12 @@ from harvey_pipeline.engagement.transforms.scoring import (
     ratio,
     usage_pattern,
 )
-from harvey_pipeline.engagement.transforms.windows import Window, trailing_windows
+from harvey_pipeline.engagement.transforms.windows import (
+    Window,
+    blocks_of_windows,
+    dated,
+    trailing_windows,
+)
 from harvey_pipeline.history import attributes_as_of
 
 _WINDOW_SUMS: Final = ("queries", "feedback_hundredths", "feedback_count")
@@ -42,22 +47,28 @@ def summarise_firms(
         days: Consecutive days, ascending.
 
     Yields:
-        `marts.daily_firm_usage_summary` of one day after the other, each ordered by firm.
+        `marts.daily_firm_usage_summary` of some days after others, ordered by day and firm.
     """
     # One row per firm and version: few enough to hold.
     versions = dim_firms.collect(engine="streaming")
-    for window in trailing_windows(activity, days, _WINDOW_SUMS):
-        yield _summarise_day(window, attributes_as_of(FIRMS, versions, window.day)).lazy()
+    for block in blocks_of_windows(trailing_windows(activity, days, _WINDOW_SUMS)):
+        firms = [dated(window.day, _join_usage(window, versions)) for window in block]
+        yield _summarise(pl.concat(firms).lazy())
 
 
-def _summarise_day(window: Window, attributes: pl.DataFrame) -> pl.DataFrame:
-    """One row per `firm_id` of the day, from the window of its (user, firm) pairs."""
-    counts = _count_usage(window)
+def _join_usage(window: Window, versions: pl.DataFrame) -> pl.DataFrame:
+    """One row per `firm_id` valid on the day or active in its window: attributes and counts."""
+    attributes, counts = attributes_as_of(FIRMS, versions, window.day), _count_usage(window)
     return (
         attributes.join(counts, on="firm_id", how="full", coalesce=True)
         .filter(pl.col("is_valid") | pl.col("active_users_30d").is_not_null())
         .with_columns(pl.col(name).fill_null(0) for name in counts.columns if name != "firm_id")
-        .with_columns(_day_figures(window.day))
+    )
+
+
+def _summarise(firms: pl.LazyFrame) -> pl.LazyFrame:
+    return (
+        firms.with_columns(_day_figures())
         .with_columns(_window_figures())
         .with_columns(
             adoption_level=adoption_level(pl.col("adoption_rate_30d")),
@@ -71,7 +82,7 @@ def _summarise_day(window: Window, attributes: pl.DataFrame) -> pl.DataFrame:
             arr_tier=arr_tier(pl.col("arr_usd")),
         )
         .select(_COLUMNS)
-        .sort("firm_id")
+        .sort("date", "firm_id")
     )
 
 
@@ -97,11 +108,10 @@ def _count_usage(window: Window) -> pl.DataFrame:
     )
 
 
-def _day_figures(day: date) -> list[pl.Expr]:
-    """Rates and averages of the day itself."""
+def _day_figures() -> list[pl.Expr]:
+    """Rates and averages of the `date` itself."""
     queries, active_users = pl.col("total_queries"), pl.col("active_users")
     return [
-        pl.lit(day).alias("date"),
         average_score(pl.col("score_hundredths"), pl.col("scored_events")).alias(
             "avg_feedback_score"
         ),
@@ -111,7 +121,7 @@ def _day_figures(day: date) -> list[pl.Expr]:
             pl.col("assistant_queries"), pl.col("vault_queries"), pl.col("workflow_queries")
         ).alias("firm_usage_pattern"),
         percent(active_users, pl.col("firm_size")).alias("daily_adoption_rate"),
-        (pl.lit(day) - pl.col("firm_created_date"))
+        (pl.col("date") - pl.col("firm_created_date"))
         .dt.total_days()
         .cast(pl.Int32)
         .alias("days_since_firm_creation"),

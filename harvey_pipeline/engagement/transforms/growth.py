@@ -6,7 +6,7 @@ first, as it was on that day; what holds for all of them is the sum of the parts
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
@@ -24,7 +24,7 @@ from harvey_pipeline.engagement.tables.labels import (
 from harvey_pipeline.engagement.transforms.firms import arr_tier, firm_size_category
 from harvey_pipeline.engagement.transforms.first_activity import ENTITY_KEYS
 from harvey_pipeline.engagement.transforms.scoring import percent, ratio
-from harvey_pipeline.engagement.transforms.windows import trailing_dates
+from harvey_pipeline.engagement.transforms.windows import dated, trailing_dates
 from harvey_pipeline.history import Dimension, attributes_as_of
 
 _USER, _FIRM = GRAINS
@@ -56,6 +56,9 @@ _COUNTS: Final = (
     "churned",
 )
 
+_BLOCK_ROWS: Final = 30_000
+"""Users and firms that are counted together."""
+
 _BLOCK_DAYS: Final = 28
 """Days whose few rows are handed on together."""
 
@@ -85,13 +88,15 @@ def count_segments(
         )
         for grain, key in ENTITY_KEYS.items()
     }
-    counted: list[pl.DataFrame] = []
+    held = 0
     for day, active in trailing_dates(activity, days, list(ENTITY_KEYS.values()), 2 * GROWTH_DAYS):
         for grain, key in ENTITY_KEYS.items():
-            counted += followed[grain].count(active[key], day)
-        if _ends_block(day, days):
-            yield _with_rates(pl.concat(counted).lazy(), "marts.usage_by_segment")
-            counted = []
+            held += followed[grain].hold(active[key], day)
+        if _ends_block(day, days) or held >= _BLOCK_ROWS:
+            counted = [frame for grain in followed.values() for frame in grain.count()]
+            rows = pl.concat(counted).lazy().sort("date", maintain_order=True)
+            yield _with_rates(rows, "marts.usage_by_segment")
+            held = 0
 
 
 def _ends_block(day: date, days: Sequence[date]) -> bool:
@@ -101,32 +106,39 @@ def _ends_block(day: date, days: Sequence[date]) -> bool:
 
 @dataclass
 class _Followed:
-    """Users, or firms, with what is known of them as of the day that was counted last."""
+    """Users, or firms, with what is known of them as of the day that was held last."""
 
     grain: str
     versions: pl.DataFrame
     first_days: pl.DataFrame
     labels: pl.DataFrame | None = None
-    """First activity and segments, row by row those of the entities counted last."""
+    """First activity and segments, row by row those of the entities held last."""
+    held: list[pl.DataFrame] = field(default_factory=list)
 
-    def count(self, entities: pl.DataFrame, day: date) -> list[pl.DataFrame]:
-        """One frame per segment of the grain: a row per value that the active of 56 days have."""
+    def hold(self, entities: pl.DataFrame, day: date) -> int:
+        """Keep those active in the 56 days that end on a day, to be counted; how many they are."""
         has_news = (self.versions["effective_start_date"] == day).any()
         if self.labels is None or has_news or self.labels.height < entities.height:
             self.labels = self._label(entities, day)
+        active = entities.hstack(self.labels).filter(pl.col("active_dates") != 0)
+        self.held.append(dated(day, active))
+        return active.height
+
+    def count(self) -> list[pl.DataFrame]:
+        """One frame per segment of the grain: a row per day and value that those held have."""
         flagged = (
-            entities.hstack(self.labels)
+            pl.concat(self.held)
             .lazy()
-            .filter(pl.col("active_dates") != 0)
-            .select(*_SEGMENT_VALUES[self.grain], **_flags(day))
-            .collect()
+            .select("date", *_SEGMENT_VALUES[self.grain], **_FLAGS)
+            .collect(engine="streaming")
         )
+        self.held = []
         return [
-            flagged.group_by(segment_value=segment)
+            flagged.group_by("date", segment_value=segment)
             .agg(pl.col(_COUNTS).sum().cast(pl.Int64))
-            .sort("segment_value", nulls_last=True)
+            .sort("date", "segment_value", nulls_last=True)
             .select(
-                pl.lit(day).alias("date"),
+                "date",
                 pl.lit(self.grain).alias("grain"),
                 pl.lit(segment).alias("segment"),
                 pl.col("segment_value").cast(pl.String),
@@ -147,10 +159,19 @@ class _Followed:
         )
 
 
-def _flags(day: date) -> dict[str, pl.Expr]:
-    """What is counted, as true or false for one user, or firm."""
+def _active_within(length: int, days_before: int = 0) -> pl.Expr:
+    """Whether any of `length` days, of which the last is so many days before the day, is active."""
+    return (pl.col("active_dates") & _bits(length, days_before)) != 0
+
+
+def _bits(length: int, days_before: int = 0) -> pl.Expr:
+    return pl.lit((2**length - 1) * 2**days_before, dtype=pl.Int64)
+
+
+def _flags() -> dict[str, pl.Expr]:
+    """What is counted, as true or false for one user, or firm, on a `date`."""
     is_active, was_active = _active_within(GROWTH_DAYS), _active_within(GROWTH_DAYS, GROWTH_DAYS)
-    first_of_window = day - timedelta(days=GROWTH_DAYS - 1)
+    first_of_window = pl.col("date") - timedelta(days=GROWTH_DAYS - 1)
     has_begun = (pl.col("first_activity_date") >= first_of_window).fill_null(value=False)
     comes_in = is_active & ~was_active
     return {
@@ -166,13 +187,7 @@ def _flags(day: date) -> dict[str, pl.Expr]:
     }
 
 
-def _active_within(length: int, days_before: int = 0) -> pl.Expr:
-    """Whether any of `length` days, of which the last is so many days before the day, is active."""
-    return (pl.col("active_dates") & _bits(length, days_before)) != 0
-
-
-def _bits(length: int, days_before: int = 0) -> pl.Expr:
-    return pl.lit((2**length - 1) * 2**days_before, dtype=pl.Int64)
+_FLAGS: Final = _flags()
 
 
 def account_for_growth(usage: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:

@@ -38,7 +38,7 @@ def rank_users(activity: pl.LazyFrame, months: Sequence[date]) -> Iterator[pl.La
         .collect(engine="streaming")
     )
     for month in months:
-        users = sum_by_user(sum_window(activity, month, last_day(month))).collect()
+        users = sum_by_user(sum_window(activity, month, last_day(month)))
         was_active = pl.col("user_id").is_in(active_before["user_id"].implode())
         yield _rank_month(month, users.lazy().with_columns(was_active=was_active))
         active_before = users.select("user_id")

@@ -10,7 +10,7 @@ single window, such as a calendar month, is summed at once (`sum_window`).
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -33,6 +33,9 @@ SUMS: Final = (
 
 _READ_DAYS: Final = 8
 """Days of activity read at a time."""
+
+_BLOCK_ROWS: Final = 30_000
+"""Rows of windows that are handed on together: planning a query costs some of their time."""
 
 _KEY: Final = ["user_id", "firm_id"]
 _DAY_BITS: Final = 2**WINDOW_DAYS - 1
@@ -80,6 +83,25 @@ def trailing_windows(
             state = _advance(state, sums, entering, leaving)
             window = pl.concat([pairs, state], how="horizontal")
             yield Window(day, window.filter(pl.col("active_dates") != 0), entering)
+
+
+def blocks_of_windows(windows: Iterable[Window]) -> Iterator[list[Window]]:
+    """Windows that follow each other, together where they are small; in order, each block some."""
+    block: list[Window] = []
+    rows = 0
+    for window in windows:
+        if block and rows + window.pairs.height > _BLOCK_ROWS:
+            yield block
+            block, rows = [], 0
+        block.append(window)
+        rows += window.pairs.height
+    if block:
+        yield block
+
+
+def dated(day: date, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a day, with it as their `date`."""
+    return frame.with_columns(date=pl.lit(day))
 
 
 def _leaving_from_before(
