@@ -103,7 +103,10 @@ def test_first_two_commands_are_those_of_continuous_integration() -> None:
 
 def test_habits_are_those_of_continuous_integration() -> None:
     checked = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    first, last = checked.index("ruff format --check ."), checked.index("python -m pytest -m long --dist=load")
+    first, last = (
+        checked.index("ruff format --check ."),
+        checked.index("python -m pytest -m long --dist=load"),
+    )
     assert "```bash\n" + "\n".join(checked[first : last + 1]) + "\n```" in README
 
 
