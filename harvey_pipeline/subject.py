@@ -165,10 +165,12 @@ class Subject:
         """
         lineage = read_lineage(self.lineage) if self.lineage is not None else {}
         return [
-            *(raw_asset(source, partitions) for source in self.sources),
+            *(raw_asset(source, self.name, partitions) for source in self.sources),
             *(
-                build_asset(asset, partitions, tables, sources, lineage.get(asset.table.name))
-                for asset in self.table_assets
+                build_asset(
+                    one, self.name, partitions, tables, sources, lineage.get(one.table.name)
+                )
+                for one in self.table_assets
             ),
         ]
 

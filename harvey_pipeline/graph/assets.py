@@ -142,6 +142,7 @@ def table_asset(
 
 def declare_asset(
     table: Table,
+    subject: str,
     partitions: Partitions,
     *,
     kinds: Iterable[str] = KINDS,
@@ -151,7 +152,7 @@ def declare_asset(
     code: Callable[..., Any] | None = None,
     lineage: Lineage | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Dagster's asset for a table, by days or by months: a range of them is one run.
+    """Dagster's asset for a subject's table, by days or by months: a range of them is one run.
 
     `code` is what a reader of the asset wants to see, `code_version` a digest of it.
     """
@@ -174,6 +175,7 @@ def declare_asset(
         freshness_policy=None if table.schema_name == "raw" else partitions.freshness(table),
         kinds=set(kinds),
         owners=list(OWNERS),
+        tags={"subject": subject, "partitions": "months" if table.is_monthly else "days"},
         partitions_def=partitions.monthly if table.is_monthly else partitions.daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         io_manager_key=io_manager_key,

@@ -37,12 +37,13 @@ DUE_TAG: Final = "harvey/due"
 
 def build_asset(
     asset: TableAsset,
+    subject: str,
     partitions: Partitions,
     tables: Mapping[str, Table],
     sources: Mapping[str, Source],
     lineage: Lineage | None = None,
 ) -> dg.AssetsDefinition:
-    """Dagster's asset of what computes a table.
+    """Dagster's asset of what computes a subject's table.
 
     `tables` are all tables by name, `sources` the sources by the names of their raw tables,
     `lineage` is what its columns are made of.
@@ -84,6 +85,7 @@ def build_asset(
 
     return declare_asset(
         asset.table,
+        subject,
         partitions,
         deps=[
             dg.AssetDep(asset_key(one.table), partition_mapping=_mapping(asset.table, one))

@@ -16,8 +16,8 @@ from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.markdown import as_markdown
 
 
-def raw_asset(source: Source, partitions: Partitions) -> dg.AssetsDefinition:
-    """The asset of a source's raw table."""
+def raw_asset(source: Source, subject: str, partitions: Partitions) -> dg.AssetsDefinition:
+    """The asset of the raw table of a subject's source."""
 
     def ingest(
         context: dg.AssetExecutionContext, raw_store: RawStore
@@ -64,6 +64,6 @@ def raw_asset(source: Source, partitions: Partitions) -> dg.AssetsDefinition:
 
     kinds = ("csv", "polars", "parquet")
     declare = declare_asset(
-        source.table, partitions, kinds=kinds, io_manager_key="raw_io", code=ingest
+        source.table, subject, partitions, kinds=kinds, io_manager_key="raw_io", code=ingest
     )
     return declare(ingest)

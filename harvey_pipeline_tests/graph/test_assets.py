@@ -99,3 +99,24 @@ def test_an_asset_leads_to_the_code_that_computes_it(tmp_path: Path) -> None:
         lines = Path(reference.file_path).read_text().splitlines()
         assert any(function in line for line in lines[reference.line_number - 1 :][:8]), table
         assert specs[table].code_version
+
+
+def test_every_asset_is_tagged_with_its_subject_and_its_partitions(tmp_path: Path) -> None:
+    specs = specs_of(Place(tmp_path), Calendar(FIRST, None), 12)
+    for table, subject, partitions in (
+        ("raw.raw_users", "engagement", "days"),
+        ("core.dim_user", "engagement", "days"),
+        ("months.retention_cohorts", "engagement", "months"),
+        ("raw.raw_agent_approvals", "agents", "days"),
+    ):
+        tags = {key: specs[table].tags[key] for key in ("subject", "partitions")}
+        assert tags == {"subject": subject, "partitions": partitions}, table
+    assert all({"subject", "partitions"} <= spec.tags.keys() for spec in specs.values())
+    months = dg.AssetSelection.tag("partitions", "months") & dg.AssetSelection.tag(
+        "subject", "engagement"
+    )
+    definitions = build_definitions(
+        SUBJECTS, Calendar(FIRST, None), Place(tmp_path).warehouse, Place(tmp_path).raw_store
+    )
+    graph = definitions.resolve_asset_graph()
+    assert {key.path[0] for key in months.resolve(graph)} == {"months"}

@@ -334,7 +334,7 @@ def days_read(month_table: str, month: str, calendar: Calendar) -> tuple[str, st
     """The first and the last day of activity that a month of a table reads."""
     [asset] = [one for one in engagement.SUBJECT.assets if one.table.name == month_table]
     partitions = Partitions(calendar)
-    [spec] = build_asset(asset, partitions, TABLES, {}).specs
+    [spec] = build_asset(asset, "letters", partitions, TABLES, {}).specs
     [dependency] = [one for one in spec.deps if one.asset_key == asset_key(ACTIVITY)]
     mapping = dependency.partition_mapping
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)
