@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from harvey_pipeline.settings import Settings
     from harvey_pipeline.subject import Subject
     from harvey_pipeline.warehouse.days import DayRange
+    from harvey_pipeline.warehouse.table import Table
 
 
 def run_due(
@@ -89,9 +90,10 @@ def run_due(
         surveyed = survey(settings)
         active = surveyed.subjects
         days = _choose_days(first, last, surveyed.days, CALENDAR)
-        days, note = _with_days_completed(days, active, CALENDAR, is_first_given=bool(first))
-        asked = _Asked(settings, active, days, is_all=is_all_wanted, is_debugging=debug)
+        begins = _first_days_completed(days, active, CALENDAR) if first else {}
+        asked = _Asked(settings, active, days, begins, is_all=is_all_wanted, is_debugging=debug)
         plan = asked.limit(surveyed.plan)
+        note = _describe_begins(asked)
     with _own_output(is_json=is_json_wanted) as console:
         for line in surveyed.told:
             show.say(console, line)
@@ -117,20 +119,31 @@ class _Asked:
     settings: "Settings"
     subjects: Sequence["Subject"]
     days: "DayRange"
+    begins: Mapping[str, date]
+    """The first day of subjects, by name, that begin before the others."""
     is_all: bool
     is_debugging: bool
 
+    def days_of(self, subject: "Subject") -> "DayRange":
+        """The days that are meant of a subject."""
+        from harvey_pipeline.warehouse.days import DayRange
+
+        return DayRange(self.begins.get(subject.name, self.days.first), self.days.last)
+
     def limit(self, plan: "Plan") -> "Plan":
         """What of a plan was asked for: of the days, and of the months that they touch."""
-        from harvey_pipeline.graph.partitions import months_touched
-
-        return plan.limited(self.days, months_touched(self.days))
+        return plan.limited(
+            {
+                table.name: some
+                for subject in self.subjects
+                for _, tables, some in self._kinds_of(subject)
+                for table in tables
+            }
+        )
 
     def everything(self) -> list[PlannedRun]:
         """Every table of all days asked for and the months that they touch, due or not."""
         from harvey_pipeline.graph.due import Due, DueRange, Stage
-        from harvey_pipeline.graph.jobs import DAILY, MONTHLY
-        from harvey_pipeline.graph.partitions import months_touched
 
         return [
             PlannedRun(
@@ -139,29 +152,45 @@ class _Asked:
                 DueRange(some, tuple(Due(str(one), some.first, "") for one in tables)),
             )
             for subject in self.subjects
-            for kind, tables, some in (
-                (DAILY, (*subject.raw_tables, *subject.daily_tables), self.days),
-                (MONTHLY, subject.monthly_tables, months_touched(self.days)),
-            )
+            for kind, tables, some in self._kinds_of(subject)
             if tables
         ]
 
+    def _kinds_of(
+        self, subject: "Subject"
+    ) -> tuple[tuple[str, tuple["Table", ...], "DayRange"], ...]:
+        """A subject's tables by day and by month, each with the partitions that are meant."""
+        from harvey_pipeline.graph.jobs import DAILY, MONTHLY
+        from harvey_pipeline.graph.partitions import months_touched
 
-def _with_days_completed(
-    days: "DayRange",
-    subjects: Sequence["Subject"],
-    calendar: "Calendar",
-    *,
-    is_first_given: bool,
-) -> tuple["DayRange", str]:
-    """The range with the days before it that its drops may complete, and a word about them."""
-    from harvey_pipeline.warehouse.days import DayRange
+        days = self.days_of(subject)
+        return (
+            (DAILY, (*subject.raw_tables, *subject.daily_tables), days),
+            (MONTHLY, subject.monthly_tables, months_touched(days)),
+        )
 
-    late = max((one.late_days for subject in subjects for one in subject.sources), default=0)
-    first = max(days.first - timedelta(days=late), calendar.first)
-    if not is_first_given or first == days.first:
-        return days, ""
-    return DayRange(first, days.last), f"; from {first} on, which its drops may complete"
+
+def _first_days_completed(
+    days: "DayRange", subjects: Sequence["Subject"], calendar: "Calendar"
+) -> dict[str, date]:
+    """Of subjects, by name, the first day before a range that drops of the range may complete."""
+    firsts = {
+        subject.name: days.first - timedelta(days=max(one.late_days for one in subject.sources))
+        for subject in subjects
+    }
+    return {
+        name: max(first, calendar.first)
+        for name, first in firsts.items()
+        if max(first, calendar.first) < days.first
+    }
+
+
+def _describe_begins(asked: _Asked) -> str:
+    """A word about days before those that were asked for."""
+    if not asked.begins:
+        return ""
+    told = (f"of {name} from {first} on" for name, first in asked.begins.items())
+    return f"; {', '.join(told)}, which its drops may complete"
 
 
 def _describe(days: "DayRange") -> str:

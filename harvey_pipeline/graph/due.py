@@ -125,11 +125,8 @@ class Plan:
                 return [(stage, some) for some in ranges]
         return []
 
-    def limited(self, days: DayRange, months: DayRange) -> "Plan":
-        """What is due of some days and months."""
-        limits = {
-            table.name: months if table.is_monthly else days for table in self.graph.tables.values()
-        }
+    def limited(self, limits: Mapping[str, DayRange]) -> "Plan":
+        """What is due of some partitions of each table, by its name."""
         kept = {
             name: {
                 day: one

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -108,8 +109,8 @@ def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> 
             assert finished.returncode == 0, finished.stdout + finished.stderr
             assert "figures_are_current" not in finished.stdout
     assert finished.stdout.startswith(
-        f"{LEFT_OUT}Running 2024-04-02 to 2024-04-04 (3 days in 1 month) of landing; "
-        "from 2024-04-02 on, which its drops may complete\n"
+        f"{LEFT_OUT}Running 2024-04-03 to 2024-04-04 (2 days in 1 month) of landing; "
+        "of engagement from 2024-04-02 on, which its drops may complete\n"
     )
     first = date(2024, 4, 1)
     in_two, at_once = (
@@ -120,6 +121,32 @@ def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> 
         row["date"].day: row["total_events"] for row in in_two.rows("marts.daily_event_summary")
     }
     assert totals == {1: 1, 2: 2, 3: 1, 4: 1}
+
+
+@pytest.mark.long
+def test_a_range_completes_of_each_subject_the_days_that_its_own_records_reach(
+    tmp_path: Path, computed: Computed
+) -> None:
+    """An event may be a day late, a draft may be reviewed within 30 days."""
+    folder = tmp_path / "copy"
+    shutil.copytree(computed.folder, folder)
+    last = ("--from", "2024-04-05")
+    assert run_harvey(folder, "run", *last).stdout == (
+        "Nothing is due: 2024-04-05 (1 day in 1 month) of data/landing; "
+        "of engagement from 2024-04-04 on, of agents from 2024-04-01 on, "
+        "which its drops may complete\n"
+    )
+    for source in ("events", "agent_approvals"):
+        [drop] = (folder / "data" / "landing" / source).glob("2024-04-02.*")
+        drop.write_bytes(drop.read_bytes().rstrip().rpartition(b"\n")[0] + b"\n")
+    told = json.loads(run_harvey(folder, "run", *last, "--json").stdout)
+    begin: dict[str, str] = {}
+    for one in told["due"]:
+        if one["kind"] == "daily":
+            begin[one["subject"]] = min(one["first"], begin.get(one["subject"], one["first"]))
+    assert begin == {"engagement": "2024-04-04", "agents": "2024-04-01"}
+    loaded = [one["tables"].keys() for one in told["due"] if "raw.raw_events" in one["tables"]]
+    assert loaded == []
 
 
 @pytest.mark.long
