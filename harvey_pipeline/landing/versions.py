@@ -38,7 +38,8 @@ class Version:
     before: str
     """The drops before it, with which a snapshot is compared."""
     export: str
-    """The bulk export that its late records may belong to."""
+    """The bulk export that its late records may belong to, or whose records without a day come
+    with it."""
     start: str
     """First day of the calendar."""
     code: str
@@ -137,19 +138,28 @@ class _Maker:
 
     def _export(self, day: date) -> str:
         source, bulk = self._files.source, self._files.bulk
-        if source.kind != "events" or bulk is None:
+        if bulk is None:
             return ""
-        late = [day - timedelta(days=offset) for offset in range(1, source.late_days + 1)]
+        late = source.late_days if source.kind == "events" else 0
+        before = [day - timedelta(days=offset) for offset in range(1, late + 1)]
         covered = [
             one
-            for one in late
+            for one in before
             if one not in self._files.drops and bulk_covers(self._files, self._root, one)
         ]
-        if not covered:
+        if not covered and not self._brings_undated(day):
             return ""
         # Whether its rows count depends on the marker too.
-        is_accepted = str(self._files.is_bulk_accepted)
+        is_accepted = str(bool(covered) and self._files.is_bulk_accepted)
         return digest(self._content(bulk), is_accepted, *map(str, covered))
+
+    def _brings_undated(self, day: date) -> bool:
+        """Whether a drop is the one that the export's records without a day come with.
+
+        They are kept as long as there is an export, also where each day has a drop of its own.
+        """
+        first = bisect_left(self._files.days, self._start_date)
+        return self._files.source.at is not None and self._files.days[first:][:1] == (day,)
 
 
 def _content_of(name: str, fingerprint: str) -> str:

@@ -280,6 +280,43 @@ def test_a_marker_beside_a_bulk_export_makes_the_drops_after_it_due(tmp_path: Pa
     assert rejected() == 1
 
 
+def test_records_without_a_day_follow_an_export_that_no_day_needs(tmp_path: Path) -> None:
+    """Every day has drops of its own, so that the first of them answers for the exports."""
+    for number in (1, 2):
+        deliver(tmp_path, day(number))
+    pipeline = Pipeline(tmp_path / "landing", tmp_path, FIRST)
+    raw = ("raw.raw_users", "raw.raw_events")
+    pipeline.run(day(1), day(2), *raw)
+
+    def due_and_then_undated() -> tuple[dict[str, list[int]], list[tuple[str, int]]]:
+        plan = pipeline.find_due(day(1), day(2))
+        due = {name: numbers(set(plan.due[name])) for name in raw if name in plan.due}
+        for name, found in due.items():
+            pipeline.run(day(found[0]), day(found[-1]), name)
+        undated = pipeline.warehouse.query(
+            "select source, line_number from raw.quarantine where drop_date is null order by all"
+        )
+        return due, undated
+
+    dated = f"{day(2)} 09:00:00,f1,u1,VAULT,1,5,a"
+    undated = "never,f1,u1,VAULT,1,5,b"
+    landing_file(tmp_path, "events.csv", csv_text(EVENTS_WITH_ID, dated, undated))
+    landing_file(tmp_path, "users.csv", csv_text(USERS, "u1,never,Partner"))
+    first = {name: [1] for name in raw}
+    assert due_and_then_undated() == (first, [("events", 3), ("users", 2)])
+    assert due_and_then_undated() == ({}, [("events", 3), ("users", 2)])
+    # Whether the export's rows count is no matter of these days.
+    landing_file(tmp_path, "events.accept", "")
+    assert due_and_then_undated()[0] == {}
+
+    landing_file(tmp_path, "events.csv", csv_text(EVENTS_WITH_ID, undated, dated))
+    changed = {"raw.raw_events": [1]}
+    assert due_and_then_undated() == (changed, [("events", 2), ("users", 2)])
+    for name in ("events.csv", "users.csv"):
+        (tmp_path / "landing" / name).unlink()
+    assert due_and_then_undated() == (first, [])
+
+
 @pytest.mark.long
 def test_an_asset_of_another_version_is_due_with_what_reads_it(tmp_path: Path) -> None:
     deliver(tmp_path, day(1))
