@@ -97,22 +97,33 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is due, by table and partition, in an order in which it can be computed."""
+    """All that is due, by table and partition, in an order in which it can be computed.
+
+    `held` are the partitions that are not to be computed now, whether due or not.
+    """
 
     graph: Graph
     due: Mapping[str, Mapping[date, Due]] = field(default_factory=dict)
+    held: Mapping[str, Collection[date]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Due]:
         return (one for by_day in self.due.values() for one in by_day.values())
 
     def ranges(self, tables: Sequence[Table]) -> list[DueRange]:
-        """What is due of some tables, which are all by days or all by months, as few ranges."""
+        """What is due of some tables, which are all by days or all by months, as few ranges.
+
+        A run looks for what is due of its tables and partitions by itself, so that no range has
+        a table of which any of its partitions is held.
+        """
         due = [one for table in tables for one in self.due.get(table.name, {}).values()]
-        if not due:
-            return []
+        alike: dict[frozenset[str], set[date]] = {}
+        for day in {one.day for one in due}:
+            held = frozenset(one.name for one in tables if day in self.held.get(one.name, ()))
+            alike.setdefault(held, set()).add(day)
+        ranges = [days for some in alike.values() for days in tables[0].ranges(some)]
         return [
             DueRange(days, tuple(one for one in due if days.first <= one.day <= days.last))
-            for days in tables[0].ranges({one.day for one in due})
+            for days in sorted(ranges, key=lambda days: days.first)
         ]
 
     def first_ranges(self, stages: Iterable[Stage]) -> list[tuple[Stage, DueRange]]:
@@ -135,7 +146,7 @@ class Plan:
             }
             for name, found in self.due.items()
         }
-        return Plan(self.graph, {name: found for name, found in kept.items() if found})
+        return Plan(self.graph, {name: found for name, found in kept.items() if found}, self.held)
 
 
 def find_due(
@@ -177,7 +188,7 @@ def find_due(
         held[table.name] = dict(_following(asset, partitions, held))
         kept = found.keys() - held[table.name].keys() - out_of_reach(asset, partitions, archived)
         due[table.name] = {day: found[day] for day in sorted(kept)}
-    return Plan(graph, {name: found for name, found in due.items() if found})
+    return Plan(graph, {name: found for name, found in due.items() if found}, held)
 
 
 def due_raw_days(

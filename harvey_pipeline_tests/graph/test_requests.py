@@ -124,6 +124,40 @@ def test_a_file_is_left_alone_until_it_stood_still_between_two_looks(
 
 
 @pytest.mark.long
+def test_a_run_of_several_days_leaves_alone_what_still_grows(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """A run computes what is due of its days and tables: such a file may not be among them.
+
+    The day before waits too, for late events that the file may bring.
+    """
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, BEFORE)
+    deliver(tmp_path, YESTERDAY)
+    path = tmp_path / "landing" / "events" / f"{YESTERDAY}.csv"
+
+    def grow_and_run() -> list[tuple[DayRange | None, set[str]]]:
+        path.touch()
+        answer = looks.look()
+        assert isinstance(answer, list), answer
+        assert all(looks.run(one).success for one in answer)
+        return [(days_of_tags(dict(one.tags)), tables_of(one)) for one in answer]
+
+    looks.look()
+    before, yesterday = DayRange(BEFORE, BEFORE), DayRange(YESTERDAY, YESTERDAY)
+    assert grow_and_run() == [(before, RAW), (yesterday, RAW - {"raw.raw_events"})]
+    dimensions, quality = {"core.dim_user", "core.dim_firms"}, "marts.data_quality_daily"
+    assert grow_and_run() == [(before, dimensions | {quality}), (yesterday, dimensions)]
+    for query in (
+        "select drop_date from raw.drops where source = 'events'",
+        f"select distinct drop_date from {quality}",
+    ):
+        assert looks.store.warehouse.query(query) == [(BEFORE,)]
+    looks.look()
+    assert tables_of(asked(looks.look())) == {"raw.raw_events"}
+
+
+@pytest.mark.long
 def test_drops_days_and_months_are_asked_for_one_after_the_other_and_once(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
