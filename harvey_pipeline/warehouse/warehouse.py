@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 _BATCH_ROWS: Final = 122_880
 _SAMPLE_ROWS: Final = 5
 _LOCK_POLL_SECONDS: Final = 0.25
+_MOMENT_SECONDS: Final = 0.01
+_AT_MOST_SECONDS: Final = 30.0
+"""How long another thread of this process may take to close the file."""
 
 _DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
     pl.String: "VARCHAR",
@@ -204,7 +207,8 @@ class Warehouse(DuckDBResource):
 
     def _wait_for_lock(self, kept: KeptOpen | None = None) -> duckdb.DuckDBPyConnection:
         has_given_up = kept is not None and kept.has_given_up
-        deadline = time.monotonic() + (0 if has_given_up else self.lock_timeout_seconds)
+        started = time.monotonic()
+        deadline = started + (0 if has_given_up else self.lock_timeout_seconds)
         has_warned = False
         while True:
             try:
@@ -216,6 +220,13 @@ class Warehouse(DuckDBResource):
                         **self.connection_config,
                     },
                 )
+            except duckdb.ResourceInUseException as error:
+                # Threads of a process share an open file, but not one that is just being closed.
+                if time.monotonic() >= started + _AT_MOST_SECONDS:
+                    raise WarehouseError(
+                        f"{self.path} cannot be opened: this process has it open otherwise. {error}"
+                    ) from error
+                time.sleep(_MOMENT_SECONDS)
             except duckdb.IOException as error:
                 if not is_lock_conflict(error):
                     raise WarehouseError(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -462,6 +463,20 @@ def test_a_locked_file_is_waited_for_and_its_holder_named(
     (message,) = let_go.messages
     assert filled.database in message
     assert f"PID {holder.process.pid}" in message
+
+
+def test_threads_that_open_and_close_the_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """As the sensor and the schedules, which look at the same moment."""
+    impatient = Warehouse(database=str(tmp_path / "warehouse.duckdb"), lock_timeout_seconds=0)
+    impatient.generation()
+
+    def look(_: int) -> None:
+        for _ in range(250):
+            with impatient.connect() as connection:
+                connection.execute("select 1")
+
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        list(threads.map(look, range(4)))
 
 
 def test_a_file_that_stays_locked_is_given_up_with_its_holder_named(
