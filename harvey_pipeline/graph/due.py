@@ -137,8 +137,11 @@ class Plan:
         return []
 
     def limited(self, limits: Mapping[str, DayRange]) -> "Plan":
-        """What is due of some partitions of each table, by its name."""
-        kept = {
+        """What is due of some partitions of each table, by its name.
+
+        What follows only from partitions beyond these does not: they stay as they are.
+        """
+        kept: dict[str, dict[date, Due]] = {
             name: {
                 day: one
                 for day, one in found.items()
@@ -146,6 +149,13 @@ class Plan:
             }
             for name, found in self.due.items()
         }
+        for asset in self.graph.ordered:
+            name = asset.table.name
+            found = kept.get(name, {})
+            following = dict(_following(asset, list(found), kept))
+            kept[name] = {
+                day: one for day, one in found.items() if not one.follows or day in following
+            }
         return Plan(self.graph, {name: found for name, found in kept.items() if found}, self.held)
 
 

@@ -108,6 +108,7 @@ def test_a_range_completes_the_day_before_it(tmp_path: Path, harvey: Harvey) -> 
             finished = harvey("run", "--landing-dir", "landing", "--warehouse", warehouse, *bounds)
             assert finished.returncode == 0, finished.stdout + finished.stderr
             assert "figures_are_current" not in finished.stdout
+            assert "not run" not in finished.stdout
     assert finished.stdout.startswith(
         f"{LEFT_OUT}Running 2024-04-03 to 2024-04-04 (2 days in 1 month) of landing; "
         "of engagement from 2024-04-02 on, which its drops may complete\n"

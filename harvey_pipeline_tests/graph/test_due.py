@@ -96,6 +96,23 @@ def test_nothing_is_due_once_everything_was_run_and_again_after_a_touch(
     assert list(filled.find_due(day(1), day(7))) == []
 
 
+def test_of_days_that_are_asked_for_nothing_follows_from_those_beyond(
+    filled: Pipeline, tmp_path: Path
+) -> None:
+    """The drop of day 8 may complete day 7, and the months; a run until day 7 cannot know that."""
+    deliver(tmp_path, day(8), late="u1")
+    plan = filled.find_due(day(1), day(8))
+    activity = "core.user_daily_activity"
+    assert numbers(set(plan.due[activity])) == [7, 8]
+    until = {
+        name: DayRange(day(1).replace(day=1) if table.is_monthly else day(1), day(7))
+        for name, table in plan.graph.tables.items()
+    }
+    assert list(plan.limited(until)) == []
+    alone = {name: DayRange(some.first, day(8)) for name, some in until.items()}
+    assert numbers(set(plan.limited(alone).due[activity])) == [7, 8]
+
+
 def test_a_blank_line_more_costs_its_parse_and_judging_only(
     filled: Pipeline, tmp_path: Path
 ) -> None:
