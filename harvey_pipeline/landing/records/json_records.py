@@ -1,4 +1,8 @@
-"""Records of a file of JSON lines: one object a line, its values as they stand in the file."""
+"""Records of a file of JSON lines: one object a line, its values as they stand in the file.
+
+Lines whose keys come in an order that many lines have are read all at once; what that cannot vouch
+for is read one by one.
+"""
 
 import json
 import re
@@ -22,13 +26,16 @@ from harvey_pipeline.landing.records.examination import (
     read_lines,
 )
 from harvey_pipeline.landing.records.header import matched, text_column
+from harvey_pipeline.landing.records.json_layouts import SURROGATES, Layout, layout_of
 from harvey_pipeline.landing.records.lazily import scan_batches
 
 _PIECE_BYTES: Final = 8 << 20
 _MOST_UNKNOWN: Final = 1_000
 _MOST_KEY_ORDERS: Final = 10_000
+_MOST_LAYOUTS: Final = 16
+_FEW_LINES: Final = 64
+"""Fewer lines than this are read sooner one by one than all at once."""
 
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -80,24 +87,70 @@ def _line_of_lone_return(path: Path) -> int:
 
 def _read_pieces(path: Path, columns: list[str], reader: "_ObjectReader") -> Iterator[pl.DataFrame]:
     number = 0
-    schema = record_schema(columns)
+    layouts: dict[tuple[str, ...], Layout] = {}
     with path.open("rb") as file:
         while piece := read_lines(file, _PIECE_BYTES):
-            rows: list[tuple[Any, ...]] = []
-            for line in piece.decode("utf-8").removesuffix("\n").split("\n"):
-                number += 1
-                text = line.strip(BLANKS + "\r")
-                if not text:
-                    continue
-                values = reader.read(text)
-                if values is None:
-                    nothing = [None] * len(columns)
-                    rows.append((number, line.removesuffix("\r"), "not_an_object", *nothing))
-                else:
-                    rows.append((number, None, None, *values))
-            if rows:
-                fields = dict(zip(schema, zip(*rows, strict=True), strict=True))
-                yield pl.DataFrame(fields, schema=schema)
+            lines = pl.read_lines(piece, row_index_name="line_number", row_index_offset=number + 1)
+            number += lines.height
+            lines = lines.with_columns(
+                pl.col("line_number").cast(pl.Int64),
+                text=pl.col("line").str.strip_chars(BLANKS + "\r"),
+            ).filter(pl.col("text") != "")
+            read, rest = _read_by_layouts(lines, layouts, reader)
+            read.append(_read_one_by_one(rest, columns, reader))
+            records = pl.concat(read, how="diagonal")
+            if records.height:
+                yield records.sort("line_number")
+
+
+def _read_by_layouts(
+    lines: pl.DataFrame, layouts: dict[tuple[str, ...], Layout], reader: "_ObjectReader"
+) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+    """The records of lines whose keys come in an order that others have too, and the other lines.
+
+    Orders are found by looking at the first of the lines that match none, a few times; they are
+    kept for the pieces to come.
+    """
+    read: list[pl.DataFrame] = []
+    apart: list[pl.DataFrame] = []
+
+    def take(layout: Layout, rest: pl.DataFrame) -> pl.DataFrame:
+        matching, others = layout.read(rest, reader.is_json)
+        read.append(matching.drop("line", "text"))
+        return others
+
+    for known in layouts.values():
+        lines = take(known, lines)
+    for _ in range(_MOST_LAYOUTS):
+        if lines.height < _FEW_LINES:
+            break
+        first, height = lines.head(1), lines.height
+        keys = reader.keys_of(first["text"][0])
+        layout = reader.layout_of(keys) if keys is not None and keys not in layouts else None
+        if layout is not None and keys is not None:
+            lines = take(layout, lines)
+            if height - lines.height > 1 and len(layouts) < _MOST_LAYOUTS:
+                layouts[keys] = layout
+        if first.equals(lines.head(1)):
+            apart.append(first)
+            lines = lines.slice(1)
+    return read, pl.concat([*apart, lines])
+
+
+def _read_one_by_one(
+    lines: pl.DataFrame, columns: list[str], reader: "_ObjectReader"
+) -> pl.DataFrame:
+    schema = record_schema(columns)
+    nothing = [None] * len(columns)
+    rows: list[tuple[Any, ...]] = []
+    for number, line, text in lines.select("line_number", "line", "text").iter_rows():
+        values = reader.read(text)
+        if values is None:
+            rows.append((number, line.removesuffix("\r"), "not_an_object", *nothing))
+        else:
+            rows.append((number, None, None, *values))
+    fields = dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else None
+    return pl.DataFrame(fields, schema=schema)
 
 
 class _ObjectReader:
@@ -108,6 +161,10 @@ class _ObjectReader:
         ids = [place for place, column in enumerate(columns) if column.holds == "id"]
         self._place_of_nested = {place: place for place in range(len(columns))}
         self._place_of_nested |= {place: len(columns) + nth for nth, place in enumerate(ids)}
+        self._columns = [text_column(column.delivered) for column in columns]
+        self._holding_json = [
+            text_column(column.delivered) for column in columns if column.holds == "json"
+        ]
         self._width = len(columns) + len(ids)
         self._unknown = unknown
         self._known_unknown: set[str] = set()
@@ -118,11 +175,8 @@ class _ObjectReader:
 
         None if it is no object.
         """
-        if not text.startswith("{"):
-            return None
-        try:
-            pairs = _DECODER.decode(text).pairs
-        except (ValueError, RecursionError):
+        pairs = self._pairs_of(text)
+        if pairs is None:
             return None
         keys = tuple([key for key, _ in pairs])
         order = self._orders.get(keys)
@@ -141,8 +195,36 @@ class _ObjectReader:
         if has_nested:
             self._fill_in_nested(text, pairs, order, values)
         if "\\u" in text:
-            return [None if v is None else _SURROGATES.sub("\ufffd", v) for v in values]
+            return [None if v is None else SURROGATES.sub("\ufffd", v) for v in values]
         return values
+
+    def keys_of(self, text: str) -> tuple[str, ...] | None:
+        """The keys of an object's text; None if it is no object."""
+        pairs = self._pairs_of(text)
+        return None if pairs is None else tuple([key for key, _ in pairs])
+
+    def layout_of(self, keys: tuple[str, ...]) -> Layout | None:
+        """How lines with these keys are read all at once, if they can be."""
+        columns = [(place, self._columns[column]) for place, column in self._order_of(keys)]
+        return layout_of(keys, columns, self._holding_json)
+
+    @staticmethod
+    def is_json(text: str) -> bool:
+        try:
+            _DECODER.decode(text)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+    @staticmethod
+    def _pairs_of(text: str) -> list[tuple[str, Any]] | None:
+        if not text.startswith("{"):
+            return None
+        try:
+            found: _Object = _DECODER.decode(text)
+        except (ValueError, RecursionError):
+            return None
+        return found.pairs
 
     def _order_of(self, keys: tuple[str, ...]) -> list[tuple[int, int]]:
         """For each column that the keys name, the last key that does, beside the column."""
@@ -159,7 +241,7 @@ class _ObjectReader:
         return order
 
     def _note_unknown(self, key: str) -> None:
-        name = _SURROGATES.sub("\ufffd", key)
+        name = SURROGATES.sub("\ufffd", key)
         if name not in self._known_unknown and len(self._unknown) < _MOST_UNKNOWN:
             self._known_unknown.add(name)
             self._unknown.append(name)

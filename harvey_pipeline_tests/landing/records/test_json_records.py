@@ -3,7 +3,9 @@
 import json
 import random
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 from harvey_pipeline.landing.records import json_records, open_delivery
@@ -82,6 +84,136 @@ def test_random_objects_are_read_as_json_reads_them(
         for place, one in enumerate(objects, start=1)
     ]
     assert read(tmp_path, text, "things.jsonl", COLUMNS) == expected
+
+
+KEYS = (
+    ("id", "made", "note", "x"),
+    ("note", "x", "made", " ID", "id"),
+    ("made", "made"),
+    ("x", "id", 'q"\\u00e9'),
+    ("(?i)x.+", "é", "id"),
+)
+GOOD = [
+    *("1", "-0", "1.50", "1e5", "0E-7", "9" * 30, "true", "false", "null", '""', '"null"'),
+    *(
+        '"a"',
+        '"é😀\u2028"',
+        r'"\""',
+        r'"\\"',
+        r'"a\n\/\b"',
+        r'"\u00e9\ud83d\ude00"',
+        r'"\ud800"',
+        r'"\u0000"',
+    ),
+]
+NESTED = [
+    *("[]", "[ 1,\t-2.0 ]", r'["a","b\"],}"]', "{}", '{"a":1, "id": null}', r'{"\ud800": "é"}'),
+    *("[[1]]", '{"a":{"b":[1]}}', '[{"id":2}]'),
+]
+BAD = [
+    *(
+        "",
+        "01",
+        ".5",
+        "1.",
+        "+1",
+        "1e",
+        "--1",
+        "True",
+        "nul",
+        "NaN",
+        "-Infinity",
+        "1 2",
+        "'a'",
+        "\u0661",
+    ),
+    *('"', '"a', '"\t"', '"\x01"', r'"\x"', r'"\u12"', '"a" "b"', '"a"b"'),
+    *(
+        "[",
+        "[1,]",
+        "[,]",
+        "[1 2]",
+        "[1}",
+        "{1}",
+        '{"a"}',
+        '{"a":1,}',
+        '{"a":"b"',
+        "[é]",
+        "[01]",
+        "[NaN]",
+    ),
+]
+
+
+def odd_lines(choose: random.Random, count: int) -> list[str]:
+    """Lines that are objects, and lines that nearly are."""
+
+    def space() -> str:
+        return choose.choice(["", "", "", " ", "\t", " \t "])
+
+    def value(key: str) -> str:
+        if choose.random() < 0.02:
+            return choose.choice(BAD)
+        return choose.choice(NESTED if choose.random() < (0.5 if key == "note" else 0.03) else GOOD)
+
+    def line() -> str:
+        keys = choose.choices(KEYS, (8, 4, 2, 1, 1))[0]
+        members = [
+            f"{space()}{json.dumps(key)}{space()}:{space()}{value(key)}{space()}" for key in keys
+        ]
+        text = f"{{{','.join(members)}}}"
+        if choose.random() < 0.05:
+            place = choose.randrange(len(text))
+            text = text[:place] + choose.choice(["", *'{}[]",:\\ 1']) + text[place + 1 :]
+        ends = choose.choice(["", "", "", "\r", " ", "\ufeff", "\u00a0\r", ",", "}", "\u2003"])
+        return choose.choice(["", "", "", " ", "\ufeff"]) + text + ends
+
+    return [
+        choose.choice(["", " ", "[]", "1"]) if choose.random() < 0.02 else line()
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_read_at_once_is_what_is_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    lines = odd_lines(random.Random(seed), 2_000)
+    path = tmp_path / "things.jsonl"
+    path.write_text("\n".join(lines), newline="")
+    monkeypatch.setattr(json_records, "_PIECE_BYTES", 20_000)
+    one_by_one: list[int] = []
+    read_one_by_one = json_records._read_one_by_one
+
+    def counted(rows: pl.DataFrame, *args: Any) -> pl.DataFrame:
+        one_by_one.append(rows.height)
+        return read_one_by_one(rows, *args)
+
+    def read_with(few_lines: int) -> tuple[pl.DataFrame, list[str]]:
+        one_by_one.clear()
+        monkeypatch.setattr(json_records, "_FEW_LINES", few_lines)
+        with open_delivery(COLUMNS, "things.jsonl", path, tmp_path) as delivery:
+            return delivery.records.collect(), delivery.unknown_columns
+
+    monkeypatch.setattr(json_records, "_read_one_by_one", counted)
+    slow, of_slow = read_with(10**9)
+    assert sum(one_by_one) == slow.height
+    fast, of_fast = read_with(1)
+    assert sum(one_by_one) < 0.6 * slow.height
+    assert fast.equals(slow)
+    assert of_fast == of_slow
+    faulty = slow["fault"].is_not_null().mean()
+    assert isinstance(faulty, float)
+    assert 0.1 < faulty < 0.5
+
+
+def test_lines_with_keys_in_any_order_are_read(tmp_path: Path) -> None:
+    texts = []
+    for place in range(500):
+        members = [f'"k{key}":{key}' for key in range(place % 25)] + [f'"id":"{place}\\u0021"']
+        texts.append(f"{{{','.join(members[::-1] if place % 2 else members)}}}\n")
+    expected = [(place + 1, (f"{place}!", None, None)) for place in range(500)]
+    assert read(tmp_path, "".join(texts), "things.jsonl", COLUMNS) == expected
 
 
 @pytest.mark.parametrize(
