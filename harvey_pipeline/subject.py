@@ -31,18 +31,22 @@ from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.view import View
 
+SampleWriter = Callable[[Callable[[date], None]], DayRange]
+"""Writes synthetic drops, calls the function when a day is done, and returns the days.
 
-class WriteSample(Protocol):
-    """Writes a subject's synthetic drops into a landing folder."""
+It raises OSError if the folder cannot be written.
+"""
 
-    def __call__(
-        self, out: Path, sizes: Mapping[str, Any], on_day: Callable[[date], None]
-    ) -> DayRange:
-        """Write them, calling `on_day` when a day is done, and return the days.
+
+class PrepareSample(Protocol):
+    """Looks whether a subject's synthetic drops can be written into a landing folder."""
+
+    def __call__(self, out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
+        """Return what writes them; nothing is written yet.
 
         Raises:
-            ValueError: A size cannot be had, or the folder holds drops already.
-            OSError: The folder cannot be written.
+            ValueError: A size cannot be had.
+            FileExistsError: The folder holds drops of the subject already.
         """
 
 
@@ -73,7 +77,7 @@ class Subject:
         guide: Markdown file, in its folder, with what a reader of its page has to know first.
         lineage: JSON file, in its folder, with what its tables' columns are made of.
         headline: What a terminal shows at the end of a run.
-        write_sample: Makes synthetic drops.
+        prepare_sample: Makes synthetic drops.
         jobs: Names of its jobs, where they are not `<name>_daily` and `<name>_monthly`.
     """
 
@@ -89,7 +93,7 @@ class Subject:
     guide: Path | None = None
     lineage: Path | None = None
     headline: Headline | None = None
-    write_sample: WriteSample | None = None
+    prepare_sample: PrepareSample | None = None
     jobs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -52,8 +52,8 @@ class Library:
 def library(tmp_path: Path) -> Library:
     made = Library(tmp_path)
     days: list[date] = []
-    assert SUBJECT.write_sample is not None
-    written = SUBJECT.write_sample(made.landing, {"days": 3}, days.append)
+    assert SUBJECT.prepare_sample is not None
+    written = SUBJECT.prepare_sample(made.landing, {"days": 3})(days.append)
     assert written == DayRange(FIRST, LAST)
     assert days == [FIRST, SECOND, LAST]
     return made
@@ -96,8 +96,8 @@ def test_one_run_fills_raw_tables_history_fact_and_ledger(library: Library) -> N
 @pytest.mark.long
 def test_days_one_by_one_backwards_leave_the_same(library: Library, tmp_path: Path) -> None:
     other = Library(tmp_path / "other")
-    assert SUBJECT.write_sample is not None
-    SUBJECT.write_sample(other.landing, {"days": 3}, lambda _: None)
+    assert SUBJECT.prepare_sample is not None
+    SUBJECT.prepare_sample(other.landing, {"days": 3})(lambda _: None)
     library.run(FIRST, LAST)
     for day in (LAST, SECOND, FIRST):
         assert other.run(day, day).success

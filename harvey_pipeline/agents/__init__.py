@@ -7,7 +7,7 @@ from typing import Final
 from harvey_pipeline.agents.assets import ASSETS
 from harvey_pipeline.agents.checks import CHECKS
 from harvey_pipeline.agents.dimensions import DIMENSIONS
-from harvey_pipeline.agents.sample import write_sized_sample
+from harvey_pipeline.agents.sample import prepare_sample
 from harvey_pipeline.agents.sources import SOURCES
 from harvey_pipeline.agents.tables import TABLES
 from harvey_pipeline.agents.views import VIEWS
@@ -60,5 +60,5 @@ SUBJECT: Final = Subject(
     archivable=tuple(TABLES[name] for name in FACTS),
     guide=Path(__file__).with_name("guide.md"),
     headline=Headline("AI agents", TABLES["daily_agent_summary"], _FIGURES),
-    write_sample=write_sized_sample,
+    prepare_sample=prepare_sample,
 )

@@ -17,6 +17,7 @@ import polars as pl
 
 from harvey_pipeline.agents.sources import SOURCES
 from harvey_pipeline.agents.tables.labels import BUILT_IN_AGENT_TYPES
+from harvey_pipeline.subject import SampleWriter
 from harvey_pipeline.warehouse.days import DayRange
 
 _APPROVALS, _QUERIES, _ANNOTATIONS = 40, 60, 10
@@ -69,41 +70,52 @@ _DIRT: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
 
 
 @dataclass(frozen=True)
-class _Sizes:
-    days: int
-    seed: int
-    dirty: float
-    approvals: int
-    queries: int
-    annotations: int
-    shops: int
+class SampleSpec:
+    """What to make: rows a day and who they are of, the range of days, the share of broken rows."""
+
+    days: int = 91
+    seed: int = 7
+    dirty: float = 0.01
+    approvals: int = _APPROVALS
+    queries: int = _QUERIES
+    annotations: int = _ANNOTATIONS
+    shops: int = _SHOPS
     start: date = date(2024, 4, 1)
 
     def day(self, number: int) -> date:
         return self.start + timedelta(days=number)
 
 
-def write_sized_sample(
-    out: Path, sizes: Mapping[str, Any], on_day: Callable[[date], None]
-) -> DayRange:
-    """Write the drops of all days; their number grows with the events a day, shops with users.
+def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
+    """A writer of all days' drops; rows grow with the events a day, shops with the users.
 
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    for source in SOURCES:
-        for found in (*out.glob(f"{source.name}/*"), *out.glob(f"{source.name}.*")):
-            raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
+    _refuse_to_mix(out)
     events, users = sizes.get("events_per_day", _EVENTS), sizes.get("users", _USERS)
-    spec = _Sizes(
-        days=sizes.get("days", 91),
-        seed=sizes.get("seed", 7),
-        dirty=sizes.get("dirty", 0.01),
+    spec = SampleSpec(
+        **{name: sizes[name] for name in ("days", "seed", "dirty") if name in sizes},
         approvals=max(1, _APPROVALS * events // _EVENTS),
         queries=max(1, _QUERIES * events // _EVENTS),
         annotations=max(1, _ANNOTATIONS * events // _EVENTS),
         shops=max(12, _SHOPS * users // _USERS),
     )
+
+    def write(on_day: Callable[[date], None]) -> DayRange:
+        write_sample(out, spec, on_day)
+        return DayRange(spec.day(0), spec.day(spec.days - 1))
+
+    return write
+
+
+def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | None = None) -> None:
+    """Write `<out>/<source>/<day>.<form>` for every source and day; `on_day` when a day is done.
+
+    Raises:
+        FileExistsError: The folder holds drops of these sources already.
+    """
+    _refuse_to_mix(out)
     _write(out / "customers.csv", _customers(spec))
     for number in range(spec.days):
         drops = {
@@ -117,8 +129,14 @@ def write_sized_sample(
         for name, rows in drops.items():
             broken = _damage(spec, name, number, rows)
             _write(out / name / f"{spec.day(number)}.{_form(name, number)}", broken)
-        on_day(spec.day(number))
-    return DayRange(spec.day(0), spec.day(spec.days - 1))
+        if on_day is not None:
+            on_day(spec.day(number))
+
+
+def _refuse_to_mix(out: Path) -> None:
+    for source in SOURCES:
+        for found in (*out.glob(f"{source.name}/*"), *out.glob(f"{source.name}.*")):
+            raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
 
 
 def _form(name: str, number: int) -> str:
@@ -132,7 +150,7 @@ def _form(name: str, number: int) -> str:
 # --- chance --------------------------------------------------------------------------------------
 
 
-def _roll(spec: _Sizes, rows: int, day: int, purpose: str, below: int) -> pl.Series:
+def _roll(spec: SampleSpec, rows: int, day: int, purpose: str, below: int) -> pl.Series:
     """A whole number from 0 to `below` - 1 for each row, the same whatever else is drawn."""
     text = f"{spec.seed}/{day}/{purpose}"
     key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
@@ -144,7 +162,7 @@ def _roll(spec: _Sizes, rows: int, day: int, purpose: str, below: int) -> pl.Ser
 
 
 def _pick(
-    spec: _Sizes, rows: int, day: int, purpose: str, values: Sequence[tuple[int, Any]]
+    spec: SampleSpec, rows: int, day: int, purpose: str, values: Sequence[tuple[int, Any]]
 ) -> pl.Series:
     """One of some values, each with its share, for each row."""
     spread = [value for share, value in values for _ in range(share)]
@@ -162,7 +180,7 @@ def _shop(number: pl.Series) -> pl.Series:
     return pl.select(pl.format("shop-{}.example.com", number + 1)).to_series()
 
 
-def _shops(spec: _Sizes, number: int) -> pl.DataFrame:
+def _shops(spec: SampleSpec, number: int) -> pl.DataFrame:
     """The snapshot of a day: plans change once for every third shop, one shop leaves for a week."""
     shop = pl.int_range(spec.shops, eager=True)
     plan = _roll(spec, spec.shops, -1, "plan", len(_PLANS))
@@ -192,11 +210,11 @@ def _shops(spec: _Sizes, number: int) -> pl.DataFrame:
     return rows.filter(~(is_away | is_yet_to_come))
 
 
-def _customer_count(spec: _Sizes) -> int:
+def _customer_count(spec: SampleSpec) -> int:
     return 12 * spec.shops
 
 
-def _customers(spec: _Sizes) -> pl.DataFrame:
+def _customers(spec: SampleSpec) -> pl.DataFrame:
     count = _customer_count(spec)
     customer = pl.int_range(count, eager=True)
     orders = _roll(spec, count, -1, "orders", 14)
@@ -218,7 +236,7 @@ def _email(customer: pl.Series) -> pl.Series:
     return pl.select(pl.format("customer{}@example.com", customer + 1)).to_series()
 
 
-def _annotators(spec: _Sizes, number: int) -> pl.DataFrame:
+def _annotators(spec: SampleSpec, number: int) -> pl.DataFrame:
     who = pl.int_range(_ANNOTATORS, eager=True)
     rows = pl.DataFrame(
         {
@@ -233,7 +251,7 @@ def _annotators(spec: _Sizes, number: int) -> pl.DataFrame:
     return rows.filter((who != 2) | (number < spec.days * 2 // 3))
 
 
-def _agent_types(spec: _Sizes, number: int) -> pl.DataFrame:
+def _agent_types(spec: SampleSpec, number: int) -> pl.DataFrame:
     codes = [code for code in BUILT_IN_AGENT_TYPES if code != "unknown"]
     model = "m2" if number >= spec.days // 2 else "m1"
     return pl.DataFrame(
@@ -253,7 +271,7 @@ def _agent_types(spec: _Sizes, number: int) -> pl.DataFrame:
 # --- what they do --------------------------------------------------------------------------------
 
 
-def _moments(spec: _Sizes, rows: int, number: int, purpose: str) -> pl.Series:
+def _moments(spec: SampleSpec, rows: int, number: int, purpose: str) -> pl.Series:
     seconds = _roll(spec, rows, number, f"{purpose} second", 86_400).sort()
     at = pl.lit(spec.day(number)).cast(pl.Datetime("us")) + pl.duration(seconds=pl.col("s"))
     return seconds.alias("s").to_frame().select(at).to_series()
@@ -267,7 +285,7 @@ def _as_text(column: str) -> pl.Expr:
     return pl.col(column).dt.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _drafts(spec: _Sizes, number: int) -> pl.DataFrame:
+def _drafts(spec: SampleSpec, number: int) -> pl.DataFrame:
     """The drafts of a day, with `delay`, `verdict` and `minutes` of their review."""
     rows = spec.approvals
     customer = _roll(spec, rows, number, "customer", _customer_count(spec))
@@ -303,7 +321,7 @@ def _drafts(spec: _Sizes, number: int) -> pl.DataFrame:
     )
 
 
-def _approvals(spec: _Sizes, number: int) -> pl.DataFrame:
+def _approvals(spec: SampleSpec, number: int) -> pl.DataFrame:
     """What a day's drop delivers: the drafts of the day, and older ones with their review."""
     today = _drafts(spec, number)
     last = pl.col("at").dt.date().cast(pl.Datetime("us")).dt.offset_by("86399s")
@@ -346,7 +364,7 @@ def _approvals(spec: _Sizes, number: int) -> pl.DataFrame:
     )
 
 
-def _queries(spec: _Sizes, number: int) -> pl.DataFrame:
+def _queries(spec: SampleSpec, number: int) -> pl.DataFrame:
     rows = spec.queries
 
     def pick(purpose: str, values: Sequence[tuple[int, Any]]) -> pl.Series:
@@ -373,7 +391,7 @@ def _queries(spec: _Sizes, number: int) -> pl.DataFrame:
     ).with_columns(_as_text("created_at"))
 
 
-def _annotations(spec: _Sizes, number: int) -> pl.DataFrame:
+def _annotations(spec: SampleSpec, number: int) -> pl.DataFrame:
     rows = spec.annotations
 
     def pick(purpose: str, values: Sequence[tuple[int, Any]]) -> pl.Series:
@@ -404,7 +422,7 @@ def _annotations(spec: _Sizes, number: int) -> pl.DataFrame:
 # --- how it is written ---------------------------------------------------------------------------
 
 
-def _damage(spec: _Sizes, name: str, number: int, rows: pl.DataFrame) -> pl.DataFrame:
+def _damage(spec: SampleSpec, name: str, number: int, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows, a share of them with one field as the contract does not have it."""
     faults = _DIRT.get(name, ())
     if not faults or not spec.dirty:

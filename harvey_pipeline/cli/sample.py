@@ -58,12 +58,16 @@ def make_sample(
     given = {name: value for name, value in given.items() if value is not None}
     console = output()
     try:
+        # One that refuses does so before another has written anything.
+        writers = {
+            subject.name: subject.prepare_sample(Path(out), given)
+            for subject in SUBJECTS
+            if subject.prepare_sample is not None
+        }
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            for subject in SUBJECTS:
-                if subject.write_sample is None:
-                    continue
-                task = progress.add_task(f"Writing drops of {subject.name}", total=days or _DAYS)
-                made = subject.write_sample(Path(out), given, partial(_advance, progress, task))
+            for name, write in writers.items():
+                task = progress.add_task(f"Writing drops of {name}", total=days or _DAYS)
+                made = write(partial(_advance, progress, task))
     except (ValueError, OSError) as error:
         raise UnusableError(str(error)) from error
     count = plural(len(made.days), "day")

@@ -7,7 +7,7 @@ from typing import Final
 from harvey_pipeline.engagement.assets import ASSETS
 from harvey_pipeline.engagement.checks import CHECKS
 from harvey_pipeline.engagement.dimensions import FIRMS, USERS
-from harvey_pipeline.engagement.sample import write_sized_sample
+from harvey_pipeline.engagement.sample import prepare_sample
 from harvey_pipeline.engagement.sources import SOURCES
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.subject import Headline, Subject
@@ -69,7 +69,7 @@ SUBJECT: Final = Subject(
     guide=Path(__file__).with_name("guide.md"),
     lineage=Path(__file__).with_name("lineage.json"),
     headline=Headline("KPIs", TABLES["marts.harvey_analytics_dashboard"], _KPIS),
-    write_sample=write_sized_sample,
+    prepare_sample=prepare_sample,
     # Schedules keep their state under these names.
     jobs={"daily": "daily", "monthly": "monthly"},
 )

@@ -23,6 +23,7 @@ from typing import Any, Final, Literal, assert_never
 
 import polars as pl
 
+from harvey_pipeline.subject import SampleWriter
 from harvey_pipeline.warehouse.days import DayRange
 
 Source = Literal["users", "firms", "events"]
@@ -97,13 +98,20 @@ class SampleSpec:
         return self.start + timedelta(days=number)
 
 
-def write_sized_sample(
-    out: Path, sizes: Mapping[str, Any], on_day: Callable[[date], None]
-) -> DayRange:
-    """`write_sample` for sizes by name; see `SampleSpec`."""
+def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
+    """A writer of the sample that sizes by name describe; see `SampleSpec`.
+
+    Raises:
+        FileExistsError: if `out` holds drops of these sources already.
+    """
     spec = SampleSpec(**sizes)
-    write_sample(out, spec, on_day)
-    return DayRange(spec.day(0), spec.day(spec.days - 1))
+    _refuse_to_mix(out)
+
+    def write(on_day: Callable[[date], None]) -> DayRange:
+        write_sample(out, spec, on_day)
+        return DayRange(spec.day(0), spec.day(spec.days - 1))
+
+    return write
 
 
 def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | None = None) -> None:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from harvey_pipeline.agents import SUBJECT
-from harvey_pipeline.agents.sample import write_sized_sample
+from harvey_pipeline.agents.sample import prepare_sample
 from harvey_pipeline.warehouse.view import View
 from harvey_pipeline_tests.agents.stars import Star
 
@@ -22,7 +22,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published copy of three days of sample data."""
     star = Star(tmp_path_factory.mktemp("queries"), FIRST, FIRST + timedelta(days=2))
     sizes = {"days": 3, "users": 100}
-    made = write_sized_sample(star.root / "landing", sizes, lambda _: None)
+    made = prepare_sample(star.root / "landing", sizes)(lambda _: None)
     assert (made.first, made.last) == (star.first, star.last)
     star.materialise()
     star.publish()

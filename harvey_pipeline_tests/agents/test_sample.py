@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline.agents.sample import write_sized_sample
+from harvey_pipeline.agents.sample import SampleSpec, prepare_sample, write_sample
 from harvey_pipeline.agents.sources import SOURCES
 
 DATA = Path(__file__).parents[2] / "data"
@@ -18,7 +18,7 @@ def test_all_sample_data_is_small() -> None:
 
 @pytest.mark.long
 def test_the_data_is_what_is_made(tmp_path: Path) -> None:
-    write_sized_sample(tmp_path, {}, lambda _: None)
+    write_sample(tmp_path, SampleSpec())
     made = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
     names = {source.name for source in SOURCES}
     assert {path.parts[0].partition(".")[0] for path in made} == names
@@ -33,9 +33,8 @@ def test_the_data_is_what_is_made(tmp_path: Path) -> None:
 
 def test_any_size_can_be_had_and_no_two_samples_are_mixed(tmp_path: Path) -> None:
     done: list[date] = []
-    made = write_sized_sample(
-        tmp_path, {"days": 2, "events_per_day": 22, "users": 10, "seed": 1}, done.append
-    )
+    sizes = {"days": 2, "events_per_day": 22, "users": 10, "seed": 1}
+    made = prepare_sample(tmp_path, sizes)(done.append)
     assert done == made.days == [date(2024, 4, 1), date(2024, 4, 2)]
     with pytest.raises(FileExistsError, match="already holds drops"):
-        write_sized_sample(tmp_path, {"days": 2}, done.append)
+        prepare_sample(tmp_path, {"days": 2})

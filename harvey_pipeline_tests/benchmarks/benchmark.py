@@ -1,11 +1,11 @@
 """How long the pipeline takes, asset by asset, and what it costs; no part of the test run.
 
-    python -m harvey_pipeline_tests.benchmarks.benchmark export small big
+    python -m harvey_pipeline_tests.benchmarks.benchmark export small big agents
 
-Makes synthetic landing folders of the sizes that are named, computes all but the last days of each
-with `harvey run` in a fresh process, and then the last days one by one. Prints, for the first run
-and the quickest of the others: seconds of the process and its parts, the peak memory of the
-process, and the size of DAGSTER_HOME. `--folder` keeps the landing folders for the next time.
+Makes synthetic landing folders of the sizes that are named, computes each but its last days with
+`harvey run` in a fresh process, and then what is due of each of the last days. Prints, for each of
+the two: seconds of the process and its parts, the peak memory of the process, and the size of
+DAGSTER_HOME. `--folder` keeps the landing folders for the next time.
 """
 
 import argparse
@@ -23,18 +23,38 @@ from typing import Any, Final
 
 import polars as pl
 
-from harvey_pipeline.engagement.sample import SampleSpec, write_sample
+from harvey_pipeline.agents import sample as agents
+from harvey_pipeline.engagement import sample as engagement
 
 FIRST: Final = date(2024, 4, 1)
 
-_DROPS: Final[dict[str, Any]] = {"start": FIRST, "dirty": 0.0}
 
-SIZES: Final = {
-    "export": SampleSpec(users=2_948, firms=60, days=86, events_per_day=219, **_DROPS),
-    "small": SampleSpec(users=3_000, firms=60, days=91, events_per_day=2_000, **_DROPS),
-    "big": SampleSpec(users=50_000, firms=400, days=91, events_per_day=200_000, **_DROPS),
-    "year": SampleSpec(users=50_000, firms=400, days=365, events_per_day=200_000, **_DROPS),
-    "large": SampleSpec(users=200_000, firms=800, days=91, events_per_day=1_000_000, **_DROPS),
+def _engagement(days: int, events: int, users: int, firms: int) -> engagement.SampleSpec:
+    return engagement.SampleSpec(
+        users=users, firms=firms, days=days, events_per_day=events, dirty=0.0, start=FIRST
+    )
+
+
+def _agents(days: int) -> agents.SampleSpec:
+    return agents.SampleSpec(
+        days=days,
+        approvals=100_000,
+        queries=200_000,
+        annotations=10_000,
+        shops=5_000,
+        dirty=0.0,
+        start=FIRST,
+    )
+
+
+SIZES: Final[dict[str, engagement.SampleSpec | agents.SampleSpec]] = {
+    "export": _engagement(86, events=219, users=2_948, firms=60),
+    "small": _engagement(93, events=2_000, users=3_000, firms=60),
+    "big": _engagement(93, events=200_000, users=50_000, firms=400),
+    "year": _engagement(367, events=200_000, users=50_000, firms=400),
+    "large": _engagement(93, events=1_000_000, users=200_000, firms=800),
+    "agents-few": _agents(20),
+    "agents": _agents(92),
 }
 """`export` is delivered as one file for each source, the others as daily drops."""
 
@@ -60,9 +80,9 @@ class Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], help="export, small, big")
+    parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], help="; ".join(SIZES))
     parser.add_argument("--folder", type=Path, help="where landing folders are kept")
-    parser.add_argument("--repeats", type=int, default=2, help="last days that are run one by one")
+    parser.add_argument("--repeats", type=int, default=2, help="last days, each by itself")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harvey-benchmark-") as scratch:
         folder = options.folder or Path(scratch)
@@ -84,6 +104,13 @@ def make_landing(size: str, folder: Path) -> Path:
     return landing
 
 
+def write_sample(landing: Path, spec: engagement.SampleSpec | agents.SampleSpec) -> None:
+    if isinstance(spec, agents.SampleSpec):
+        agents.write_sample(landing, spec)
+    else:
+        engagement.write_sample(landing, spec)
+
+
 def join_drops(landing: Path) -> None:
     """Make a bulk export of daily drops: all events, and the last snapshots."""
     for source in ("users", "firms", "events"):
@@ -102,11 +129,18 @@ def join_drops(landing: Path) -> None:
 
 def measure_size(size: str, landing: Path, place: Path, repeats: int) -> None:
     spec = SIZES[size]
-    days = [FIRST + timedelta(days=number) for number in range(spec.days)]
-    first_run, alone = days[: spec.days - repeats], days[spec.days - repeats :]
-    named = f"{size}: {len(first_run)} days x {spec.events_per_day:,} events, {spec.users:,} users"
-    report(named, run_harvey(landing, place, first_run[0], first_run[-1]), place)
-    again = [run_harvey(landing, place, day, day) for day in alone]
+    last = FIRST + timedelta(days=spec.days - repeats - 1)
+    if isinstance(spec, agents.SampleSpec):
+        rows = f"{spec.approvals:,} drafts, {spec.queries:,} queries, {spec.shops:,} shops"
+    else:
+        rows = f"{spec.events_per_day:,} events, {spec.users:,} users"
+    named = f"{size}: {spec.days - repeats} days x {rows}"
+    whole = run_harvey(landing, place, FIRST, last)
+    report(named, whole, place)
+    again = [
+        run_harvey(landing, place, FIRST, last + timedelta(days=number + 1))
+        for number in range(repeats)
+    ]
     if again:
         best = min(again, key=lambda one: one.process)
         listed = ", ".join(f"{one.process:.1f}" for one in again)
@@ -174,21 +208,18 @@ def read_runs(began: float) -> dict[str, Any]:
     """What Dagster recorded of the runs since then: when they ran, and seconds by step."""
     import dagster as dg
 
+    steps: dict[str, float] = {}
     with dg.DagsterInstance.get() as instance:
         records = [one for one in instance.get_run_records() if (one.start_time or 0.0) >= began]
-        stats = [
-            one
-            for record in reversed(records)
-            for one in instance.get_run_step_stats(record.dagster_run.run_id)
-        ]
+        for record in reversed(records):
+            for one in instance.get_run_step_stats(record.dagster_run.run_id):
+                if one.start_time and one.end_time:
+                    seconds = one.end_time - one.start_time
+                    steps[one.step_key] = steps.get(one.step_key, 0.0) + seconds
     return {
         "started_at": min(record.start_time or 0.0 for record in records),
         "ended_at": max(record.end_time or 0.0 for record in records),
-        "steps": {
-            one.step_key: one.end_time - one.start_time
-            for one in stats
-            if one.start_time and one.end_time
-        },
+        "steps": steps,
     }
 
 

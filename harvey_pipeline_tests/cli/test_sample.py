@@ -24,6 +24,14 @@ def test_a_sample_is_written_where_runs_look_for_it(tmp_path: Path, harvey: Harv
     assert finished.stdout == "2 days of drops, 2024-04-01 to 2024-04-02, are in elsewhere.\n"
 
 
+def test_nothing_is_written_beside_drops_of_any_subject(tmp_path: Path, harvey: Harvey) -> None:
+    found = tmp_path / "data" / "landing" / "agent_queries" / "2024-04-01.csv"
+    found.parent.mkdir(parents=True)
+    found.write_text("id\n")
+    assert_refused(harvey("sample", "--days", "1"), "already holds drops", str(found.name))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [found]
+
+
 def test_help_names_the_sizes_that_a_sample_has_by_default(harvey: Harvey) -> None:
     told = harvey("sample", "--help", COLUMNS="100").stdout
     spec = SampleSpec()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from harvey_pipeline.history import Dimension
 from harvey_pipeline.landing.readers import ID, TEXT, TIMESTAMP, WHOLE_NUMBER
 from harvey_pipeline.landing.repeats import latest_deliveries
 from harvey_pipeline.landing.source import Column, Source
-from harvey_pipeline.subject import Subject
+from harvey_pipeline.subject import SampleWriter, Subject
 from harvey_pipeline.warehouse import columns as c
 from harvey_pipeline.warehouse.days import DayRange, is_dated
 from harvey_pipeline.warehouse.table import Table
@@ -72,8 +73,12 @@ def circulation(
     return dated.rename({"event_date": "date"}).fill_null(0).sort("date")
 
 
-def write_sample(out: Path, sizes: Mapping[str, Any], on_day: Callable[[date], None]) -> DayRange:
+def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
     days = [date(2024, 4, 1) + timedelta(days=number) for number in range(sizes.get("days", 3))]
+    return partial(write_sample, out, days)
+
+
+def write_sample(out: Path, days: list[date], on_day: Callable[[date], None]) -> DayRange:
     for day in days:
         texts = {
             "shelves": f"shelf,room\ns1,hall\ns2,{'attic' if day.day > 1 else ''}\n",
@@ -94,5 +99,5 @@ SUBJECT = Subject(
     tables=(DIM_SHELF, CIRCULATION),
     dimensions=(SHELF_HISTORY,),
     assets=(circulation,),
-    write_sample=write_sample,
+    prepare_sample=prepare_sample,
 )

@@ -44,8 +44,8 @@ ROWS = f"select * from {CIRCULATION} order by date"
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Library(tmp_path_factory.mktemp("library"))
-    assert SUBJECT.write_sample is not None
-    SUBJECT.write_sample(made.landing, {"days": 3}, lambda _: None)
+    assert SUBJECT.prepare_sample is not None
+    SUBJECT.prepare_sample(made.landing, {"days": 3})(lambda _: None)
     assert made.run(FIRST, LAST).success
     return made.root
 
