@@ -96,7 +96,7 @@ _ONE_VALUE: Final = Check(
     advice="Ask the sender which row is meant: of equal keys one stands.",
 )
 _IN_TIME: Final = Check(
-    "events_arrive_within_a_day",
+    "records_arrive_in_time",
     "No record arrives later than the late window of its source allows.",
     WARN,
     advice="Ask for timely drops; to count the records, have them delivered in a drop that is not "
@@ -199,7 +199,8 @@ def plan_deliveries(source: Source, particular: Sequence[TableChecks]) -> CheckP
                 contract.judge(rows, report)
                 _judge_rows(source, rows, judging)
                 for some in particular:
-                    some.judge_rows(rows, judging)
+                    if some.judge_rows is not None:
+                        some.judge_rows(rows, judging)
             _judge_conservation(judging, source, ledger, stored)
             _judge_arrival(judging, source, ledger)
             _judge_usability(judging, source, ledger)

@@ -4,21 +4,24 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
+import dagster as dg
 import polars as pl
 
 from harvey_pipeline.checks.blocks import within
 from harvey_pipeline.checks.plan import Judging, TableChecks
-from harvey_pipeline.checks.report import WARN, Check, plural
+from harvey_pipeline.checks.report import WARN, Check, Report, plural
 from harvey_pipeline.history import Dimension
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.source import NOT_AN_OBJECT, WRONG_FIELD_COUNT, Source
+from harvey_pipeline.warehouse.markdown import as_markdown
 
 _NO_OVERLAP: Final = Check(
     "versions_do_not_overlap", "No two versions of a key hold on the same day.", is_blocking=True
 )
 _NEIGHBOURS_DIFFER: Final = Check(
     "touching_versions_differ",
-    "A version that follows another without a gap differs from it in an attribute.",
+    "A version that follows another without a gap differs from it in an attribute. Its metadata "
+    "tell why versions began in the month of the last day, and of which keys many did.",
     is_blocking=True,
 )
 _CREATED_STABLE: Final = Check(
@@ -36,6 +39,8 @@ _DEPARTURES: Final = Check(
 )
 
 _KEYS_NAMED: Final = 10
+_MANY_VERSIONS: Final = 5
+"""More versions of a key than this in a month are told of."""
 
 
 def dimension_checks(dimension: Dimension, source: Source) -> TableChecks:
@@ -68,6 +73,8 @@ def dimension_checks(dimension: Dimension, source: Source) -> TableChecks:
             ordered.filter("is_current").filter(identity.is_duplicated()).select(shown),
         )
         report.add(_NEIGHBOURS_DIFFER, ordered.filter(touching & same).select(shown))
+        if days:
+            _note_changes(dimension, versions, days[-1], report)
         if dimension.created_date is not None:
             created = pl.col(dimension.created_date)
             started = start.is_between(days[0], days[-1]) if days else pl.lit(False)
@@ -114,6 +121,69 @@ def dimension_checks(dimension: Dimension, source: Source) -> TableChecks:
         judge,
         judge_rows,
         needs=(DROPS, QUARANTINE),
+    )
+
+
+def _note_changes(dimension: Dimension, versions: pl.DataFrame, day: date, report: Report) -> None:
+    """Say why versions began in the month of a day, up to it."""
+    opened = opened_in_month(dimension, versions, day)
+    many = keys_with_many_versions(dimension, opened)
+    report.note(
+        _NEIGHBOURS_DIFFER,
+        month_of_versions=f"{day:%Y-%m}",
+        versions_begun=opened.height,
+        reasons_of_versions=dg.MetadataValue.md(
+            as_markdown(reasons_of_versions(dimension, opened))
+        ),
+        keys_with_many_versions=many.height,
+    )
+    report.note_table(_NEIGHBOURS_DIFFER, "most_versions", many)
+
+
+def opened_in_month(dimension: Dimension, versions: pl.DataFrame, day: date) -> pl.DataFrame:
+    """The versions that began in the month of a day, up to it, and how each differs from the
+    one before: `is_first`, `is_return` (after days without a version), `is_other_<attribute>`."""
+    key = list(dimension.key)
+    start = pl.col("effective_start_date")
+    is_opened = start.is_between(day.replace(day=1), day)
+    before = {
+        name: pl.col(name).shift(1).over(key)
+        for name in ("effective_start_date", "effective_end_date", *dimension.attributes)
+    }
+    is_first = before["effective_start_date"].is_null()
+    return (
+        versions.join(versions.filter(is_opened), on=key, how="semi")
+        .sort(*key, "effective_start_date")
+        .with_columns(
+            is_first=is_first,
+            is_return=~is_first & (before["effective_end_date"] + pl.duration(days=1) < start),
+            **{
+                f"is_other_{name}": ~is_first & pl.col(name).ne_missing(before[name])
+                for name in dimension.attributes
+            },
+        )
+        .filter(is_opened)
+    )
+
+
+def keys_with_many_versions(dimension: Dimension, opened: pl.DataFrame) -> pl.DataFrame:
+    """The keys of more than five of these versions, with their number, most first."""
+    counts = opened.group_by(dimension.key).agg(versions=pl.len())
+    many = counts.filter(pl.col("versions") > _MANY_VERSIONS)
+    return many.sort("versions", *dimension.key, descending=[True, *[False] * len(dimension.key)])
+
+
+def reasons_of_versions(dimension: Dimension, opened: pl.DataFrame) -> pl.DataFrame:
+    """`reason` and `versions`, of `opened_in_month`; a version may have several reasons."""
+    reasons = {
+        "the first of its key": "is_first",
+        "the key came back": "is_return",
+        **{f"other {name}": f"is_other_{name}" for name in dimension.attributes},
+    }
+    return pl.DataFrame(
+        [(reason, int(opened[column].sum())) for reason, column in reasons.items()],
+        schema={"reason": pl.String, "versions": pl.Int64},
+        orient="row",
     )
 
 

@@ -368,13 +368,13 @@ def test_an_event_that_is_later_than_a_day_warns(bare: Place) -> None:
     late = "x,2024-04-01 09:00:00,f1,u9,VAULT,1,5"
     bare.drop("events", LAST, [*events_of(LAST), late])
     bare.ingest("events")
-    result = bare.evaluate("raw.raw_events")["events_arrive_within_a_day"]
+    result = bare.evaluate("raw.raw_events")["records_arrive_in_time"]
     assert_fails(result, days=[LAST], naming="too_late", severity=WARN)
 
 
 def test_a_stored_event_that_is_later_than_a_day_warns(place: Place) -> None:
     place.rewrite_raw("raw_events", LAST, pl.lit(FIRST).alias("event_date"))
-    result = place.evaluate("raw.raw_events")["events_arrive_within_a_day"]
+    result = place.evaluate("raw.raw_events")["records_arrive_in_time"]
     assert_fails(result, days=[LAST], naming="u1", severity=WARN)
 
 

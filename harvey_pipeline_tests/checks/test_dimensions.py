@@ -1,9 +1,16 @@
 """Checks of dimensions: versions that overlap, touch or depart without certainty."""
 
+from dataclasses import replace
 from datetime import date
 
+import polars as pl
 import pytest
 
+from harvey_pipeline.checks.dimensions import (
+    keys_with_many_versions,
+    opened_in_month,
+    reasons_of_versions,
+)
 from harvey_pipeline.checks.report import ERROR, WARN
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import (
@@ -17,6 +24,7 @@ from harvey_pipeline_tests.places import (
     events_of,
     many_users,
 )
+from harvey_pipeline_tests.tiny import SHELF_HISTORY
 
 pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
 
@@ -104,6 +112,50 @@ def test_a_broken_history_fails(
     assert result.severity == ERROR
     assert str(day) in str(result.metadata["failing_days"].value)
     assert naming in str(result.metadata["examples"].value)
+
+
+def test_why_versions_began_in_a_month_is_told() -> None:
+    """Hand-made: two attributes, of which none, one or both change."""
+    dimension = replace(SHELF_HISTORY, shows={name: pl.col(name) for name in ("room", "owner")})
+    april = [
+        ("old", "2024-03-01", "2024-03-31", "hall", None),
+        ("old", "2024-04-01", "2024-04-05", "attic", None),
+        ("old", "2024-04-06", "2024-04-10", "hall", "Ann"),
+        ("old", "2024-04-12", "9999-12-31", "hall", "Ann"),
+        ("new", "2024-04-30", "9999-12-31", "hall", "Bob"),
+        ("still", "2024-03-01", "2024-03-02", "hall", None),
+        ("still", "2024-03-03", "2024-04-30", "attic", None),
+        ("still", "2024-05-01", "9999-12-31", "hall", None),
+        *(("restless", f"2024-04-0{n}", f"2024-04-0{n}", f"r{n}", None) for n in range(1, 7)),
+        *(("busy", f"2024-04-0{n}", f"2024-04-0{n}", f"r{n}", None) for n in range(1, 6)),
+    ]
+    columns = ("shelf_id", "effective_start_date", "effective_end_date", "room", "owner")
+    versions = pl.DataFrame(april, schema=columns, orient="row").with_columns(
+        pl.col("effective_start_date", "effective_end_date").str.to_date()
+    )
+    opened = opened_in_month(
+        dimension, versions.sample(fraction=1, shuffle=True), date(2024, 4, 30)
+    )
+    assert opened.height == 15
+    assert reasons_of_versions(dimension, opened).rows() == [
+        ("the first of its key", 3),
+        ("the key came back", 1),
+        ("other room", 11),
+        ("other owner", 1),
+    ]
+    assert keys_with_many_versions(dimension, opened).rows() == [("restless", 6)]
+    assert opened_in_month(dimension, versions, date(2024, 4, 5))["shelf_id"].n_unique() == 3
+
+
+def test_an_evaluation_tells_of_the_versions_of_its_last_month(place: Place) -> None:
+    place.sql(
+        version("u8", "2024-01-05", "2024-04-01", "Partner"),
+        version("u8", "2024-04-02", "9999-12-31", "Associate"),
+    )
+    metadata = place.evaluate("core.dim_user")["touching_versions_differ"].metadata
+    assert metadata["month_of_versions"].value == "2024-04"
+    assert "| other user_role | 1 |" in str(metadata["reasons_of_versions"].value)
+    assert metadata["keys_with_many_versions"].value == 0
 
 
 def test_a_key_that_returns_after_a_gap_may_be_as_before(place: Place) -> None:
