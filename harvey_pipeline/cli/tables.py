@@ -1,4 +1,4 @@
-"""`harvey tables`: which tables there are, and what stands in them."""
+"""`harvey tables`: which tables and views there are, and what stands in them."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -12,39 +12,54 @@ from harvey_pipeline.cli.show import columns_of, listing_output, say
 
 if TYPE_CHECKING:
     from harvey_pipeline.warehouse.table import Table
+    from harvey_pipeline.warehouse.view import View
 
 
 def list_tables(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A table (`marts.power_curve`) or a schema (`marts`); else all tables."
+            help="A table or view (`marts.power_curve`) or a schema (`marts`); else all of them."
         ),
     ] = None,
     debug: Debug = False,
 ) -> int:
-    """Show the tables, or the columns and checks of one."""
-    from harvey_pipeline.definitions import SUBJECTS, tables_of
+    """Show the tables and views, or the columns and checks of one."""
+    from harvey_pipeline.definitions import SUBJECTS, tables_of, views_of
 
     tables = tables_of(SUBJECTS)
+    views = {view.name: view for view in views_of(SUBJECTS)}
+    described = {one: table.description for one, table in tables.items()}
+    described |= {one: view.description for one, view in views.items()}
     console = listing_output()
-    if name is not None and name in tables:
-        for part in _describe(tables[name]):
+    if name is not None and name in described:
+        for part in _describe(tables[name]) if name in tables else _describe_view(views[name]):
             console.print(part)
         return OK
-    schemas = list(dict.fromkeys(table.partition(".")[0] for table in tables))
+    schemas = list(dict.fromkeys(one.partition(".")[0] for one in described))
     if name is not None and name not in schemas:
-        raise unknown_name("table or schema", name, [*tables, *schemas], "harvey tables")
+        raise unknown_name("table or schema", name, [*described, *schemas], "harvey tables")
     for number, schema in enumerate(schemas if name is None else [name]):
         say(console, Text("\n" * bool(number)).append(schema, style="bold cyan"))
         grid = columns_of(2)
-        for table in tables.values():
-            if table.name.startswith(f"{schema}."):
-                grid.add_row(table.name, Text(table.description))
+        for one, description in described.items():
+            if one.startswith(f"{schema}."):
+                grid.add_row(one, Text(description))
         console.print(grid)
     if name is None:
         say(console, Text("\nColumns and checks of one: harvey tables NAME", style="dim"))
     return OK
+
+
+def _describe_view(view: "View") -> Iterator[Text | Grid]:
+    yield Text(view.name, style="bold cyan")
+    yield Text(view.description)
+    yield Text(f"A view, computed when it is asked for, over {', '.join(map(str, view.reads))}.")
+    yield Text("\nColumns", style="bold")
+    grid = columns_of(2)
+    for column, told in view.columns.items():
+        grid.add_row(column, Text(told))
+    yield grid
 
 
 def _describe(table: "Table") -> Iterator[Text | Grid]:

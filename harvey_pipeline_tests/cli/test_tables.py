@@ -1,21 +1,24 @@
-"""`harvey tables`: every table in a list, and one in full."""
+"""`harvey tables`: every table and view in a list, and one in full."""
 
 import pytest
 
-from harvey_pipeline.definitions import SUBJECTS, tables_of
+from harvey_pipeline.definitions import SUBJECTS, tables_of, views_of
 from harvey_pipeline_tests.cli.commands import assert_refused
 from harvey_pipeline_tests.cli.conftest import Harvey
 
 TABLES = tables_of(SUBJECTS)
+VIEWS = views_of(SUBJECTS)
 
 
 def test_every_table_is_listed_under_its_schema(harvey: Harvey) -> None:
     finished = harvey("tables")
     assert (finished.returncode, finished.stderr) == (0, "")
     lines = [line.rstrip() for line in finished.stdout.splitlines()]
-    for name, table in TABLES.items():
+    assert VIEWS
+    described = {name: table.description for name, table in TABLES.items()}
+    for name, description in (described | {view.name: view.description for view in VIEWS}).items():
         (line,) = (line for line in lines if line.startswith(f"{name} "))
-        assert line.endswith(table.description)
+        assert line.endswith(description)
     sections = [line for line in lines if line.isidentifier()]
     assert sections == list(dict.fromkeys(name.partition(".")[0] for name in TABLES))
 
@@ -48,6 +51,17 @@ def test_one_table_shows_its_columns_and_its_checks(harvey: Harvey, columns: str
         assert any(row[: len(start)] == start for row in rows), start
     assert "One of: user, firm." in " ".join(finished.stdout.split())
     assert "…" not in finished.stdout
+
+
+def test_one_view_shows_its_columns_and_what_it_reads(harvey: Harvey) -> None:
+    finished = harvey("tables", "agents.approval_rate_trend")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    lines = [line.rstrip() for line in finished.stdout.splitlines()]
+    assert lines[0] == "agents.approval_rate_trend"
+    told = " ".join(finished.stdout.split())
+    assert "over agents.daily_agent_summary, agents.dim_date." in told
+    (line,) = (line for line in lines if line.startswith("approved "))
+    assert line.split(maxsplit=1)[1] == "Approved drafts."
 
 
 def test_a_table_that_no_asset_is_named_after_has_no_checks(harvey: Harvey) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from harvey_pipeline.engagement.sources import EVENTS, FIRMS, USERS
 from harvey_pipeline.landing.judge import DropRules, judge, settle_duplicates, sighted_keys
-from harvey_pipeline.landing.readers import TEXT
+from harvey_pipeline.landing.readers import TEXT, TIMESTAMP
 from harvey_pipeline.landing.records import Delivery
 from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.landing.source import Column, Source
@@ -19,9 +19,28 @@ from harvey_pipeline_tests.landing.kinds import SEATS, TICKETS
 DAY = date(2024, 4, 23)
 RULES = DropRules(DAY, date(2024, 4, 1))
 
+CLOSINGS = replace(
+    TICKETS,
+    name="closings",
+    columns=(
+        *TICKETS.columns[:2],
+        Column(
+            "closed",
+            "closed_at",
+            TIMESTAMP,
+            "When it was closed.",
+            "closed",
+            missing="keep",
+            unusable="repair",
+            follows="changed_at",
+        ),
+    ),
+)
+"""Changes with a moment that cannot come before another one."""
+
 COLUMNS: Mapping[str, Sequence[str]] = {
     source.name: [column.delivered for column in source.columns if column.delivered != "event_id"]
-    for source in (USERS, FIRMS, SEATS, TICKETS)
+    for source in (USERS, FIRMS, SEATS, TICKETS, CLOSINGS)
 } | {"events": ("created", "firm_id", "user_id", "event_type", "num_docs", "feedback_score")}
 """The columns of the records in these tests, in the order of the file."""
 
@@ -434,3 +453,56 @@ def test_a_key_of_several_columns_is_sighted_where_all_of_them_are_legible() -> 
     )
     sighted = sighted_keys(guarded, rows, findings)
     assert sighted.rows() == [(1, "b"), (2, "a")]
+
+
+# --- moments that follow others ------------------------------------------------------------------
+
+NOON = "2024-04-23 12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("closed", "reason"),
+    [
+        (None, None),
+        (" ", None),
+        (NOON, None),
+        ("2024-04-23 23:59:59.999999", None),
+        ("2024-04-23 11:59:59.999999", "closed_before_changed"),
+        ("2024-04-24", "closed_after_drop"),
+        ("2024-04-24 01:30:00+02:00", None),
+        ("soon", "unreadable_closed"),
+    ],
+)
+def test_a_moment_lies_between_the_one_that_it_follows_and_the_end_of_its_drop(
+    closed: str | None, reason: str | None
+) -> None:
+    sound, found = judged(CLOSINGS, ("t1", NOON, closed))
+    rows = sound if reason is None else found
+    assert (sound.height, found.height) == ((1, 0) if reason is None else (0, 1))
+    assert rows["ticket_id"].to_list() == ["t1"]
+    if reason is not None:
+        assert found.select("action", "reasons").row(0) == ("repaired", [reason])
+    is_null = reason is not None or not (closed or "").strip()
+    assert (rows["closed_at"][0] is None) == is_null
+
+
+def test_a_moment_out_of_order_is_told_beside_what_rejects_its_record() -> None:
+    _, found = judged(
+        CLOSINGS,
+        (None, NOON, "2024-04-22"),
+        ("t2", "never", "2024-04-22"),
+        ("t3", "2024-04-01", ""),
+    )
+    assert found.select("action", "reasons").rows() == [
+        ("rejected", ["missing_id", "closed_before_changed"]),
+        ("rejected", ["unreadable_timestamp"]),
+        ("rejected", ["too_late"]),
+    ]
+
+
+def test_a_bulk_export_may_tell_of_later_moments() -> None:
+    bulk = DropRules(None, date(2024, 4, 1))
+    records = (("t1", NOON, "2024-05-30"), ("t2", NOON, "2024-04-22"))
+    sound, found = judged(CLOSINGS, *records, rules=bulk)
+    assert sound["ticket_id"].to_list() == ["t1"]
+    assert found["reasons"].to_list() == [["closed_before_changed"]]
