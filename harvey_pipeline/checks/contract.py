@@ -60,6 +60,16 @@ class Contract:
         told = " ".join((rule.validation_fn.__doc__ or "").split())
         return told or f"{name.replace('_', ' ').capitalize()}."
 
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that its rules look at, or that tell of a row which one it is."""
+        named = {name for rule in self._rules.values() for name in rule.meta.root_names()}
+        named |= {*self.table.key, *self._labels}
+        types = self.table.polars_schema
+        # A table without a day is told by the first of its dates.
+        dates = [name for name, dtype in types.items() if dtype == pl.Date]
+        return [name for name in types if name in named | set(dates)]
+
     def judge(self, frame: pl.DataFrame, report: Report) -> None:
         """Report what breaks the contract in whole days of the table.
 

@@ -51,7 +51,7 @@ class TableChecks:
     table: Table
     checks: tuple[Check, ...]
     judge: Callable[[Judging], None] = lambda _: None
-    judge_rows: Callable[[pl.DataFrame, Judging], None] = lambda _, __: None
+    judge_rows: Callable[[pl.DataFrame, Judging], None] | None = None
     needs: tuple[Table, ...] = ()
 
 
@@ -100,10 +100,11 @@ def plan_checks(
         with warehouse.connect() as connection:
             warehouse.prepare(connection, dict.fromkeys((table, *needs)))
             judging = Judging(connection, warehouse, raw_store, days, report)
-            for rows in read_blocks(connection, table, days):
+            of_rows = [some.judge_rows for some in particular if some.judge_rows is not None]
+            for rows in read_blocks(connection, table, days, () if of_rows else contract.columns):
                 contract.judge(rows, report)
-                for some in particular:
-                    some.judge_rows(rows, judging)
+                for judge_rows in of_rows:
+                    judge_rows(rows, judging)
             for some in particular:
                 some.judge(judging)
         _judge_windows(asset, surroundings, judging)

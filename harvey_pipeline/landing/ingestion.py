@@ -42,6 +42,10 @@ _GROUP_BYTES: Final = 4 << 20
 """Drops that are parsed together are at most so many, and so large."""
 
 _BULK_BLOCK_DAYS: Final = 7
+
+_ROW_GROUP_ROWS: Final = 1 << 15
+"""Rows that a reader of a data file skips or reads together."""
+
 _STATISTICS: Final = "harvey_pipeline"
 _UNKNOWN_COLUMNS: Final = "harvey_pipeline_unknown_columns"
 
@@ -477,7 +481,9 @@ class Ingester:
         }
         write_whole(
             self.root / self._table / f"{stem}.parquet",
-            lambda path: data.write_parquet(path, metadata=metadata, compression_level=1),
+            lambda path: data.write_parquet(
+                path, metadata=metadata, compression_level=1, row_group_size=_ROW_GROUP_ROWS
+            ),
         )
         return parsed
 
@@ -491,10 +497,11 @@ class Ingester:
         data = rows.with_columns(drop_date=pl.lit(day))
         if not self.source.is_snapshot:
             assert self.source.at is not None
-            # Late records come first, so that a reader of the days before skips the rest.
+            # Late records come first, by their day, so that a reader of some days skips the rest.
             data = data.with_columns(pl.col(self.source.at).dt.date().alias(EVENT_DATE))
             late = pl.col(EVENT_DATE) < day
-            return pl.concat([data.filter(late), data.filter(~late)]).select(columns)
+            before = data.filter(late).sort(EVENT_DATE, maintain_order=True)
+            return pl.concat([before, data.filter(~late)]).select(columns)
         sighted = sighted_keys(self.source, rows, findings)
         return pl.concat(
             [

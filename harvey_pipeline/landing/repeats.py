@@ -37,12 +37,16 @@ def repeated_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
 def latest_deliveries(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Of changes, one row per key and `event_date`: the one that the latest drop delivered.
 
-    Rows without a key are all their own.
+    Rows without a key are all their own. Only the few rows that are delivered after their date can
+    come in the place of another one, so only those are compared.
     """
     identity = _identity(source)
     has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
+    is_late = pl.col("drop_date") > pl.col(EVENT_DATE)
     is_latest = pl.col("drop_date") == pl.col("drop_date").max().over(identity)
-    return rows.filter(is_latest | ~has_key)
+    late = rows.filter(is_late)
+    punctual = rows.filter(~is_late).join(late.select(identity), on=identity, how="anti")
+    return pl.concat([punctual, late.filter(is_latest | ~has_key)])
 
 
 def _identity(source: Source) -> list[str]:

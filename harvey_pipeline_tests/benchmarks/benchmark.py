@@ -64,6 +64,8 @@ class Measured:
     """A process that computed something: seconds, by step too, and megabytes."""
 
     process: float
+    processor: float
+    """Of all processors together; other work on the machine hardly changes it."""
     start: float
     """From the start of the process to the start of its first run."""
     runs: float
@@ -172,6 +174,7 @@ def run_harvey(landing: Path, place: Path, first: date, last: date) -> Measured:
     measured = json.loads(told.read_text())
     return Measured(
         process=seconds,
+        processor=usage.ru_utime + usage.ru_stime,
         start=measured["started_at"] - started_at,
         runs=measured["ended_at"] - measured["started_at"],
         event_log=measured["event_log"],
@@ -236,6 +239,7 @@ def report(title: str, measured: Measured, place: Path) -> None:
         ("start of the process", measured.start),
         ("end: publishing, telling", measured.process - measured.start - measured.runs),
         ("the process", measured.process),
+        ("the process, on all processors", measured.processor),
     ):
         print(f"  {name:40} {seconds:7.2f} s")
     print(f"  {'peak memory':40} {measured.peak:7.0f} MB")

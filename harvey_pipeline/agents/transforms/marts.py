@@ -90,19 +90,19 @@ def sum_customers(approvals: pl.LazyFrame, days: Sequence[date]) -> Iterator[pl.
     columns = [*key[1:], "customer_name", "recommended_action", "created_at"]
     for _, rows in rows_that_count(APPROVALS, approvals, days, columns):
         drafts = rows.filter(pl.col("customer_email").is_not_null()).with_columns(
-            pl.col("shop_domain").fill_null(UNKNOWN), customer_sk=customer_key()
+            pl.col("shop_domain").fill_null(UNKNOWN)
         )
         names = (
             drafts.filter(pl.col("customer_name").is_not_null())
-            .sort("created_at", "source_id")
             .group_by(key)
-            .agg(pl.col("customer_name").last())
+            .agg(pl.col("customer_name").sort_by("created_at", "source_id").last())
         )
-        sums = drafts.group_by("customer_sk", *key).agg(
+        sums = drafts.group_by(key).agg(
             drafts=pl.len().cast(pl.Int64),
             escalated_drafts=(pl.col("recommended_action") == "escalate").sum().cast(pl.Int64),
         )
-        yield _as_table("customer_daily", sums.join(names, on=key, how="left"))
+        customers = sums.join(names, on=key, how="left").with_columns(customer_sk=customer_key())
+        yield _as_table("customer_daily", customers)
 
 
 def summarise_days(
