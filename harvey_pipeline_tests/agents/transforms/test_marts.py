@@ -12,6 +12,7 @@ from harvey_pipeline.agents.transforms.marts import (
     sum_customers,
     summarise_annotations,
     summarise_drafts,
+    summarise_queries,
 )
 
 DAY = date(2024, 5, 6)
@@ -23,6 +24,12 @@ NO_FLAGS = dict.fromkeys(
 def drafts(*rows: dict[str, Any]) -> pl.LazyFrame:
     usual = {"date": DAY, "agent_type_sk": "x", "shop_sk": "s", **NO_FLAGS}
     schema = TABLES["fact_agent_approval"].polars_schema
+    return pl.LazyFrame([usual | row for row in rows], schema=schema)
+
+
+def queries(*rows: dict[str, Any]) -> pl.LazyFrame:
+    usual = {"date": DAY, "agent_type_sk": "x", "shop_sk": "s"}
+    schema = TABLES["fact_agent_query"].polars_schema
     return pl.LazyFrame([usual | row for row in rows], schema=schema)
 
 
@@ -65,6 +72,47 @@ def test_drafts_by_what_became_of_them() -> None:
     assert [row[name] for name in rates] == pytest.approx([200 / 7, 100 / 7, 100 / 7])
     assert (row["approval_rate_of_reviewed"], row["avg_confidence"]) == (50.0, 70.25)
     assert (row["avg_character_count"], row["date_sk"]) == (9.0, 20240506)
+
+
+@pytest.mark.parametrize(
+    ("latencies", "p50", "p95", "p99"),
+    [
+        ([None], None, None, None),
+        ([7], 7.0, 7.0, 7.0),
+        ([10, 20], 15.0, 19.5, 19.9),
+        ([40, None, 10, 20], 20.0, 38.0, 39.6),
+    ],
+)
+def test_latencies_lie_between_neighbours(
+    latencies: list[int | None], p50: float | None, p95: float | None, p99: float | None
+) -> None:
+    row = the_one(summarise_queries(queries(*({"latency_ms": one} for one in latencies)), [DAY]))
+    found = [row[f"{name}_latency_ms"] for name in ("p50", "p95", "p99")]
+    assert found == [one if one is None else pytest.approx(one) for one in (p50, p95, p99)]
+
+
+def test_what_is_not_known_of_a_query_is_in_no_rate_of_what_is() -> None:
+    row = the_one(
+        summarise_queries(
+            queries(
+                {"is_error": True, "is_approved": True, "result_size_bytes": 10},
+                {"is_error": False, "is_approved": False, "is_human_edited": True},
+                {"is_approved": True, "is_human_edited": False, "result_size_bytes": 40},
+                {"latency_ms": 5},
+            ),
+            [DAY],
+        )
+    )
+    assert (row["total_queries"], row["errors"], row["error_rate"]) == (4, 1, 50.0)
+    assert (row["approved_queries"], row["reviewed_queries"]) == (2, 3)
+    assert row["query_approval_rate"] == 50.0
+    assert row["query_approval_rate_of_reviewed"] == pytest.approx(200 / 3)
+    assert (row["human_edited_queries"], row["avg_result_size_bytes"]) == (1, 25.0)
+    assert (row["avg_latency_ms"], row["date_sk"]) == (5.0, 20240506)
+    nothing = the_one(summarise_queries(queries({}), [DAY]))
+    rates = ("error_rate", "query_approval_rate_of_reviewed", "avg_latency_ms")
+    assert [nothing[name] for name in rates] == [None, None, None]
+    assert (nothing["query_approval_rate"], nothing["errors"]) == (0.0, 0)
 
 
 @pytest.mark.parametrize(
