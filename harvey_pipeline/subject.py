@@ -187,8 +187,8 @@ class Subject:
             particular.setdefault(dimension.table.name, []).append(of_dimension)
         for checks in self.checks:
             particular.setdefault(checks.table.name, []).append(checks)
-        assets = {asset.table.name: asset for asset in self.table_assets}
-        surroundings = Surroundings(self.covering, tables, assets)
+        graph = Graph(self.sources, self.table_assets)
+        surroundings = Surroundings(self.covering, graph, tables)
         return (
             *(
                 plan_deliveries(source, particular.get(source.table.name, []))

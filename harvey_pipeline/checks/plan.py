@@ -1,7 +1,7 @@
 """All checks of one table as one plan: those that come by themselves, and the particular ones."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
@@ -13,7 +13,6 @@ from harvey_pipeline.checks.contract import contract_of
 from harvey_pipeline.checks.report import Check, Report, plural
 from harvey_pipeline.checks.windows import (
     IS_CURRENT,
-    NEWER,
     WINDOW_IS_COMPLETE,
     days_not_run,
     days_of_history,
@@ -22,6 +21,7 @@ from harvey_pipeline.checks.windows import (
     window_checks,
 )
 from harvey_pipeline.graph.assets import TableAsset
+from harvey_pipeline.graph.due import Graph
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.table import Table
@@ -71,12 +71,12 @@ class Surroundings:
     """What the checks of windows know beyond their table.
 
     `covering` are the sources that tell which days there are, `tables` all tables by name,
-    `assets` what computes the subject's, by table.
+    `graph` what computes the subject's.
     """
 
     covering: tuple[Source, ...]
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    assets: Mapping[str, TableAsset] = field(default_factory=dict)
+    graph: Graph
+    tables: Mapping[str, Table]
 
 
 def plan_checks(
@@ -126,22 +126,17 @@ def _judge_windows(asset: TableAsset, surroundings: Surroundings, judging: Judgi
         found = days_not_run(judging.warehouse, history, judging.days, reads, start)
         judging.report.add(WINDOW_IS_COMPLETE, found)
     if IS_CURRENT in checks:
-        stale = stale_partitions(judging.warehouse, asset, surroundings.assets, surroundings.tables)
+        stale = stale_partitions(
+            surroundings.graph, asset.table, surroundings.tables, judging.warehouse
+        )
         judging.report.add(IS_CURRENT, stale)
         if not stale.is_empty():
-            days = sorted(set(stale["date"]))
+            days = stale["date"].to_list()
             named = ", ".join(map(str, days[:5])) + f" and {len(days) - 5} more" * (len(days) > 5)
-            first = stale.filter(pl.col("date") == days[0]).row(0, named=True)
             are = "is" if len(days) == 1 else "are"
             judging.report.say(
                 IS_CURRENT,
-                f"{len(days)} {plural(judging.report.noun, len(days))} {are} stale ({named}): "
-                + _why_stale(**first),
+                f"{len(days)} {plural(judging.report.noun, len(days))} {are} stale ({named}), "
+                f"the first because {stale['reason'][0]}",
                 advice="They are due: harvey run computes them again.",
             )
-
-
-def _why_stale(date: date, table: str, changed_day: date, why: str) -> str:
-    if why == NEWER:
-        return f"{date} was computed before {table} of {changed_day}"
-    return f"{date} rests on {table} of {changed_day}, which is stale"

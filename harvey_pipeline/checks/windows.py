@@ -1,6 +1,6 @@
 """Checks that every windowed table gets: whole windows, and figures that nothing has overtaken."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.checks.report import WARN, Check
-from harvey_pipeline.graph.assets import DaysRead, Reads, TableAsset, reads
+from harvey_pipeline.graph.assets import DaysRead, Reads, TableAsset
+from harvey_pipeline.graph.due import Graph, find_overtaken
 from harvey_pipeline.landing.coverage import days_covered
 from harvey_pipeline.landing.files import find_files
 from harvey_pipeline.landing.raw_store import RawStore
@@ -121,72 +122,8 @@ def _all_until(start: date, day: date) -> list[date]:
     return DayRange(start, day).days if start <= day else []
 
 
-NEWER: Final = "newer"
-STALE: Final = "stale"
-"""Why a partition is out of date: it was computed before what it reads, or rests on what is."""
-
-
-class _Commits:
-    """When partitions were last committed, and which of them something has overtaken."""
-
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        assets: Mapping[str, TableAsset],
-        tables: Mapping[str, Table],
-    ) -> None:
-        self._warehouse = warehouse
-        self._assets = assets
-        ledgers = {name: one for asset in assets.values() for name, one in asset.ledgers.items()}
-        self._tables = {**tables, **ledgers}
-        self._by_table: dict[str, Mapping[date, int]] = {}
-        self._computed: dict[str, Mapping[date, tuple[int, str]]] = {}
-        self._is_stale: dict[tuple[str, date], bool] = {}
-
-    def of(self, table: str) -> Mapping[date, int]:
-        """The days (months, by their first days) of a table with their last commits."""
-        if table not in self._by_table:
-            commits = self._warehouse.last_commits(self._tables[table])
-            if self._tables[table].is_monthly:
-                commits = {day: commit for day, commit in commits.items() if day.day == 1}
-            self._by_table[table] = commits
-        return self._by_table[table]
-
-    def _computed_at(self, table: Table, day: date) -> int:
-        """The last commit before a partition was computed, or the one that changed it."""
-        if table.name not in self._computed:
-            self._computed[table.name] = self._warehouse.state([table]).computings(table.name)
-        computed = self._computed[table.name].get(day)
-        return self.of(table.name).get(day, 0) if computed is None else computed[0]
-
-    def overtaken(self, asset: TableAsset, day: date) -> Iterator[tuple[str, date, str]]:
-        """What makes a partition out of date: for each input the last such day, and why."""
-        own = self._computed_at(asset.table, day)
-        for one in (*asset.inputs.values(), *map(reads, asset.ledgers)):
-            read = one.days_of_month(day) if asset.table.is_monthly else one.days_of(day)
-            upstream = self.of(one.table)
-            for other in reversed(read.days):
-                if upstream.get(other, 0) > own:
-                    yield one.table, other, NEWER
-                    break
-                if other in upstream and self._find_stale(one.table, other):
-                    yield one.table, other, STALE
-                    break
-
-    def _find_stale(self, table: str, day: date) -> bool:
-        asset = self._assets.get(table)
-        if asset is None:
-            return False
-        if (table, day) not in self._is_stale:
-            self._is_stale[table, day] = any(True for _ in self.overtaken(asset, day))
-        return self._is_stale[table, day]
-
-
 def stale_partitions(
-    warehouse: Warehouse,
-    asset: TableAsset,
-    assets: Mapping[str, TableAsset],
-    tables: Mapping[str, Table],
+    graph: Graph, table: Table, tables: Mapping[str, Table], warehouse: Warehouse
 ) -> pl.DataFrame:
     """Partitions of a table, of its latest 60, that are out of date.
 
@@ -194,21 +131,14 @@ def stale_partitions(
     so is whatever was computed from it.
 
     Args:
-        warehouse: Knows what was committed when.
-        asset: What computes the table.
-        assets: All assets by table, to know what inputs are made of.
+        graph: What computes the table, and what that rests on.
+        table: The table.
         tables: All tables by name.
+        warehouse: Knows what was committed when.
 
     Returns:
-        One row per `date` (a month by its first day) and `table` that it reads, with `changed_day`,
-        the last of its days that is `newer` or `stale`, and `why`, which of the two.
+        One row per `date`, ascending (a month by its first day), with the `reason`.
     """
-    commits = _Commits(warehouse, assets, tables)
-    rows = [
-        (day, *found)
-        for day in sorted(commits.of(asset.table.name))[-_LATEST:]
-        for found in commits.overtaken(asset, day)
-    ]
-    schema = {"date": pl.Date, "table": pl.String, "changed_day": pl.Date, "why": pl.String}
-    stale = pl.DataFrame(rows, schema=schema, orient="row")
-    return stale.sort("date", "why", "table", descending=[True, False, False])
+    found = find_overtaken(graph, table, _LATEST, tables, warehouse)
+    rows = [(day, one.reason) for day, one in sorted(found.items())]
+    return pl.DataFrame(rows, schema={"date": pl.Date, "reason": pl.String}, orient="row")

@@ -7,13 +7,13 @@ and when what was computed; nobody keeps another one.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Final
 
-from harvey_pipeline.graph.assets import TableAsset
+from harvey_pipeline.graph.assets import Reads, TableAsset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.landing.versions import why
@@ -65,6 +65,14 @@ class Graph:
         return tuple(
             by_name[name] for name in TopologicalSorter(reads).static_order() if name in by_name
         )
+
+    def beneath(self, table: Table) -> tuple[TableAsset, ...]:
+        """What computes a table and all that it rests on, each after what it reads."""
+        names = {table.name}
+        for asset in reversed(self.ordered):
+            if asset.table.name in names:
+                names.update(one.table for one in asset.upstream)
+        return tuple(asset for asset in self.ordered if asset.table.name in names)
 
 
 @dataclass(frozen=True)
@@ -221,6 +229,42 @@ def due_partitions(
     return _directly_due(asset, partitions, state, raw_store)
 
 
+def find_overtaken(
+    graph: Graph, table: Table, latest: int, tables: Mapping[str, Table], warehouse: Warehouse
+) -> dict[date, Due]:
+    """The latest partitions of a table that are due by what they read, as far as it was computed.
+
+    Neither what was never computed nor files or code that are others count.
+    """
+    assets = graph.beneath(table)
+    read = {one.table: tables[one.table] for asset in assets for one in asset.upstream}
+    ledgers = (ledger for asset in assets for ledger in asset.ledgers.values())
+    state = warehouse.state([table, *read.values(), *ledgers])
+    partitions = {table.name: set(sorted(state.computings(table.name))[-latest:])}
+    for asset in reversed(assets):
+        for one in asset.upstream:
+            rested_on = _rested_on(asset, one, partitions[asset.table.name])
+            known = _within(set(state.computings(one.table)), rested_on) if rested_on else ()
+            partitions.setdefault(one.table, set()).update(known)
+    overtaken: dict[str, dict[date, Due]] = {}
+    for asset in assets:
+        of_asset = sorted(partitions[asset.table.name])
+        found = _changed_after(asset, of_asset, state)
+        for day, due in _following(asset, of_asset, overtaken):
+            found.setdefault(day, due)
+        overtaken[asset.table.name] = found
+    return overtaken[table.name]
+
+
+def _rested_on(asset: TableAsset, one: Reads, partitions: Collection[date]) -> DayRange | None:
+    """From the first to the last day that any of some partitions reads of a table."""
+    if not partitions:
+        return None
+    days_of = one.days_of_month if asset.table.is_monthly else one.days_of
+    first = date.min if one.is_all_before else days_of(min(partitions)).first
+    return DayRange(first, days_of(max(partitions)).last)
+
+
 def out_of_reach(
     asset: TableAsset, partitions: Iterable[date], archived: Mapping[str, Collection[date]]
 ) -> set[date]:
@@ -284,9 +328,18 @@ def _directly_due(
             continue
         if reason is not None:
             due[day] = Due(name, day, reason, versions[day])
-    generations = {
-        day: recorded[day][0] for day in partitions if day in recorded and day not in due
-    }
+    others = [day for day in partitions if day in recorded and day not in due]
+    for day, one in _changed_after(asset, others, state).items():
+        due[day] = replace(one, version=versions[day])
+    return due
+
+
+def _changed_after(asset: TableAsset, partitions: Sequence[date], state: State) -> dict[date, Due]:
+    """The partitions, all of them computed, that read something that changed afterwards."""
+    name = asset.table.name
+    due: dict[date, Due] = {}
+    recorded = state.computings(name)
+    generations = {day: recorded[day][0] for day in partitions}
     oldest = min(generations.values(), default=None)
     if oldest is None:
         return due
@@ -296,8 +349,7 @@ def _directly_due(
         for changed in sorted(newer):
             for day in _within(wanted, one.readers_of(changed, is_monthly=asset.table.is_monthly)):
                 if newer[changed] > generations[day] and day not in due:
-                    reason = f"{one.table} of {changed} changed after it"
-                    due[day] = Due(name, day, reason, versions[day])
+                    due[day] = Due(name, day, f"{one.table} of {changed} changed after it")
     return due
 
 

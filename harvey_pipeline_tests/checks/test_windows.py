@@ -107,19 +107,19 @@ def test_range_after_range_names_the_day_before_and_what_rests_on_it(bare: Place
     assert set(runs.failed_checks) == {"figures_are_current"}
     days = DayRange(APRIL[2], APRIL[3])
     activity = bare.evaluate(ACTIVITY, days)["figures_are_current"]
-    naming = "| 2024-04-02 | raw.raw_events | 2024-04-03 | newer |"
+    naming = "| 2024-04-02 | raw.raw_events of 2024-04-03 changed after it |"
     assert_fails(activity, days=[APRIL[1]], naming=naming, severity=WARN)
     assert activity.description == (
-        "1 day is stale (2024-04-02): 2024-04-02 was computed before raw.raw_events of "
-        "2024-04-03. They are due: harvey run computes them again."
+        "1 day is stale (2024-04-02), the first because raw.raw_events of 2024-04-03 changed "
+        "after it. They are due: harvey run computes them again."
     )
     engagement = bare.evaluate(ENGAGEMENT, days)["figures_are_current"]
-    naming = f"| 2024-04-02 | {ACTIVITY} | 2024-04-02 | stale |"
+    naming = f"| 2024-04-02 | {ACTIVITY} of 2024-04-02 is due |"
     assert_fails(engagement, days=APRIL[1:], naming=naming, severity=WARN)
     assert engagement.description == (
-        "3 days are stale (2024-04-02, 2024-04-03, 2024-04-04): 2024-04-02 rests on "
-        "core.user_daily_activity of 2024-04-02, which is stale. They are due: harvey run "
-        "computes them again."
+        "3 days are stale (2024-04-02, 2024-04-03, 2024-04-04), the first because "
+        "core.user_daily_activity of 2024-04-02 is due. They are due: harvey run computes them "
+        "again."
     )
     # What is told of a drop rests on no other one.
     assert stale(bare, days) == [name for name in WINDOWED if name != "marts.data_quality_daily"]
@@ -135,16 +135,16 @@ def test_a_day_that_is_corrected_makes_the_later_windows_stale(spring: Place) ->
     days = DayRange(day, date(2024, 5, 2))
     later = [date(2024, 4, 30), date(2024, 5, 1), date(2024, 5, 2)]
     result = spring.evaluate(ENGAGEMENT, days)["figures_are_current"]
-    naming = f"| 2024-04-30 | {ACTIVITY} | 2024-04-29 | newer |"
+    naming = f"| 2024-04-30 | {ACTIVITY} of 2024-04-29 changed after it |"
     assert_fails(result, days=later, naming=naming, severity=WARN)
     assert str(result.description).startswith(
-        "3 days are stale (2024-04-30, 2024-05-01, 2024-05-02): 2024-04-30 was computed before "
-        f"{ACTIVITY} of 2024-04-29. "
+        "3 days are stale (2024-04-30, 2024-05-01, 2024-05-02), the first because "
+        f"{ACTIVITY} of 2024-04-29 changed after it. "
     )
     months = spring.evaluate("months.user_engagement", days)["figures_are_current"]
-    naming = f"| 2024-04-01 | {ACTIVITY} | 2024-04-29 | newer |"
+    naming = f"| 2024-04-01 | {ACTIVITY} of 2024-04-29 changed after it |"
     assert_fails(months, days=[date(2024, 4, 1), date(2024, 5, 1)], naming=naming, severity=WARN)
-    assert str(months.description).startswith("2 months are stale (2024-04-01, 2024-05-01): ")
+    assert str(months.description).startswith("2 months are stale (2024-04-01, 2024-05-01), ")
 
 
 @pytest.mark.long
