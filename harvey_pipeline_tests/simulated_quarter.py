@@ -1,6 +1,7 @@
 """A quarter of deliveries through the landing sensor, with faults, ends as one clean backfill does.
 
-    python -m harvey_pipeline_tests.simulated_quarter [--days 91] [--seed 1] [--folder DIR]
+    python -m harvey_pipeline_tests.simulated_quarter
+        [--days 91] [--seed 1] [--minutes M] [--folder DIR]
 
 Starts `harvey ui` with the landing sensor on, and delivers the drops of one day after the other,
 each once the sensor has nothing left to do. By the seed, files come late, come wrong and are
@@ -9,11 +10,13 @@ webserver or all of it is killed at work and started again. In the end all drops
 every table, and its published copy, must equal those of a single `harvey run` in another folder.
 
 A day takes about two minutes, for the sensor looks every 30 seconds: a quarter some three hours. It
-prints what it does as it does it, and exits with 1 where tables differ or nothing more happens. The
+prints what it does as it does it, and exits with 1 where tables differ or nothing more happens.
+With `--minutes` no further day is begun after so many, and those that came are compared. The
 folder, a new one unless it is given, is kept.
 """
 
 import argparse
+import math
 import os
 import random
 import re
@@ -22,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
@@ -151,11 +154,14 @@ class Quarter:
         kept = [line for line in lines if self.choose.random() < 0.9]
         return b"".join([header, *kept, *kept[:1]])
 
-    def run(self) -> None:
-        """Deliver every day and everything owed, waiting for the sensor after each."""
+    def run(self, minutes: float) -> None:
+        """Deliver days until time is over, and all that is owed; wait for the sensor after each."""
         self.start()
         try:
-            for day in self.days:
+            for number, day in enumerate(self.days):
+                if number > 0 and time.monotonic() - self._started > 60 * minutes:
+                    self._leave_out(self.days[number:])
+                    break
                 self.deliver(day)
                 self.wait_until_idle()
             self.say(f"all that is owed: {len(self.owed)} deliveries")
@@ -164,6 +170,14 @@ class Quarter:
             self.wait_until_idle()
         finally:
             self.stop()
+
+    def _leave_out(self, days: Sequence[date]) -> None:
+        """Take days that never come out of what is compared with."""
+        self.say(f"time is over: {len(days)} days are left out")
+        for source in SOURCES:
+            for day in days:
+                (self.whole / source / f"{day}.csv").unlink()
+        self.days = self.days[: -len(days)]
 
     def compare(self) -> None:
         """Compare with one clean run over the same drops."""
@@ -175,7 +189,7 @@ class Quarter:
         self.say("one clean backfill")
         clean.run_well()
         assert_as_undisturbed(self.station, clean.tables(), self.days[-1])
-        self.say(f"equal; faults met: {dict(self.met)}")
+        self.say(f"equal, {len(self.days)} days; faults met: {dict(self.met)}")
 
 
 def main() -> int:
@@ -183,13 +197,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--days", type=int, default=91)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin no day after so many"
+    )
     parser.add_argument("--folder", type=Path, help="new or empty; a temporary one unless given")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="quarter-"))
     print(f"in {folder}, seed {options.seed}", flush=True)
     quarter = Quarter(folder, options.days, options.seed)
     try:
-        quarter.run()
+        quarter.run(options.minutes)
         quarter.compare()
     except AssertionError as error:
         print(f"different: {error}", file=sys.stderr)
