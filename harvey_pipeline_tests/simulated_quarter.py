@@ -16,6 +16,8 @@ folder, a new one unless it is given, is kept.
 """
 
 import argparse
+import gzip
+import io
 import math
 import os
 import random
@@ -29,7 +31,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import polars as pl
 
 from harvey_pipeline_tests.cli.uis import Ui, ui
 from harvey_pipeline_tests.faults.stations import Station, assert_as_undisturbed, deliver
@@ -97,19 +101,25 @@ class Quarter:
 
     # --- deliveries --------------------------------------------------------------------------
 
-    def place(self, source: str, day: date, change: Callable[[bytes], bytes] = bytes) -> None:
-        """Deliver a drop, as it is or changed, in one step."""
-        name = f"{source}/{day}.csv"
-        partial = self.station.root / "partial"
-        partial.write_bytes(change((self.whole / name).read_bytes()))
-        target = self.station.landing / name
-        target.parent.mkdir(exist_ok=True)
-        partial.replace(target)
+    def drops(self, day: date) -> dict[str, Path]:
+        """The drops of a day, by source, as they are meant: CSV, also packed, or Parquet."""
+        found = ((source, (self.whole / source).glob(f"{day}.*")) for source in SOURCES)
+        return {source: path for source, paths in found for path in paths}
 
-    def place_in_two(self, source: str, day: date) -> None:
-        content = (self.whole / source / f"{day}.csv").read_bytes()
-        path = self.station.landing / source / f"{day}.csv"
-        path.parent.mkdir(exist_ok=True)
+    def target(self, drop: Path) -> Path:
+        """Where a drop is delivered."""
+        target = self.station.landing / drop.relative_to(self.whole)
+        target.parent.mkdir(exist_ok=True)
+        return target
+
+    def place(self, drop: Path, change: Callable[[Path], bytes] = Path.read_bytes) -> None:
+        """Deliver a drop, as it is or changed, in one step."""
+        partial = self.station.root / "partial"
+        partial.write_bytes(change(drop))
+        partial.replace(self.target(drop))
+
+    def place_in_two(self, drop: Path) -> None:
+        content, path = drop.read_bytes(), self.target(drop)
         half = self.choose.randrange(len(content) // 3, len(content))
         path.write_bytes(content[:half])
         time.sleep(self.choose.uniform(1, 45))
@@ -125,19 +135,19 @@ class Quarter:
         odd = self.choose.choice(SOURCES)
         self.met[fault] += 1
         self.say(f"{day}: {fault}{'' if fault in ('none', 'missing', 'killed') else f' {odd}'}")
-        for source in SOURCES:
+        for source, drop in self.drops(day).items():
 
-            def pay(source: str = source) -> None:
-                self.place(source, day)
+            def pay(drop: Path = drop) -> None:
+                self.place(drop)
 
             if fault == "missing" or (fault == "late" and source == odd):
                 later = self.choose.randint(2, 5) if fault == "missing" else 1
                 self.owed.append((day + timedelta(days=later), pay))
             elif fault == "corrected" and source == odd:
-                self.place(source, day, self._spoilt)
+                self.place(drop, self._spoilt)
                 self.owed.append((day + timedelta(days=self.choose.randint(1, 3)), pay))
             elif fault == "pieces" and source == odd:
-                self.place_in_two(source, day)
+                self.place_in_two(drop)
             else:
                 pay()
                 if fault == "again" and source == odd:
@@ -148,11 +158,22 @@ class Quarter:
             self.say(f"{day}: killing {part} after {seconds:.0f} s")
             self.kill(part)
 
-    def _spoilt(self, content: bytes) -> bytes:
-        """A drop with some of its lines left out and one of them twice."""
-        header, *lines = content.splitlines(keepends=True)
-        kept = [line for line in lines if self.choose.random() < 0.9]
-        return b"".join([header, *kept, *kept[:1]])
+    def _spoilt(self, drop: Path) -> bytes:
+        """A drop with some of its records left out and one of them twice."""
+        if drop.suffix == ".parquet":
+            rows = pl.read_parquet(drop)
+            spoilt = io.BytesIO()
+            rows[self._some(range(rows.height))].write_parquet(spoilt)
+            return spoilt.getvalue()
+        content, is_packed = drop.read_bytes(), drop.suffix == ".gz"
+        text = gzip.decompress(content) if is_packed else content
+        header, *lines = text.splitlines(keepends=True)
+        spoilt_text = b"".join([header, *self._some(lines)])
+        return gzip.compress(spoilt_text) if is_packed else spoilt_text
+
+    def _some(self, records: Sequence[Any]) -> list[Any]:
+        kept = [one for one in records if self.choose.random() < 0.9]
+        return [*kept, *kept[:1]]
 
     def run(self, minutes: float) -> None:
         """Deliver days until time is over, and all that is owed; wait for the sensor after each."""
@@ -174,9 +195,9 @@ class Quarter:
     def _leave_out(self, days: Sequence[date]) -> None:
         """Take days that never come out of what is compared with."""
         self.say(f"time is over: {len(days)} days are left out")
-        for source in SOURCES:
-            for day in days:
-                (self.whole / source / f"{day}.csv").unlink()
+        for day in days:
+            for drop in self.drops(day).values():
+                drop.unlink()
         self.days = self.days[: -len(days)]
 
     def compare(self) -> None:
