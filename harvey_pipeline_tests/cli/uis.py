@@ -26,6 +26,13 @@ RUNS: Final = """
 REPOSITORIES: Final = """
 { repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }
 """
+TICKS: Final = """
+query ($selector: InstigationSelector!) {
+  instigationStateOrError(instigationSelector: $selector) {
+    ... on InstigationState { ticks(limit: 100) { timestamp status skipReason runIds } }
+  }
+}
+"""
 START: Final = """
 mutation ($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { __typename } }
 """
@@ -60,21 +67,27 @@ class Ui:
         assert "errors" not in told, told
         return told["data"]
 
-    def _selector(self, kind: str, name: str) -> dict[str, str]:
+    def _selector(self, field: str, name: str) -> dict[str, str]:
         [found] = self.ask(REPOSITORIES)["repositoriesOrError"]["nodes"]
         return {
-            f"{kind}Name": name,
+            field: name,
             "repositoryName": found["name"],
             "repositoryLocationName": found["location"]["name"],
         }
 
     def start_sensor(self, name: str) -> None:
-        started = self.ask(START, selector=self._selector("sensor", name))
+        started = self.ask(START, selector=self._selector("sensorName", name))
         assert started["startSensor"]["__typename"] == "Sensor"
 
     def start_schedule(self, name: str) -> None:
-        started = self.ask(START_SCHEDULE, selector=self._selector("schedule", name))
+        started = self.ask(START_SCHEDULE, selector=self._selector("scheduleName", name))
         assert started["startSchedule"]["__typename"] == "ScheduleStateResult"
+
+    def ticks(self, name: str) -> list[dict[str, Any]]:
+        """What came of each look of a sensor or schedule, the latest first."""
+        told = self.ask(TICKS, selector=self._selector("name", name))
+        ticks: list[dict[str, Any]] = told["instigationStateOrError"]["ticks"]
+        return ticks
 
     def all_runs(self) -> list[dict[str, Any]]:
         """Every run, whatever came of it, in the order in which they were asked for."""
