@@ -59,6 +59,7 @@ SUBJECT: Final = Subject(
     views=VIEWS,
     archivable=tuple(TABLES[name] for name in FACTS),
     guide=Path(__file__).with_name("guide.md"),
+    lineage=Path(__file__).with_name("lineage.json"),
     headline=Headline("AI agents", TABLES["daily_agent_summary"], _FIGURES),
     prepare_sample=prepare_sample,
 )

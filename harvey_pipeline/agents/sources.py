@@ -1,9 +1,11 @@
 """The subject's sources: what agents draft and answer, what annotators think, and who they are."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
 from harvey_pipeline.agents.settings import read_agent_settings
+from harvey_pipeline.agents.tables.labels import BUILT_IN_AGENT_TYPES, STATUSES
 from harvey_pipeline.landing.measures import (
     HAS_ELEMENTS,
     HAS_KEYS,
@@ -43,6 +45,7 @@ def _optional(
     name: str = "",
     is_required: bool = False,
     follows: str | None = None,
+    words: Iterable[str] = (),
 ) -> Column:
     """A column whose blanks are null."""
     return Column(
@@ -55,6 +58,7 @@ def _optional(
         unusable=unusable,
         is_required=is_required,
         follows=follows,
+        words=tuple(words),
     )
 
 
@@ -83,8 +87,14 @@ APPROVALS: Final = Source(
         Column("conversation_id", "conversation_id", ID, "Conversation.", "conversation_id"),
         _created_at("it was drafted"),
         _given("shop_domain", KEY, _SHOP, is_required=True),
-        _given("status", WORD, "What became of it.", is_required=True),
-        _given("agent_type", WORD, "Agent type that drafted it.", name="agent_type_code"),
+        _given("status", WORD, "What became of it.", is_required=True, words=STATUSES),
+        _given(
+            "agent_type",
+            WORD,
+            "Agent type that drafted it.",
+            name="agent_type_code",
+            words=BUILT_IN_AGENT_TYPES,
+        ),
         _given("chatwoot_conversation_id", ID, "Conversation in Chatwoot."),
         _given("chatwoot_message_id", ID, "Message in Chatwoot."),
         _given("customer_email", KEY, "Customer's e-mail address, in lower case."),
@@ -98,8 +108,8 @@ APPROVALS: Final = Source(
             "Knowledge sources used.",
             name="knowledge_sources_count",
         ),
-        _given("priority", WORD, "Priority."),
-        _given("recommended_action", WORD, "What the agent recommends."),
+        _given("priority", WORD, "Priority.", words=("urgent",)),
+        _given("recommended_action", WORD, "What the agent recommends.", words=("escalate",)),
         _given("reviewed_at", TIMESTAMP, "When it was reviewed, UTC.", follows="created_at"),
     ),
 )
@@ -115,7 +125,13 @@ QUERIES: Final = Source(
         Column("id", "source_id", ID, "Query.", "id"),
         _created_at("it was asked"),
         _given("shop_domain", KEY, _SHOP, is_required=True),
-        _given("agent_type", WORD, "Agent type that answered it.", name="agent_type_code"),
+        _given(
+            "agent_type",
+            WORD,
+            "Agent type that answered it.",
+            name="agent_type_code",
+            words=BUILT_IN_AGENT_TYPES,
+        ),
         _given("conversation_id", ID, "Conversation."),
         _given(
             "query_text",

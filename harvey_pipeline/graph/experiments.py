@@ -20,6 +20,7 @@ import dataframely as dy
 import polars as pl
 
 from harvey_pipeline.graph.assets import Reads, TableAsset
+from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.landing.source import EVENT_DATE, Source
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
@@ -84,6 +85,12 @@ def find_lineage(
     for name, table in upstream.items():
         for column, made_of in _without_finding(asset.table, table, found[name]).items():
             lineage[column] += [f"{name}.{one}" for one in table.polars_schema if one in made_of]
+    for name in asset.table.key:
+        # Where few things have a name, all of them are there whichever rows there are.
+        if asset.table.polars_schema[name] == pl.String and not lineage[name]:
+            lineage[name] = [
+                f"{one}.{name}" for one, table in upstream.items() if name in table.polars_schema
+            ]
     of_key = {one for name in asset.table.key for one in lineage[name]}
     for name in varying.difference(asset.table.key):
         lineage[name] = lineage[name] or [one for one in _columns_of(upstream) if one in of_key]
@@ -116,10 +123,12 @@ def _differing(table: Table, before: pl.DataFrame, after: pl.DataFrame) -> list[
 def _without_finding(own: Table, read: Table, found: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """What each column is made of in one table, but for columns that only find rows."""
     values = [made_of for name, made_of in found.items() if made_of and name not in own.key]
+    # What tells the rows of a raw table apart says nothing that a drop does.
+    of_rows = read.key if read.schema_name == "raw" else ()
     finding = {
         one
         for one in read.polars_schema
-        if (one in own.key or one not in found)
+        if (one in own.key or one in of_rows or one not in found)
         and sum(one in made_of for made_of in values) > _NEARLY * len(values)
     }
     made = {}
@@ -145,12 +154,17 @@ class _Experiment:
         """What comes out where a column of one of the upstream tables is changed."""
         rows = dict(self._drawn)
         if column:
-            rows[table] = _change(self.tables[table], rows[table], column, self._draws(column))
+            changed = _change(self.tables[table], rows[table], column, self._draws(column))
+            words = self._words(table).get(column)
+            if words and column not in self.tables[table].key:
+                changed = _with_words(changed, column, words, self._draws(f"{column} words"))
+            rows[table] = changed
         frames = {name: self._as_read(name, frame) for name, frame in rows.items()}
         inputs = {name: frames[one.table] for name, one in self.asset.inputs.items()}
         stores = {
             "warehouse": _StandInWarehouse(frames, {name: self._days(name) for name in frames}),
             "raw_store": _StandInRawStore(),
+            "calendar": Calendar(_LAST_DAY - timedelta(days=_DAYS_BEFORE), _LAST_DAY),
         }
         parameters = inspect.signature(self.asset.compute).parameters
         given = {name: store for name, store in stores.items() if name in parameters}
@@ -170,14 +184,23 @@ class _Experiment:
 
     @cached_property
     def _drawn(self) -> Mapping[str, pl.DataFrame]:
-        return {
-            one.table: _draw(
-                self.tables[one.table],
-                self._days(one.table),
-                self._draws(one.table),
-            )
-            for one in self.asset.upstream
-        }
+        drawn = {}
+        for one in self.asset.upstream:
+            days, draws = self._days(one.table), self._draws(one.table)
+            rows = _draw(self.tables[one.table], days, draws)
+            for column, words in self._words(one.table).items():
+                rows = _with_words(rows, column, words, draws)
+            source = self.sources.get(one.table)
+            if source is not None and source.kind == "changes":
+                rows = _as_changes(source, rows, days[0], draws)
+            drawn[one.table] = rows
+        return drawn
+
+    def _words(self, table: str) -> Mapping[str, tuple[str, ...]]:
+        """The words that have a meaning in columns of a raw table."""
+        source = self.sources.get(table)
+        columns = () if source is None else source.columns
+        return {column.name: column.words for column in columns if column.words}
 
     def _days(self, table: str) -> list[date]:
         """The partitions of an upstream table of which there are rows."""
@@ -187,7 +210,12 @@ class _Experiment:
 
     def _as_read(self, table: str, rows: pl.DataFrame) -> pl.LazyFrame:
         """As the raw store, or the warehouse, hands out rows."""
-        is_snapshot = table in self.sources and self.sources[table].is_snapshot
+        source = self.sources.get(table)
+        if source is not None and source.kind == "changes":
+            # A drop holds an id once, and nothing of days to come.
+            rows = rows.with_columns(pl.min_horizontal(EVENT_DATE, "drop_date").alias(EVENT_DATE))
+            rows = rows.unique(["drop_date", *source.key], keep="first", maintain_order=True)
+        is_snapshot = source is not None and source.is_snapshot
         return rows.with_columns(is_sighting=pl.lit(False)).lazy() if is_snapshot else rows.lazy()
 
     def _draws(self, purpose: str) -> "_Draws":
@@ -257,6 +285,27 @@ def _draw(table: Table, days: list[date], draws: _Draws) -> pl.DataFrame:
             row[table.day_column] = draws.choice(days)
         rows[tuple(row[name] for name in table.key)] = tuple(row.values())
     return pl.DataFrame(list(rows.values()), schema=table.polars_schema, orient="row")
+
+
+def _as_changes(source: Source, rows: pl.DataFrame, day: date, draws: _Draws) -> pl.DataFrame:
+    """Rows of changes of which most concern one day, by some drop, so that ids come again."""
+    ids = [
+        pl.Series(name, [f"e{draws.randrange(_ENTITIES)}" for _ in range(rows.height)])
+        for name in source.key
+    ]
+    dates = [draws.choice([day, day, drop]) for drop in rows["drop_date"]]
+    return rows.with_columns(pl.Series(EVENT_DATE, dates), *ids)
+
+
+def _with_words(
+    rows: pl.DataFrame, column: str, words: tuple[str, ...], draws: _Draws
+) -> pl.DataFrame:
+    """The rows with words that have a meaning in most places of a column."""
+    values = [
+        draws.choice(words) if value is not None and draws.random() < 0.8 else value
+        for value in rows[column]
+    ]
+    return rows.with_columns(pl.Series(column, values, dtype=pl.String))
 
 
 def _change(table: Table, rows: pl.DataFrame, column: str, draws: _Draws) -> pl.DataFrame:

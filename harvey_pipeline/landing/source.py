@@ -62,6 +62,8 @@ class Column:
 
     Neither can it come after the day of its drop; where it does, it is null, and repaired.
     """
+    words: tuple[str, ...] = ()
+    """Words that have a meaning in what is computed of it; others may stand in it too."""
 
     @property
     def holds(self) -> Literal["text", "id", "json"]:
