@@ -174,15 +174,11 @@ def _first_days_completed(
     days: "DayRange", subjects: Sequence["Subject"], calendar: "Calendar"
 ) -> dict[str, date]:
     """Of subjects, by name, the first day before a range that drops of the range may complete."""
-    firsts = {
-        subject.name: days.first - timedelta(days=max(one.late_days for one in subject.sources))
-        for subject in subjects
-    }
-    return {
-        name: max(first, calendar.first)
-        for name, first in firsts.items()
-        if max(first, calendar.first) < days.first
-    }
+    firsts = {}
+    for subject in subjects:
+        late = max((one.late_days for one in subject.sources), default=0)
+        firsts[subject.name] = max(days.first - timedelta(days=late), calendar.first)
+    return {name: first for name, first in firsts.items() if first < days.first}
 
 
 def _describe_begins(asked: _Asked) -> str:
