@@ -13,7 +13,7 @@ from harvey_pipeline_tests.faults.conftest import Undisturbed
 from harvey_pipeline_tests.faults.stations import Station, assert_as_undisturbed
 
 SEED: Final = 20240429
-MOMENTS: Final = 6
+MOMENTS: Final = 30
 WORK_BEGINS: Final = 0.25
 """The share of a run before this is spent on imports."""
 
