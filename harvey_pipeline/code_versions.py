@@ -176,6 +176,9 @@ class _Reader:
             yield str(value.meta.serialize(format="json"))
         elif isinstance(value, re.Pattern):
             yield value.pattern
+        elif isinstance(value, pl.DataFrame):
+            # Printed, it would be cut to the width of the terminal.
+            yield from self.read((value.schema, value.rows()))
         elif is_dataclass(value):
             yield type(value).__qualname__
             if type(value) not in self._classes:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import polars as pl
 import pytest
 
 from harvey_pipeline import code_versions
@@ -106,6 +107,19 @@ def test_what_a_value_does_counts(load: Load) -> None:
     assert digest_code(load(text).RULE) == digest_code(load(f"{text}OTHER = 1\n").RULE)
     assert digest_code(load(text).RULE) != digest_code(load(text.replace("<", "<=")).RULE)
     assert digest_code(load(text).RULE) != digest_code(load(text.replace("3", "4")).RULE)
+
+
+def test_a_frame_counts_by_its_rows_and_types_however_wide_the_terminal() -> None:
+    frame = pl.DataFrame({"name": ["a long text " * 9] * 50, "rows": range(50)})
+    with pl.Config(tbl_width_chars=200):
+        wide, shown = digest_code(frame), str(frame)
+    with pl.Config(tbl_width_chars=40):
+        assert (digest_code(frame), str(frame) == shown) == (wide, False)
+    hidden = frame.with_columns(
+        pl.when(pl.col("rows") == 25).then(0).otherwise("rows").alias("rows")
+    )
+    assert digest_code(hidden) != wide
+    assert digest_code(frame.with_columns(pl.col("rows").cast(pl.Int8))) != wide
 
 
 def test_files_count_by_what_they_do(tmp_path: Path) -> None:
