@@ -252,10 +252,15 @@ def _resolve(code: _Code, names: Mapping[str, Any]) -> Iterator[Any]:
                 yield getattr(value, part, None)
         elif kind == "key" and isinstance(value, Mapping):
             yield value.get(part)
-        elif kind == "attribute" and is_dataclass(value) and part in value.__dict__:
-            yield value.__dict__[part]
+        elif kind == "attribute" and is_dataclass(value) and part in _fields_of(value):
+            yield getattr(value, part)
         else:
             yield value
+
+
+def _fields_of(value: Any) -> Collection[str]:
+    """The names of a dataclass's fields: what it computes from them may be there or not yet."""
+    return {field.name for field in fields(value)}
 
 
 def _is_own(module: str) -> bool:

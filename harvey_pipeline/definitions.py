@@ -13,7 +13,7 @@ from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
 from harvey_pipeline.graph.assets import asset_key, step_of
 from harvey_pipeline.graph.calendar import Calendar, read_calendar
-from harvey_pipeline.graph.due import Graph
+from harvey_pipeline.graph.due import Graph, Stage
 from harvey_pipeline.graph.jobs import (
     AUDIT,
     DAILY,
@@ -76,6 +76,17 @@ def graph_of(subjects: Sequence[Subject]) -> Graph:
     return Graph(sources_of(subjects), tuple(assets))
 
 
+def rests_on(subject: Subject, subjects: Sequence[Subject]) -> list[Subject]:
+    """A subject after those whose tables it reads, itself or by way of others."""
+    found = [subject]
+    for one in reversed(subjects[: subjects.index(subject)]):
+        own = {table.name for table in (*one.raw_tables, *one.tables)}
+        assets = (asset for above in found for asset in above.table_assets)
+        if any(read.table in own for asset in assets for read in asset.upstream):
+            found.insert(0, one)
+    return found
+
+
 def steps_of_assets(subjects: Sequence[Subject] = SUBJECTS) -> Mapping[str, str]:
     """The names of all assets by the keys of their steps."""
     tables = (
@@ -130,16 +141,21 @@ def build_definitions(
     sources = {source.table.name: source for source in sources_of(subjects)}
     jobs, audits, schedules = [], [], []
     for subject in subjects:
-        graph = graph_of([subject])
+        beneath = rests_on(subject, subjects)
+        graph = graph_of(beneath)
         daily = (*subject.raw_tables, *subject.daily_tables)
         job = daily_job(subject.job_name(DAILY), [asset_key(table) for table in daily])
         jobs.append(job)
-        schedules.append(daily_schedule(job, graph, daily, calendar))
+        stage = Stage(job.name, daily, subject.is_always_run)
+        # What rests on other subjects looks when these have looked.
+        minute = 30 if len(beneath) > 1 else 0
+        schedules.append(daily_schedule(job, graph, stage, calendar, minute=minute))
         if subject.monthly_tables:
             months = subject.monthly_tables
             job = monthly_job(subject.job_name(MONTHLY), [asset_key(table) for table in months])
             jobs.append(job)
-            schedules.append(monthly_schedule(job, graph, months, calendar))
+            stage = Stage(job.name, months, subject.is_always_run)
+            schedules.append(monthly_schedule(job, graph, stage, calendar))
         checked = [asset_key(table) for table in (*daily, *subject.monthly_tables)]
         job = audit_job(subject.job_name(AUDIT), checked)
         audits.append(job)

@@ -79,6 +79,8 @@ class Subject:
         headline: What a terminal shows at the end of a run.
         prepare_sample: Makes synthetic drops.
         jobs: Names of its jobs, where they are not `<name>_daily` and `<name>_monthly`.
+        is_always_run: Whether it has something to compute without any file of its own sources,
+            for it rests on other subjects' tables.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Subject:
     headline: Headline | None = None
     prepare_sample: PrepareSample | None = None
     jobs: Mapping[str, str] = field(default_factory=dict)
+    is_always_run: bool = False
 
     @cached_property
     def raw_tables(self) -> tuple[Table, ...]:
@@ -149,10 +152,11 @@ class Subject:
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """What its runs compute, one after the other: days of drops, days of events, months."""
+        daily, monthly = self.job_name(DAILY), self.job_name(MONTHLY)
         stages = (
-            Stage(self.job_name(DAILY), self.raw_tables),
-            Stage(self.job_name(DAILY), self.daily_tables),
-            Stage(self.job_name(MONTHLY), self.monthly_tables),
+            Stage(daily, self.raw_tables, self.is_always_run),
+            Stage(daily, self.daily_tables, self.is_always_run),
+            Stage(monthly, self.monthly_tables, self.is_always_run),
         )
         return tuple(stage for stage in stages if stage.tables)
 

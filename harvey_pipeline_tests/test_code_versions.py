@@ -109,6 +109,18 @@ def test_what_a_value_does_counts(load: Load) -> None:
     assert digest_code(load(text).RULE) != digest_code(load(text.replace("3", "4")).RULE)
 
 
+def test_what_a_value_has_remembered_does_not_count(load: Load) -> None:
+    module = load(
+        "from dataclasses import dataclass\nfrom functools import cached_property\n\n\n"
+        "@dataclass\nclass Rule:\n    limit: int\n\n    @cached_property\n"
+        "    def double(self):\n        return 2 * self.limit\n\n\nRULE = Rule(3)\n\n\n"
+        "def holds(value):\n    return value < RULE.double\n"
+    )
+    before = digest_code(module.holds)
+    assert module.holds(5)
+    assert digest_code(module.holds) == before
+
+
 def test_a_frame_counts_by_its_rows_and_types_however_wide_the_terminal() -> None:
     frame = pl.DataFrame({"name": ["a long text " * 9] * 50, "rows": range(50)})
     with pl.Config(tbl_width_chars=200):

@@ -115,7 +115,7 @@ def _part_subjects(
             for source in subject.sources
             if source.is_optional and find_files(landing, source).is_empty
         ]
-        if len(absent) == len(subject.sources):
+        if len(absent) == len(subject.sources) and not subject.is_always_run:
             told.append(f"Left out: {subject.name}, of which the landing folder has nothing")
             continue
         active.append(subject)

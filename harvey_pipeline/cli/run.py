@@ -326,11 +326,12 @@ def _one_after_the_other(
         return
     plan, seen = surveyed.plan, []
     while True:
+        subjects = [subject for subject in asked.subjects if subject.name not in failed]
+        ready = asked.limit(plan).next_ranges([subject.stages for subject in subjects])
         todo = [
             PlannedRun(subject, stage, some)
-            for subject in asked.subjects
-            if subject.name not in failed
-            for stage, some in asked.limit(plan).first_ranges(subject.stages)
+            for subject, ranges in zip(subjects, ready, strict=True)
+            for stage, some in ranges
         ]
         if not todo or todo in seen:
             return

@@ -97,6 +97,8 @@ class Stage:
 
     job_name: str
     tables: tuple[Table, ...]
+    is_always_run: bool = False
+    """Whether there is something to compute without any drop of their own sources, too."""
 
     @property
     def is_monthly(self) -> bool:
@@ -143,6 +145,41 @@ class Plan:
             if ranges := self.ranges(stage.tables):
                 return [(stage, some) for some in ranges]
         return []
+
+    def next_ranges(self, stages: Iterable[Sequence[Stage]]) -> list[list[tuple[Stage, DueRange]]]:
+        """What some lists of stages can compute now, if it is done in this order.
+
+        Of each list that is the first stage of which something is due, but for partitions that
+        read what another list is yet to compute later.
+        """
+        computed: set[str] = set()
+        found = []
+        for some in stages:
+            found.append(self._waiting_for_others(some, computed).first_ranges(some))
+            computed.update(name for _, one in found[-1] for name in one.tables)
+        return found
+
+    def _waiting_for_others(self, stages: Sequence[Stage], computed: Collection[str]) -> "Plan":
+        """The plan without what reads a due partition of tables that are not of these stages.
+
+        `computed` are the names of tables that are computed before.
+        """
+        own = {table.name for stage in stages for table in stage.tables}
+        waiting: dict[str, Mapping[date, Due]] = {
+            name: found
+            for name, found in self.due.items()
+            if name not in own and name not in computed
+        }
+        for asset in self.graph.ordered:
+            name = asset.table.name
+            if name in own:
+                waiting[name] = dict(_following(asset, list(self.due.get(name, {})), waiting))
+        held = {name: {*self.held.get(name, ()), *waiting.get(name, ())} for name in own}
+        due = {
+            name: {day: one for day, one in self.due[name].items() if day not in held[name]}
+            for name in own & self.due.keys()
+        }
+        return Plan(self.graph, due, held)
 
     def limited(self, limits: Mapping[str, DayRange]) -> "Plan":
         """What is due of some partitions of each table, by its name.

@@ -13,7 +13,6 @@ from harvey_pipeline.graph.requests import Watched, day_before, request_due
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.settled import Look, unsettled_drops
-from harvey_pipeline.warehouse.table import Table
 
 DAILY: Final = "daily"
 MONTHLY: Final = "monthly"
@@ -62,20 +61,19 @@ def audit_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
 
 
 def daily_schedule(
-    job: dg.JobDefinition, graph: Graph, tables: Sequence[Table], calendar: Calendar
+    job: dg.JobDefinition, graph: Graph, stage: Stage, calendar: Calendar, *, minute: int = 0
 ) -> dg.ScheduleDefinition:
-    """Run everything daily that is due, once all of yesterday's drops are there.
+    """Run everything daily of a stage that is due, once all of yesterday's drops are there.
 
     It looks every hour from 06:00 on, so that drops which are late are run on the same day, and
-    asks for the same state once. A day that was missed is due until it is run.
+    asks for the same state once. A day that was missed is due until it is run. `graph` holds all
+    that the stage rests on: while that is due, it waits.
     """
-
-    stage = Stage(job.name, tuple(tables))
 
     @dg.schedule(
         job=job,
         name=f"{job.name}_schedule",
-        cron_schedule="0 6-23 * * *",
+        cron_schedule=f"{minute} 6-23 * * *",
         execution_timezone="UTC",
         description="Yesterday, the days before that its drops may complete, and whatever else is "
         "due, once all of yesterday's drops are there.",
@@ -101,7 +99,7 @@ def daily_schedule(
 
 
 def monthly_schedule(
-    job: dg.JobDefinition, graph: Graph, tables: Sequence[Table], calendar: Calendar
+    job: dg.JobDefinition, graph: Graph, stage: Stage, calendar: Calendar
 ) -> dg.ScheduleDefinition:
     """Run the months that are due by the warehouse's own record of what was committed when.
 
@@ -113,7 +111,6 @@ def monthly_schedule(
     """
     # Days that are due are no matter of this schedule: their months follow once they were run.
     monthly = Graph((), tuple(asset for asset in graph.assets if asset.table.is_monthly))
-    stage = Stage(job.name, tuple(tables))
 
     @dg.schedule(
         job=job,

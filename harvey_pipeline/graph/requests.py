@@ -99,6 +99,8 @@ class Watched:
             LandingError: The landing folder cannot be read.
         """
         tables = {table.name for stage in stages for table in stage.tables}
+        if any(stage.is_always_run for stage in stages):
+            return True
         own = [source for source in self.sources if source.table.name in tables] or self.sources
         return any(not one.is_optional or not self.files[one.name].is_empty for one in own)
 
@@ -126,8 +128,8 @@ def request_due(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """A request for each range of what is due up to a day.
 
-    `stages` are lists of stages that do not wait for each other; of each list it is the first one
-    of which something is due. Where nothing is, and yet readers do not see all that was committed,
+    `stages` are lists of stages, those of each subject; of each list it is the first one of which
+    something is due. Where nothing is, and yet readers do not see all that was committed,
     a run that computes nothing is asked for: it publishes.
 
     `unsettled` are the drops (of a bulk export without a day) that are left alone for now.
@@ -151,9 +153,8 @@ def request_due(
             months_touched(days),
             leave_out=unsettled,
         )
-        due = [
-            one for some in stages if watched.is_delivered(some) for one in plan.first_ranges(some)
-        ]
+        delivered = [some for some in stages if watched.is_delivered(some)]
+        due = [one for ready in plan.next_ranges(delivered) for one in ready]
         if not due and is_behind(watched.warehouse):
             stage = stages[0][-1]
             due = [(stage, _nothing_of(stage, days))]

@@ -105,3 +105,54 @@ def test_sensor_and_schedules_over_midnight_and_a_months_end(ahead: Station) -> 
     assert days[2] == str(LAST)
     assert months[:3] == ("monthly", str(LAST.replace(day=1)), str(LAST.replace(day=1)))
     assert_as_the_reference(ahead, LAST)
+
+
+@pytest.mark.long
+def test_sensor_and_daily_schedule_share_the_work(ahead: Station) -> None:
+    """A day's last drop arrives just before the schedule's hour, and a correction after that.
+
+    Whichever of the two looks first asks for what is due; the other asks for nothing of it.
+    """
+    last_drop = ahead.landing / "events" / f"{LAST}.csv"
+    kept = ahead.root / "kept.csv"
+    last_drop.rename(kept)
+    seconds = ahead.run_well(settings=Clock.at(at(LAST, 12, 0, 0)).settings())
+    hour = at(NEXT_MONTH, 6, 0, 0)
+    clock = Clock.at(hour - time_to_start(seconds))
+    with at_work(ahead, clock) as asked:
+
+        def runs_asked_for(name: str) -> list[str]:
+            return [run for tick in asked.ticks(name) for run in tick["runIds"]]
+
+        known = len(asked.all_runs())
+        assert runs_asked_for("landing_sensor") == []
+        wait_until(lambda: clock.now() >= hour - timedelta(seconds=5), WITHIN_SECONDS)
+        kept.rename(last_drop)
+        wait_until(lambda: bool(asked.ticks("daily_schedule")), WITHIN_SECONDS)
+        wait_until_idle(asked, known + 2)
+        arrived = [describe(one) for one in asked.all_runs()[known:]]
+        with (ahead.landing / "users" / f"{FIRST}.csv").open("a") as file:
+            file.write(f"late_row,{FIRST},Partner\n")
+        wait_until_idle(asked, known + len(arrived) + 2)
+        runs = asked.all_runs()[known:]
+        by = {
+            name: runs_asked_for(name)
+            for name in ("landing_sensor", "daily_schedule", "monthly_schedule")
+        }
+        assert len(asked.ticks("daily_schedule")) == 1
+    # Each run was asked for by one of them, and none loads or computes a day of a table again.
+    assert sorted(run for asked_for in by.values() for run in asked_for) == sorted(
+        one["runId"] for one in runs
+    )
+    assert by["landing_sensor"]
+    assert {(one[0], one[2]) for one in arrived} == {
+        ("daily", str(LAST)),
+        ("monthly", str(LAST.replace(day=1))),
+    }
+    corrected = [describe(one) for one in runs[len(arrived) :]]
+    assert corrected[0][:2] == ("daily", str(FIRST))
+    assert corrected[0][3] == {"raw.raw_users"}
+    for described in (arrived, corrected):
+        computed = [table for one in described for table in one[3]]
+        assert len(computed) == len(set(computed)), described
+    assert_as_the_reference(ahead, LAST)
