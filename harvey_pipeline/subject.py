@@ -195,7 +195,7 @@ class Subject:
         surroundings = Surroundings(self.covering, graph, tables)
         return (
             *(
-                plan_deliveries(source, particular.get(source.table.name, []))
+                plan_deliveries(source, particular.get(source.table.name, []), tables)
                 for source in self.sources
             ),
             *(

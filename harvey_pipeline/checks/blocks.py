@@ -43,7 +43,7 @@ def read_blocks(
     columns: Sequence[str] = (),
 ) -> Iterator[pl.DataFrame]:
     """The rows of some days in blocks of whole days, labels as plain text; at least one frame."""
-    listed = ", ".join(columns) or "*"
+    listed = ", ".join(f'"{column}"' for column in columns) or "*"
     if table.day_column is None or not days:
         where = "" if table.day_column is None else " where false"
         yield connection.sql(f"select {listed} from {table.name}{where}").pl()

@@ -11,7 +11,7 @@ import polars as pl
 
 from harvey_pipeline.checks.blocks import add_failing_rows, blocks_of_days, within
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
-from harvey_pipeline.checks.plan import CheckPlan, Judging, TableChecks
+from harvey_pipeline.checks.plan import CheckPlan, Judging, TableChecks, tables_needed
 from harvey_pipeline.checks.report import WARN, Check, Report
 from harvey_pipeline.landing.files import ACCEPT, find_files
 from harvey_pipeline.landing.ingestion import JUDGED_ROWS, is_unusable
@@ -28,6 +28,7 @@ from harvey_pipeline.landing.source import (
     Source,
 )
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
 _SAME_WEEKDAYS: Final = 4
@@ -170,8 +171,10 @@ def _checks_of(source: Source) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def plan_deliveries(source: Source, particular: Sequence[TableChecks]) -> CheckPlan:
-    """The checks of a source's raw table."""
+def plan_deliveries(
+    source: Source, particular: Sequence[TableChecks], tables: Mapping[str, Table]
+) -> CheckPlan:
+    """The checks of a source's raw table; `tables` are those of all subjects by name."""
     table = source.table
     contract = contract_of(table)
     own = _checks_of(source)
@@ -186,9 +189,7 @@ def plan_deliveries(source: Source, particular: Sequence[TableChecks]) -> CheckP
     ) -> Iterator[dg.AssetCheckResult]:
         report = Report(table, checks, days)
         with warehouse.connect() as connection:
-            needs = dict.fromkeys(
-                (DROPS, QUARANTINE, *(t for some in particular for t in some.needs))
-            )
+            needs = dict.fromkeys((DROPS, QUARANTINE, *tables_needed(particular, tables)))
             warehouse.prepare(connection, needs)
             judging = Judging(connection, warehouse, raw_store, days, report)
             ledger = read_ledger(judging, source)

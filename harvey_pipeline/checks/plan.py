@@ -45,14 +45,14 @@ class TableChecks:
 
     `judge` is called once, `judge_rows` with every block of the table's rows (labels as text).
     Both must tell the report about each of the checks that they answer for. `needs` are the
-    tables that they read by SQL.
+    tables that they read by SQL, those of other subjects by name.
     """
 
     table: Table
     checks: tuple[Check, ...]
     judge: Callable[[Judging], None] = lambda _: None
     judge_rows: Callable[[pl.DataFrame, Judging], None] | None = None
-    needs: tuple[Table, ...] = ()
+    needs: tuple[Table | str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,14 @@ class Surroundings:
     tables: Mapping[str, Table]
 
 
+def tables_needed(
+    particular: Sequence[TableChecks], tables: Mapping[str, Table]
+) -> tuple[Table, ...]:
+    """The tables that some checks read by SQL; `tables` are those of all subjects by name."""
+    needs = (one for some in particular for one in some.needs)
+    return tuple(dict.fromkeys(one if isinstance(one, Table) else tables[one] for one in needs))
+
+
 def plan_checks(
     asset: TableAsset, particular: Sequence[TableChecks], surroundings: Surroundings
 ) -> CheckPlan:
@@ -91,7 +99,7 @@ def plan_checks(
         *window_checks(asset),
     )
 
-    needs = tuple(dict.fromkeys(one for some in particular for one in some.needs))
+    needs = tables_needed(particular, surroundings.tables)
 
     def evaluate(
         warehouse: Warehouse, raw_store: RawStore, days: Sequence[date]

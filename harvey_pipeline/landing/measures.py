@@ -4,6 +4,7 @@ They stand on the readers of `readers.py`: what is blank or a written null is mi
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import dataframely as dy
@@ -46,6 +47,17 @@ def word(*missing: str) -> Reader:
         read,
         lambda description, nullable, key: c.text(description, nullable=nullable, key=key),
         holds="id",
+    )
+
+
+def with_default(reader: Reader, default: str) -> Reader:
+    """A reader of text that gives a text of its own where nothing is delivered."""
+    told = f"`{default}`" if default else "the empty text"
+    return replace(
+        reader,
+        means=f"{reader.means}; {told} where missing",
+        read=lambda text: reader.read(text).fill_null(default),
+        default=default,
     )
 
 
@@ -187,11 +199,16 @@ def whole_score(lowest: int, highest: int) -> Reader:
     )
 
 
-PERCENT: Final = Reader(
-    "decimal number from 0 to 100",
-    pl.Float64(),
-    _bounded(decimal().read, 0, 100),
-    lambda description, nullable, key: dy.Float64(
-        min=0, max=100, nullable=nullable, primary_key=key, description=description
-    ),
-)
+def decimal_between(lowest: int, highest: int) -> Reader:
+    """A plain decimal number within bounds, neither of them below 0, as Float64."""
+    return Reader(
+        f"decimal number from {lowest} to {highest}",
+        pl.Float64(),
+        _bounded(decimal().read, lowest, highest),
+        lambda description, nullable, key: dy.Float64(
+            min=lowest, max=highest, nullable=nullable, primary_key=key, description=description
+        ),
+    )
+
+
+PERCENT: Final = decimal_between(0, 100)

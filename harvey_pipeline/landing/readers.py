@@ -41,6 +41,8 @@ class Reader:
     """Makes the table's column from description, nullable and key."""
     holds: Literal["text", "id", "json"] = "text"
     fault: Literal["unreadable", "unknown"] = "unreadable"
+    default: str | None = None
+    """What stands where nothing is delivered, of a reader of text; None: nothing does."""
 
     def __call__(self, text: pl.Expr) -> pl.Expr:
         """The values of a column of text."""
@@ -114,19 +116,29 @@ ID: Final = Reader(
 )
 
 
-def label(values: Sequence[str]) -> Reader:
-    """One of a few words in upper case, whatever its case as delivered."""
+def label(values: Sequence[str], suffix: str = "") -> Reader:
+    """One of a few words, whatever its case as delivered.
+
+    `suffix` is a word that may stand after it, blanks between the two.
+    """
     dtype = pl.Enum(values)
+    by_upper_case = {value.upper(): value for value in values}
+    ending = rf"[{_ESCAPED_BLANKS}]+{re.escape(suffix.upper())}$"
 
     def read_exact(text: pl.Series) -> pl.Series:
         return text.cast(dtype, strict=False)
 
     def read_any_case(text: pl.Series) -> pl.Series:
-        return text.str.to_uppercase().cast(dtype, strict=False)
+        words = text.str.to_uppercase()
+        if suffix:
+            words = words.str.replace(ending, "")
+        known = words.replace_strict(by_upper_case, default=None, return_dtype=pl.String)
+        return known.cast(dtype)
 
     listed = f"{', '.join(f'`{value}`' for value in values[:-1])} or `{values[-1]}`"
     return Reader(
-        f"{listed}, whatever case and blanks",
+        f"{listed}, whatever case and blanks"
+        + (f", with or without ` {suffix}` after it" if suffix else ""),
         dtype,
         _adaptively(read_exact, read_any_case),
         lambda description, nullable, key: c.label(

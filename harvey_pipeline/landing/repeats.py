@@ -34,6 +34,16 @@ def repeated_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+def first_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
+    """The events without those whose id an earlier drop delivered for the same date."""
+    repeats = repeated_deliveries(source, events).collect(engine="streaming")
+    if repeats.is_empty():
+        return events
+    is_late = pl.col(EVENT_DATE) < pl.col("drop_date")
+    late = events.filter(is_late).join(repeats.lazy(), on=["drop_date", "line_number"], how="anti")
+    return pl.concat([events.filter(~is_late), late])
+
+
 def latest_deliveries(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Of changes, one row per key and `event_date`: the one that the latest drop delivered.
 

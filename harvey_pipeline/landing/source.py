@@ -98,6 +98,8 @@ class Column:
     @property
     def is_nullable(self) -> bool:
         """Whether an accepted record may lack it."""
+        if self.reader.default is not None:
+            return False
         return not (
             self.missing == "reject" and (self.unusable == "reject" or not self.can_be_unusable)
         )

@@ -11,12 +11,16 @@ from harvey_pipeline.landing.measures import (
     IS_WRITTEN,
     LENGTH,
     LIST_LENGTH,
+    NAME,
     PERCENT,
+    decimal_between,
     excerpt,
     whole_score,
+    with_default,
     word,
 )
 from harvey_pipeline.landing.readers import Reader
+from harvey_pipeline.landing.source import Column
 
 MISSING = [None, "", "NULL", " none ", "NaN", r"\N"]
 
@@ -60,6 +64,13 @@ MISSING = [None, "", "NULL", " none ", "NaN", r"\N"]
         (PERCENT, "100.01", None),
         (PERCENT, "-1", None),
         (PERCENT, "87.5", 87.5),
+        (decimal_between(1, 5), "0.999", None),
+        (decimal_between(1, 5), "1", 1.0),
+        (decimal_between(1, 5), "4.125", 4.125),
+        (decimal_between(1, 5), "5.0", 5.0),
+        (decimal_between(1, 5), "5.001", None),
+        (with_default(word(), "usual"), " Odd ", "odd"),
+        (with_default(NAME, ""), " Ann ", "Ann"),
     ],
 )
 def test_what_a_text_stands_for(reader: Reader, text: str, value: Any) -> None:
@@ -74,3 +85,15 @@ def test_what_a_text_stands_for(reader: Reader, text: str, value: Any) -> None:
 def test_nothing_and_written_nulls_are_missing(reader: Reader) -> None:
     found = pl.DataFrame({"text": MISSING}).select(reader(pl.col("text"))).to_series()
     assert found.to_list() == [None] * len(MISSING)
+
+
+@pytest.mark.parametrize("default", ["usual", ""])
+def test_a_default_stands_where_something_is_missing(default: str) -> None:
+    reader = with_default(NAME, default)
+    found = pl.DataFrame({"text": MISSING}).select(reader(pl.col("text"))).to_series()
+    assert found.to_list() == [default] * len(MISSING)
+    column = Column("by", "by", reader, "Who.", "by", missing="keep")
+    assert not column.is_nullable
+    assert not column.is_needed
+    told = "`usual`" if default else "the empty text"
+    assert reader.means.endswith(f"; {told} where missing")

@@ -31,6 +31,7 @@ READERS: Mapping[str, tuple[Reader, str]] = {
     "text": (TEXT, "Partner"),
     "id": (ID, "u1"),
     "label": (FEATURE, "ASSISTANT"),
+    "suffixed-label": (label(("Loud", "soft"), suffix="voice"), "Loud"),
     "JSON": (JSON, "[1]"),
     "timestamp": (TIMESTAMP, "2024-04-23 09:15:00"),
     "whole-number": (WHOLE_NUMBER, "12"),
@@ -159,6 +160,24 @@ def test_text_is_kept_as_it_is_but_for_blanks_around_it(
 )
 def test_labels_match_in_any_case(text: str, expected: str | None) -> None:
     assert value_of("label", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Loud", "Loud", id="as-agreed"),
+        pytest.param("LOUD", "Loud", id="upper-case"),
+        pytest.param("soft", "soft", id="of-lower-case"),
+        pytest.param("loud voice", "Loud", id="with-the-suffix"),
+        pytest.param(f" Soft{NBSP} VOICE ", "soft", id="with-the-suffix-after-blanks"),
+        pytest.param("loudvoice", None, id="no-blank-before-the-suffix"),
+        pytest.param("voice", None, id="the-suffix-alone"),
+        pytest.param("loud voice voice", None, id="the-suffix-twice"),
+        pytest.param("loud voices", None, id="another-word-after-it"),
+    ],
+)
+def test_labels_of_any_case_may_have_a_suffix(text: str, expected: str | None) -> None:
+    assert value_of("suffixed-label", text) == expected
 
 
 @pytest.mark.parametrize(

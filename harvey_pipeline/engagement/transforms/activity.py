@@ -10,7 +10,7 @@ from harvey_pipeline.engagement.sources import EVENTS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import EVENT_TYPES
 from harvey_pipeline.engagement.transforms.windows import from_hundredths, to_hundredths
-from harvey_pipeline.landing.repeats import repeated_deliveries
+from harvey_pipeline.landing.repeats import first_deliveries
 from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
 
 _WEEK: Final = 7
@@ -26,7 +26,7 @@ def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
     assistant, vault, workflow = (pl.col("event_type") == name for name in EVENT_TYPES)
     score = pl.col("feedback_score")
     sums = (
-        _first_deliveries(events)
+        first_deliveries(EVENTS, events)
         .rename({"event_date": "date"})
         .group_by("date", "user_id", "firm_id")
         .agg(
@@ -44,16 +44,6 @@ def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
         )
     )
     return sums.sort("date").select(list(TABLES["core.user_daily_activity"].polars_schema))
-
-
-def _first_deliveries(events: pl.LazyFrame) -> pl.LazyFrame:
-    """The events without those whose id an earlier drop delivered for the same date."""
-    repeats = repeated_deliveries(EVENTS, events).collect(engine="streaming")
-    if repeats.is_empty():
-        return events
-    is_late = pl.col("event_date") < pl.col("drop_date")
-    late = events.filter(is_late).join(repeats.lazy(), on=["drop_date", "line_number"], how="anti")
-    return pl.concat([events.filter(~is_late), late])
 
 
 def sum_activity_by_week(events: pl.LazyFrame, days: Sequence[date]) -> Iterator[pl.LazyFrame]:
