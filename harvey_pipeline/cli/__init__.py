@@ -19,6 +19,7 @@ from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
 from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
+from harvey_pipeline.cli.segments import show_segments
 from harvey_pipeline.cli.status import show_status
 from harvey_pipeline.cli.tables import list_tables
 from harvey_pipeline.cli.timings import show_timings
@@ -30,6 +31,7 @@ APP = build_app(
         "status": show_status,
         "ui": open_ui,
         "agents": show_agents,
+        "segments": show_segments,
         "checks": list_checks,
         "tables": list_tables,
         "quarantine": QUARANTINE,

@@ -1,23 +1,20 @@
 """`harvey agents`: how the AI agents did on a day, what waits for review, and what is wrong."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from harvey_pipeline.cli.app import OK, DagsterHome, Debug, UnusableError, WarehouseFile
+from harvey_pipeline.cli.published import Row, open_published, read_day, rows_of
 from harvey_pipeline.cli.show import columns_of, headline_table, listing_output, plural, say
 from harvey_pipeline.cli.status import failed_checks
 
 if TYPE_CHECKING:
-    import duckdb
-
     from harvey_pipeline.settings import Settings
-
-Row = Mapping[str, Any]
 
 _OLDEST_SHOWN: Final = 5
 
@@ -35,14 +32,14 @@ def show_agents(
     from harvey_pipeline.settings import read_settings
 
     settings = read_settings()
-    with _published(settings) as connection:
-        last = _rows(connection, "select max(date) as day from agents.daily_agent_summary")[0][
+    with open_published(settings, "agents", _nothing_run(settings)) as connection:
+        last = rows_of(connection, "select max(date) as day from agents.daily_agent_summary")[0][
             "day"
         ]
         if last is None:
             raise UnusableError(_nothing_run(settings))
-        chosen = _read_day(day, last)
-        found = _rows(
+        chosen = read_day(day, last)
+        found = rows_of(
             connection, "select * from agents.daily_agent_summary where date = ?", [chosen]
         )
         if not found:
@@ -50,10 +47,10 @@ def show_agents(
                 f"{chosen} was not run: the last day run is {last}. Run it with "
                 f"`harvey run --from {chosen} --to {chosen}`, or choose another --day."
             )
-        expectations = _rows(
+        expectations = rows_of(
             connection, "select * from agents.agent_expectations order by total_drafts desc, 1"
         )
-        queue = _rows(
+        queue = rows_of(
             connection,
             "select source_id, shop_domain, agent_type_code, age_days, count(*) over () as drafts "
             "from agents.pending_drafts join agents.dim_shop using (shop_sk) "
@@ -67,46 +64,12 @@ def show_agents(
     return OK
 
 
-def _published(settings: "Settings") -> "duckdb.DuckDBPyConnection":
-    """The published copy, which a run never locks."""
-    import duckdb
-
-    from harvey_pipeline.warehouse.warehouse import published_path
-
-    path = published_path(settings.warehouse)
-    if not path.exists():
-        raise UnusableError(_nothing_run(settings))
-    connection = duckdb.connect(str(path), read_only=True)
-    there = connection.execute(
-        "select count(*) from duckdb_views() where schema_name = 'agents'"
-    ).fetchall()
-    if not there[0][0]:
-        connection.close()
-        raise UnusableError(_nothing_run(settings))
-    return connection
-
-
 def _nothing_run(settings: "Settings") -> str:
     return (
         f"Nothing of the AI agents is published beside {settings.warehouse}. Put drops such as "
         f"agent_approvals/<YYYY-MM-DD>.csv into {settings.landing_dir} and compute them with "
         "`harvey run`."
     )
-
-
-def _rows(
-    connection: "duckdb.DuckDBPyConnection", query: str, parameters: Sequence[Any] = ()
-) -> list[Row]:
-    return list(connection.sql(query, params=list(parameters)).pl().iter_rows(named=True))
-
-
-def _read_day(text: str | None, default: date) -> date:
-    if text is None:
-        return default
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UnusableError(f"--day is {text!r}; give a day as YYYY-MM-DD.") from None
 
 
 def _show_day(console: Console, day: date, row: Row) -> None:

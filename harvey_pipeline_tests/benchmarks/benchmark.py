@@ -1,11 +1,13 @@
 """How long the pipeline takes, asset by asset, and what it costs; no part of the test run.
 
     python -m harvey_pipeline_tests.benchmarks.benchmark export small big agents
+    python -m harvey_pipeline_tests.benchmarks.benchmark segments --scale 0.1
 
 Makes synthetic landing folders of the sizes that are named, computes each but its last days with
 `harvey run` in a fresh process, and then what is due of each of the last days. Prints, for each of
 the two: seconds of the process and its parts, the peak memory of the process, and the size of
-DAGSTER_HOME. `--folder` keeps the landing folders for the next time.
+DAGSTER_HOME. `--folder` keeps the landing folders for the next time, `--scale` makes them smaller
+or larger: users and records grow by it, days do not.
 """
 
 import argparse
@@ -16,15 +18,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
 from harvey_pipeline.agents import sample as agents
 from harvey_pipeline.engagement import sample as engagement
+from harvey_pipeline.segments import sample as segments
+from harvey_pipeline.segments.sample_spec import SampleSpec as SegmentsSpec
 
 FIRST: Final = date(2024, 4, 1)
 
@@ -47,7 +51,39 @@ def _agents(days: int) -> agents.SampleSpec:
     )
 
 
-SIZES: Final[dict[str, engagement.SampleSpec | agents.SampleSpec]] = {
+@dataclass(frozen=True)
+class Apps:
+    """The product's own events and sign-ins to other apps, of the same users and days."""
+
+    product: engagement.SampleSpec
+    others: SegmentsSpec
+
+    @property
+    def days(self) -> int:
+        return self.product.days
+
+
+Spec = engagement.SampleSpec | agents.SampleSpec | Apps
+
+
+def _apps(days: int, events: int, sso_events: int, users: int, firms: int) -> Apps:
+    return Apps(
+        _engagement(days, events, users, firms),
+        SegmentsSpec(
+            users=users,
+            firms=firms,
+            days=days,
+            sso_events=sso_events,
+            sso_users=users,
+            labels=users // 5,
+            starts=users // 5,
+            dirty=0.0,
+            start=FIRST,
+        ),
+    )
+
+
+SIZES: Final[dict[str, Spec]] = {
     "export": _engagement(86, events=219, users=2_948, firms=60),
     "small": _engagement(93, events=2_000, users=3_000, firms=60),
     "big": _engagement(93, events=200_000, users=50_000, firms=400),
@@ -55,8 +91,41 @@ SIZES: Final[dict[str, engagement.SampleSpec | agents.SampleSpec]] = {
     "large": _engagement(93, events=1_000_000, users=200_000, firms=800),
     "agents-few": _agents(20),
     "agents": _agents(92),
+    "segments": _apps(180, events=200_000, sso_events=500_000, users=50_000, firms=400),
 }
 """`export` is delivered as one file for each source, the others as daily drops."""
+
+_SCALED: Final = (
+    *("users", "firms", "events_per_day"),
+    *("approvals", "queries", "annotations", "shops"),
+    *("sso_events", "sso_users", "labels", "starts"),
+)
+"""What of a spec grows with the scale."""
+
+_LEAST: Final = {"users": engagement.MIN_USERS, "firms": engagement.MIN_FIRMS} | dict.fromkeys(
+    ("events_per_day", "shops"), engagement.MIN_EVENTS
+)
+
+
+def scaled(spec: Spec, scale: float) -> Spec:
+    """The spec with so many times the users and records, but no fewer than there have to be."""
+    if isinstance(spec, Apps):
+        return Apps(_scaled(spec.product, scale), _scaled(spec.others, scale))
+    if isinstance(spec, agents.SampleSpec):
+        return _scaled(spec, scale)
+    return _scaled(spec, scale)
+
+
+Sample = TypeVar("Sample", engagement.SampleSpec, agents.SampleSpec, SegmentsSpec)
+
+
+def _scaled(spec: Sample, scale: float) -> Sample:
+    sizes = {
+        name: max(_LEAST.get(name, 1), round(getattr(spec, name) * scale))
+        for name in _SCALED
+        if hasattr(spec, name)
+    }
+    return replace(spec, **sizes)
 
 
 @dataclass(frozen=True)
@@ -85,29 +154,36 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], help="; ".join(SIZES))
     parser.add_argument("--folder", type=Path, help="where landing folders are kept")
     parser.add_argument("--repeats", type=int, default=2, help="last days, each by itself")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the users and records")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harvey-benchmark-") as scratch:
         folder = options.folder or Path(scratch)
         for size in options.sizes or ["export", "small", "big"]:
-            measure_size(size, make_landing(size, folder), Path(scratch) / size, options.repeats)
+            spec = scaled(SIZES[size], options.scale)
+            name = size if options.scale == 1 else f"{size}-x{options.scale:g}"
+            landing = make_landing(name, spec, folder)
+            measure_size(name, spec, landing, Path(scratch) / name, options.repeats)
 
 
-def make_landing(size: str, folder: Path) -> Path:
+def make_landing(name: str, spec: Spec, folder: Path) -> Path:
     """The landing folder of a size, made unless it is there."""
-    landing = folder / f"landing-{size}"
+    landing = folder / f"landing-{name}"
     if not landing.exists():
-        partial = folder / f"landing-{size}.partial"
+        partial = folder / f"landing-{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         print(f"making {landing}", flush=True)
-        write_sample(partial, SIZES[size])
-        if size == "export":
+        write_sample(partial, spec)
+        if name.startswith("export"):
             join_drops(partial)
         partial.rename(landing)
     return landing
 
 
-def write_sample(landing: Path, spec: engagement.SampleSpec | agents.SampleSpec) -> None:
-    if isinstance(spec, agents.SampleSpec):
+def write_sample(landing: Path, spec: Spec) -> None:
+    if isinstance(spec, Apps):
+        engagement.write_sample(landing, spec.product)
+        segments.write_sample(landing, spec.others)
+    elif isinstance(spec, agents.SampleSpec):
         agents.write_sample(landing, spec)
     else:
         engagement.write_sample(landing, spec)
@@ -129,14 +205,9 @@ def join_drops(landing: Path) -> None:
         shutil.rmtree(landing / source)
 
 
-def measure_size(size: str, landing: Path, place: Path, repeats: int) -> None:
-    spec = SIZES[size]
+def measure_size(name: str, spec: Spec, landing: Path, place: Path, repeats: int) -> None:
     last = FIRST + timedelta(days=spec.days - repeats - 1)
-    if isinstance(spec, agents.SampleSpec):
-        rows = f"{spec.approvals:,} drafts, {spec.queries:,} queries, {spec.shops:,} shops"
-    else:
-        rows = f"{spec.events_per_day:,} events, {spec.users:,} users"
-    named = f"{size}: {spec.days - repeats} days x {rows}"
+    named = f"{name}: {spec.days - repeats} days x {rows_of(spec)}"
     whole = run_harvey(landing, place, FIRST, last)
     report(named, whole, place)
     again = [
@@ -146,7 +217,16 @@ def measure_size(size: str, landing: Path, place: Path, repeats: int) -> None:
     if again:
         best = min(again, key=lambda one: one.process)
         listed = ", ".join(f"{one.process:.1f}" for one in again)
-        report(f"{size}: one more day (runs: {listed} s)", best, place)
+        report(f"{name}: one more day (runs: {listed} s)", best, place)
+
+
+def rows_of(spec: Spec) -> str:
+    """What a day brings, in words."""
+    if isinstance(spec, Apps):
+        return f"{rows_of(spec.product)}, {spec.others.sso_events:,} sign-ins"
+    if isinstance(spec, agents.SampleSpec):
+        return f"{spec.approvals:,} drafts, {spec.queries:,} queries, {spec.shops:,} shops"
+    return f"{spec.events_per_day:,} events, {spec.users:,} users"
 
 
 def run_harvey(landing: Path, place: Path, first: date, last: date) -> Measured:
