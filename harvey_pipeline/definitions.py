@@ -53,6 +53,11 @@ def sources_of(subjects: Sequence[Subject]) -> tuple[Source, ...]:
     return tuple(source for subject in subjects for source in subject.sources)
 
 
+def marked_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
+    """The folders of the landing folder that hold markers alone."""
+    return tuple(folder for subject in subjects for folder in subject.marked)
+
+
 def tables_of(subjects: Sequence[Subject]) -> Mapping[str, Table]:
     """All tables by name: raw ones, the ledger's, the subjects' own, and the dimensions' state."""
     parts = (

@@ -81,6 +81,7 @@ class Subject:
         jobs: Names of its jobs, where they are not `<name>_daily` and `<name>_monthly`.
         is_always_run: Whether it has something to compute without any file of its own sources,
             for it rests on other subjects' tables.
+        marked: Folders of the landing folder that hold no drops but markers, `<day>.accept`.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Subject:
     prepare_sample: PrepareSample | None = None
     jobs: Mapping[str, str] = field(default_factory=dict)
     is_always_run: bool = False
+    marked: tuple[str, ...] = ()
 
     @cached_property
     def raw_tables(self) -> tuple[Table, ...]:

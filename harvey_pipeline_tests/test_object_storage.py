@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
-from harvey_pipeline.landing.files import find_files, fingerprint
+from harvey_pipeline.landing.files import find_files, find_unread, fingerprint
 from harvey_pipeline.landing.places import landing_place
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records import LandingError
@@ -272,6 +272,15 @@ def test_two_objects_for_one_drop_are_refused_by_their_addresses(at_hand: Storag
     at_hand.put("double/events.parquet", b"")
     with pytest.raises(LandingError, match=f"s3://{BUCKET}/double/events.csv and s3://"):
         find_files(landing_place(f"s3://{BUCKET}/double"), SOURCES["events"])
+
+
+def test_markers_are_objects_of_their_folder(at_hand: Storage, tmp_path: Path) -> None:
+    at_hand.put(f"marked/reviews/{FIRST}.accept", b"")
+    at_hand.put("marked/reviews/readme.txt", b"")
+    address = f"s3://{BUCKET}/marked"
+    assert store_over(address, tmp_path).marked_days("reviews") == {FIRST}
+    unread = find_unread(landing_place(address), [SOURCES["events"]], ["reviews"])
+    assert unread == ["reviews/readme.txt"]
 
 
 def test_an_object_is_left_alone_until_it_stood_still_between_two_looks(

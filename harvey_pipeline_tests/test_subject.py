@@ -1,19 +1,25 @@
 """A subject that is declared has everything: raw assets, history, checks, job, sample, page."""
 
+from dataclasses import replace
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
+from harvey_pipeline.cli.run import tell_unread
 from harvey_pipeline.definitions import build_definitions, check_plans, tables_of
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.partitions import range_tags
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.reference import reference_page
+from harvey_pipeline.settings import Settings
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 from harvey_pipeline_tests import tiny
+from harvey_pipeline_tests.builders import landing_file
 from harvey_pipeline_tests.tiny import SUBJECT
 
 FIRST, SECOND, LAST = date(2024, 4, 1), date(2024, 4, 2), date(2024, 4, 3)
@@ -156,3 +162,16 @@ def test_its_page_tells_sources_tables_reasons_and_checks() -> None:
         "raw.raw_reviews",
     ):
         assert told in page
+
+
+def test_its_folders_of_markers_are_no_files_that_nothing_reads(tmp_path: Path) -> None:
+    for name in ("recounts/2024-04-01.accept", "recounts/notes.txt", "loans/2024-04-01.csv"):
+        landing_file(tmp_path, name)
+    place = Settings(str(tmp_path / "landing"), tmp_path / "warehouse.duckdb", None, None, 1.0)
+    console = Console(record=True, file=StringIO())
+    tell_unread(console, place, [replace(SUBJECT, marked=("recounts",))])
+    tell_unread(console, place, [SUBJECT])
+    assert console.export_text().splitlines() == [
+        "Nothing reads recounts/notes.txt",
+        "Nothing reads recounts",
+    ]

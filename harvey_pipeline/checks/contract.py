@@ -115,7 +115,9 @@ class Contract:
         return rows.select(
             *columns,
             column=pl.lit(column),
-            value=pl.col(column).cast(pl.String),
+            value=rows[column].map_elements(str, pl.String, skip_nulls=True)
+            if isinstance(rows.schema[column], pl.List)
+            else pl.col(column).cast(pl.String),
             finding=pl.lit(finding),
         )
 

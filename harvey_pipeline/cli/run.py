@@ -97,7 +97,7 @@ def run_due(
     with _own_output(is_json=is_json_wanted) as console:
         for line in surveyed.told:
             show.say(console, line)
-        _tell_unread(console, settings, SUBJECTS)
+        tell_unread(console, settings, SUBJECTS)
         if not is_all_wanted and not any(plan):
             show.say(console, f"Nothing is due: {_describe(days)} of {settings.landing_dir}{note}")
             if _publish_what_was_left(settings):
@@ -199,13 +199,14 @@ def _describe(days: "DayRange") -> str:
     return f"{days} ({' in '.join(counts)})"
 
 
-def _tell_unread(console: Console, settings: "Settings", subjects: Sequence["Subject"]) -> None:
+def tell_unread(console: Console, settings: "Settings", subjects: Sequence["Subject"]) -> None:
     """Name what lies in the landing folder and is read by nothing."""
-    from harvey_pipeline.definitions import sources_of
+    from harvey_pipeline.definitions import marked_of, sources_of
     from harvey_pipeline.landing.files import find_unread
     from harvey_pipeline.landing.places import landing_place
 
-    unread = find_unread(landing_place(settings.landing_dir), sources_of(subjects))
+    landing = landing_place(settings.landing_dir)
+    unread = find_unread(landing, sources_of(subjects), marked_of(subjects))
     if unread:
         named = show.first_of(unread, _UNREAD_NAMED)
         show.say(console, Text(f"Nothing reads {named}", style="yellow"))

@@ -131,24 +131,54 @@ def _sort_in(
         drops[day] = path
 
 
+def find_markers(root: LandingPath, folder: str) -> tuple[frozenset[date], list[str]]:
+    """The days with a marker `<folder>/<day>.accept`, and what else stands in that folder.
+
+    What else there is, is named relative to the landing folder; nothing reads it.
+
+    Raises:
+        LandingError: The landing folder is missing or cannot be reached.
+    """
+    days: set[date] = set()
+    strays: list[str] = []
+    for entry in _entries(root):
+        if entry.name.lower() != folder or not entry.is_dir():
+            continue
+        for path in _sorted(entry):
+            match = _DROP_NAME.fullmatch(path.name.lower())
+            day = _read_day(match[1]) if match and match[2] == ACCEPT else None
+            if day is None:
+                strays.append(_relative(path, root))
+            else:
+                days.add(day)
+    return frozenset(days), strays
+
+
 def find_all_files(root: LandingPath, sources: Iterable[Source]) -> dict[str, SourceFiles]:
     """`find_files` of every source, by its name."""
     return {source.name: find_files(root, source) for source in sources}
 
 
-def find_unread(root: LandingPath, sources: Sequence[Source]) -> list[str]:
-    """What lies in the landing folder and is read by none of the sources, hidden files aside."""
+def find_unread(
+    root: LandingPath, sources: Sequence[Source], marked: Sequence[str] = ()
+) -> list[str]:
+    """What lies in the landing folder and is read by none of the sources, hidden files aside.
+
+    `marked` are folders of markers alone.
+    """
     folders = {source.name for source in sources}
     files = {name + suffix for name in folders for suffix in (ACCEPT, *FORMS)}
     known = folders | files
     unread = [
         entry.name
         for entry in _entries(root)
-        if entry.name.lower() not in (known if entry.is_dir() else files)
+        if entry.name.lower() not in ((known | set(marked)) if entry.is_dir() else files)
     ]
     for source in sources:
         found = find_files(root, source)
         unread += [found.name_of(path) for path in found.strays]
+    for folder in marked:
+        unread += find_markers(root, folder)[1]
     return unread
 
 

@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from harvey_pipeline.landing.files import SourceFiles, find_files
+from harvey_pipeline.landing.files import SourceFiles, find_files, find_markers
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
@@ -305,6 +305,17 @@ class RawStore(dg.ConfigurableResource[None]):
         )
         schema = {"day": pl.Date, "form": pl.String}
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def marked_days(self, folder: str) -> frozenset[date]:
+        """The days with a marker `<folder>/<day>.accept` in the landing folder, now.
+
+        A marker makes nothing due by itself: whoever adds or removes one runs the days again on
+        which it matters.
+
+        Raises:
+            LandingError: The landing folder is missing or cannot be reached.
+        """
+        return find_markers(self.landing, folder)[0]
 
 
 def _versions_made(versions: Mapping[date, Version], parsed: Iterable[Parsed]) -> dict[date, str]:

@@ -59,8 +59,15 @@ _DUCKDB_TYPES: Final[Mapping[type[pl.DataType], str]] = {
     pl.Int32: "INTEGER",
     pl.Int64: "BIGINT",
     pl.Float64: "DOUBLE",
-    pl.List: "VARCHAR[]",
 }
+
+
+def _duckdb_type(dtype: pl.DataType) -> str:
+    """DuckDB's type for a column of a table."""
+    if isinstance(dtype, pl.List):
+        inner = dtype.inner
+        return f"{_duckdb_type(inner() if isinstance(inner, type) else inner)}[]"
+    return _DUCKDB_TYPES[type(dtype)]
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def quoted(text: str | Path) -> str:
 def table_ddl(table: Table, qualified_name: str) -> list[str]:
     """The statements that make a table with its comments, where it does not exist."""
     columns = table.schema.columns()
-    types = {name: _DUCKDB_TYPES[type(dtype)] for name, dtype in table.polars_schema.items()}
+    types = {name: _duckdb_type(dtype) for name, dtype in table.polars_schema.items()}
     body = ", ".join(
         f'"{name}" {types[name]}{"" if column.nullable else " NOT NULL"}'
         for name, column in columns.items()
@@ -334,7 +341,7 @@ class Warehouse(DuckDBResource):
             name = table.name
             found = _columns(connection, name)
             wanted = {
-                column: _DUCKDB_TYPES[type(dtype)] for column, dtype in table.polars_schema.items()
+                column: _duckdb_type(dtype) for column, dtype in table.polars_schema.items()
             }
             if found is None:
                 connection.execute(f"create schema if not exists {table.schema_name}")

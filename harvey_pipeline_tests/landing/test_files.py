@@ -11,6 +11,7 @@ from harvey_pipeline.landing.files import (
     check_unchanged,
     find_all_files,
     find_files,
+    find_markers,
     find_unread,
     fingerprint,
     stamp,
@@ -23,6 +24,7 @@ from harvey_pipeline_tests.builders import (
     USERS,
     csv_text,
     landing_file,
+    raw_store,
 )
 
 DAY = date(2024, 4, 23)
@@ -133,6 +135,33 @@ def test_what_nothing_reads_is_named(tmp_path: Path) -> None:
     for name in [*read, *hidden, *[name for name in unread if name != "visits"]]:
         landing_file(tmp_path, name)
     assert find_unread(tmp_path / "landing", list(SOURCES.values())) == unread
+
+
+def test_a_folder_of_markers_gives_their_days_and_names_the_rest(tmp_path: Path) -> None:
+    for name in (
+        "Reviews/2024-04-22.accept",
+        "reviews/2024-04-23.ACCEPT",
+        "reviews/2024-04-24.csv",
+        "reviews/2024-02-30.accept",
+        "reviews/.2024-04-25.accept",
+        "2024-04-26.accept",
+        "users/2024-04-27.accept",
+    ):
+        landing_file(tmp_path, name)
+    root = tmp_path / "landing"
+    days, strays = find_markers(root, "reviews")
+    assert days == {date(2024, 4, 22), DAY}
+    assert strays == ["reviews/2024-02-30.accept", "reviews/2024-04-24.csv"]
+    unread = ["2024-04-26.accept", *strays]
+    assert find_unread(root, list(SOURCES.values()), ["reviews"]) == unread
+    assert raw_store(tmp_path).marked_days("reviews") == days
+    assert raw_store(tmp_path).marked_days("views") == frozenset()
+
+
+def test_a_file_with_the_name_of_a_folder_of_markers_is_read_by_nothing(tmp_path: Path) -> None:
+    landing_file(tmp_path, "reviews")
+    assert find_markers(tmp_path / "landing", "reviews") == (frozenset(), [])
+    assert find_unread(tmp_path / "landing", list(SOURCES.values()), ["reviews"]) == ["reviews"]
 
 
 @pytest.mark.parametrize(
