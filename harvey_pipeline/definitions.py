@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from harvey_pipeline import agents, engagement
+from harvey_pipeline import agents, engagement, segments
 from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
@@ -45,7 +45,11 @@ from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.view import View
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
-SUBJECTS: Final[tuple[Subject, ...]] = (engagement.SUBJECT, agents.SUBJECT)
+SUBJECTS: Final[tuple[Subject, ...]] = (
+    engagement.SUBJECT,
+    agents.SUBJECT,
+    segments.SUBJECT,
+)
 
 
 def sources_of(subjects: Sequence[Subject]) -> tuple[Source, ...]:

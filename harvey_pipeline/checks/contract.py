@@ -115,11 +115,15 @@ class Contract:
         return rows.select(
             *columns,
             column=pl.lit(column),
-            value=rows[column].map_elements(str, pl.String, skip_nulls=True)
-            if isinstance(rows.schema[column], pl.List)
-            else pl.col(column).cast(pl.String),
+            value=_as_text(rows[column]),
             finding=pl.lit(finding),
         )
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    if isinstance(values.dtype, pl.List):
+        return pl.Series([str(one) for one in values.to_list()], dtype=pl.String)
+    return values.cast(pl.String)
 
 
 def repeated_rows(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:

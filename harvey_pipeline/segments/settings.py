@@ -1,24 +1,19 @@
 """The subject's own environment variables."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
+from harvey_pipeline.segments.transforms.holidays import Holiday
 from harvey_pipeline.settings import SettingsError, given_values, read_amount
 
 HOLIDAYS: Final = "HARVEY_HOLIDAYS"
 HOUR_VALUE: Final = "HARVEY_HOUR_VALUE_USD"
 CONVERSION_VALUE: Final = "HARVEY_CONVERSION_VALUE_USD"
 CATALOGUE: Final = "HARVEY_SEGMENTS_CATALOGUE"
-
-MonthDay = tuple[int, int]
-"""A month and a day of it."""
-
-Holiday = tuple[MonthDay, MonthDay]
-"""First and last day of a holiday period; it runs across New Year where the first is the later."""
 
 _RANGE: Final = r"([0-9]{2})-([0-9]{2})\.\.([0-9]{2})-([0-9]{2})"
 _LEAP_YEAR: Final = 2000
@@ -81,12 +76,3 @@ def _parse_holiday(text: str) -> Holiday:
                 f"{HOLIDAYS} has {text!r}, but no year has the day {month:02}-{day:02}."
             ) from None
     return (first_month, first_day), (last_month, last_day)
-
-
-def is_holiday(day: date, holidays: Sequence[Holiday]) -> bool:
-    """Whether a day lies in one of some holiday periods, their first and last days included."""
-    at = (day.month, day.day)
-    return any(
-        first <= at <= last if first <= last else at >= first or at <= last
-        for first, last in holidays
-    )

@@ -1,5 +1,7 @@
 """The subject's sources: sign-ins, who works for whom, licences, labels and interventions."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -27,6 +29,11 @@ INTERVENTION_DAYS: Final = 120
 STANDARD_TIER: Final = "standard"
 
 WORD: Final = word()
+
+
+def _label(values: Sequence[str], suffix: str = "") -> Reader:
+    """One of a few words; an object or array is none at all."""
+    return replace(label(values, suffix), holds="id")
 
 
 def _needed(
@@ -76,7 +83,7 @@ SSO_EVENTS: Final = Source(
         _at("published", "When it happened, UTC."),
         _needed("tenant_id", ID, "Tenant of the user: a firm."),
         _needed("actor_id", ID, "User who signed in.", fault="user_id"),
-        _needed("outcome", label(OUTCOMES), "Whether it succeeded."),
+        _needed("outcome", _label(OUTCOMES), "Whether it succeeded."),
         _optional("target_id", WORD, "App that was signed in to; null of a sign-in without one."),
         _optional("event_type", NAME, "Type of the event as delivered."),
         _optional(
@@ -130,7 +137,7 @@ SEGMENT_LABELS: Final = Source(
         _user("User who is labelled."),
         _needed(
             "label",
-            label(LABELS, suffix="user"),
+            _label(LABELS, suffix="user"),
             "What the user is said to be; `review` is a wish that someone looks.",
         ),
         _at("labelled_on", "When the label was given, UTC."),
@@ -151,7 +158,7 @@ INTERVENTIONS: Final = Source(
         _user("User whom it is for."),
         _at("started_on", "When it started, UTC."),
         _needed("kind", WORD, "What is done, in lower case."),
-        _needed("group", label(GROUPS), "Whether the user gets it, or is compared with."),
+        _needed("group", _label(GROUPS), "Whether the user gets it, or is compared with."),
         _optional("satisfaction", decimal_between(1, 5), "The user's satisfaction, 1 to 5."),
         _optional(
             "reported_hours_saved",

@@ -340,9 +340,7 @@ class Warehouse(DuckDBResource):
         for table in missing:
             name = table.name
             found = _columns(connection, name)
-            wanted = {
-                column: _duckdb_type(dtype) for column, dtype in table.polars_schema.items()
-            }
+            wanted = {column: _duckdb_type(dtype) for column, dtype in table.polars_schema.items()}
             if found is None:
                 connection.execute(f"create schema if not exists {table.schema_name}")
                 for statement in table_ddl(table, name):

@@ -19,7 +19,12 @@ from harvey_pipeline_tests.pipelines import Pipeline, Rows, daily_assets_of
 from harvey_pipeline_tests.segments.landings import FIRST
 from harvey_pipeline_tests.segments.oracle import expected_tables
 
-CORE_TABLES: Final = ("core.dim_user", "core.dim_firms", "core.user_daily_activity")
+CORE_TABLES: Final = (
+    "core.dim_user",
+    "core.dim_firms",
+    "core.user_daily_activity",
+    "marts.daily_event_summary",
+)
 """What the subject reads of another one."""
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from harvey_pipeline.segments.settings import (
     SegmentSettings,
-    is_holiday,
     parse_holidays,
     read_segment_settings,
 )
+from harvey_pipeline.segments.transforms.holidays import is_holiday
 from harvey_pipeline.settings import SettingsError
 
 YEAR_END = ((12, 20), (1, 6))

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.segments.settings import Holiday, is_holiday
 from harvey_pipeline.segments.tables.labels import CHURN_RISKS, SMALL_TENANT
+from harvey_pipeline.segments.transforms.holidays import Holiday, is_holiday
 from harvey_pipeline.segments.transforms.seasons import in_trillionths
 from harvey_pipeline.warehouse.days import is_dated
 

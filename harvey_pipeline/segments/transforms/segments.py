@@ -9,7 +9,6 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.segments.settings import Holiday
 from harvey_pipeline.segments.tables.labels import (
     CHURN_RISKS,
     MONTH_DAYS,
@@ -24,6 +23,7 @@ from harvey_pipeline.segments.transforms.churn import (
     risk_of_churn,
 )
 from harvey_pipeline.segments.transforms.exact import MILLION, from_millionths
+from harvey_pipeline.segments.transforms.holidays import Holiday
 from harvey_pipeline.segments.transforms.mondays import mondays_of, mondays_until
 from harvey_pipeline.segments.transforms.reviews import (
     confidence,

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from harvey_pipeline.segments.settings import Holiday
 from harvey_pipeline.segments.tables.labels import LABELS, TRENDS
 from harvey_pipeline.segments.tables.segments import USER_SEGMENTS
+from harvey_pipeline.segments.transforms.holidays import Holiday
 from harvey_pipeline.segments.transforms.segments import segment_users
 
 Row = dict[str, Any]

@@ -1,0 +1,120 @@
+"""Rows of access, versions of users and employees, and their scores, in a line each."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, EngagementScores
+from harvey_pipeline.segments.transforms.scores import score_users
+
+Rows = list[dict[str, Any]]
+
+DAY: Final = date(2024, 6, 3)
+"""A Monday."""
+OPEN_END: Final = date(9999, 12, 31)
+
+_ACCESS: Final[dict[str, Any]] = {
+    "date": pl.Date,
+    "tenant_id": pl.String,
+    "user_id": pl.String,
+    "app": pl.String,
+    "accesses": pl.Int64,
+    "active_seconds": pl.Int64,
+    "auth_successes": pl.Int64,
+    "auth_failures": pl.Int64,
+    "devices": pl.List(pl.String),
+    "locations": pl.List(pl.String),
+}
+_VALIDITY: Final[dict[str, Any]] = {"effective_start_date": pl.Date, "effective_end_date": pl.Date}
+_USERS: Final[dict[str, Any]] = {"user_id": pl.String, "user_created_date": pl.Date} | _VALIDITY
+_EMPLOYEES: Final[dict[str, Any]] = {"user_id": pl.String, "tenant_id": pl.String} | _VALIDITY
+
+
+def days_before(number: int, day: date = DAY) -> date:
+    return day - timedelta(days=number)
+
+
+def days_from(first: date, length: int) -> list[date]:
+    return [first + timedelta(days=offset) for offset in range(length)]
+
+
+def access(ago: int, accesses: int = 1, seconds: int = 120, **changes: Any) -> dict[str, Any]:
+    """A row of `segments.user_daily_access` so many days before `DAY`."""
+    row = {
+        "date": days_before(ago),
+        "tenant_id": "t1",
+        "user_id": "u1",
+        "app": "assistant",
+        "accesses": accesses,
+        "active_seconds": seconds,
+        "auth_successes": 0,
+        "auth_failures": 0,
+        "devices": [],
+        "locations": [],
+    }
+    return row | changes
+
+
+def sign_in(ago: int, **changes: Any) -> dict[str, Any]:
+    return access(ago, 0, 0, **({"app": "sign_in", "auth_successes": 1} | changes))
+
+
+def user(
+    user_id: str = "u1",
+    created: date | None = date(2023, 1, 1),
+    start: date = date(2023, 1, 1),
+    end: date = OPEN_END,
+) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "user_created_date": created,
+        "effective_start_date": start,
+        "effective_end_date": end,
+    }
+
+
+def employee(
+    tenant_id: str | None,
+    user_id: str = "u1",
+    start: date = date(2023, 1, 1),
+    end: date = OPEN_END,
+) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "tenant_id": tenant_id,
+        "effective_start_date": start,
+        "effective_end_date": end,
+    }
+
+
+def scores(
+    accesses: Sequence[Mapping[str, Any]],
+    users: Sequence[Mapping[str, Any]] = (),
+    employees: Sequence[Mapping[str, Any]] = (),
+    *,
+    covered: Collection[date] | None = None,
+    days: Sequence[date] = (DAY,),
+) -> Rows:
+    """The table for the days, checked against its schema, ordered by date and user."""
+    if covered is None:
+        covered = [days_before(ago, days[-1]) for ago in range(400)]
+    frames = score_users(
+        pl.LazyFrame(accesses, schema=_ACCESS),
+        pl.LazyFrame(users, schema=_USERS),
+        pl.LazyFrame(employees, schema=_EMPLOYEES),
+        covered,
+        days,
+    )
+    blocks = [frame.collect() for frame in frames]
+    rows = pl.concat([ENGAGEMENT_SCORES.empty().collect(), *blocks])
+    assert dict(rows.schema) == ENGAGEMENT_SCORES.polars_schema
+    assert rows["date"].is_sorted()
+    EngagementScores.validate(rows)
+    return rows.sort("date", "user_id").rows(named=True)
+
+
+def score_of(rows: Rows, user_id: str = "u1", day: date = DAY) -> dict[str, Any]:
+    (row,) = [row for row in rows if (row["user_id"], row["date"]) == (user_id, day)]
+    return row
