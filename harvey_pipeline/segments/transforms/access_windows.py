@@ -79,32 +79,40 @@ class Numbering:
     """Keys, each with a number that it keeps: its place in the order of their first meeting."""
 
     def __init__(self, keys: pl.Series) -> None:
-        self.keys = keys.unique(maintain_order=True).alias("key")
-        self._words = self._as_words()
+        self.keys = keys.unique(maintain_order=True)
+        self._known = _Places(self.keys)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def number(self, keys: pl.Series) -> pl.Series:
         """The numbers of some keys, in their order; new keys go to the end."""
-        numbers = self._look_up(keys)
-        if numbers.has_nulls():
-            new = keys.filter(numbers.is_null()).unique(maintain_order=True)
-            self.keys = pl.concat([self.keys, new.alias("key")])
-            self._words = self._as_words()
-            numbers = self._look_up(keys)
+        numbers = self._known.of(keys)
+        if not numbers.has_nulls():
+            return numbers
+        at = numbers.is_null().arg_true()
+        unknown = keys.gather(at)
+        new = unknown.unique(maintain_order=True)
+        numbers = numbers.scatter(at, _Places(new).of(unknown) + len(self.keys))
+        self.keys = pl.concat([self.keys, new])
+        self._known = _Places(self.keys)
         return numbers
 
-    def _as_words(self) -> pl.Enum | None:
-        """Keys as labels, if they are texts: a label is looked up faster than a text is joined."""
-        return pl.Enum(self.keys) if self.keys.dtype == pl.String else None
 
-    def _look_up(self, keys: pl.Series) -> pl.Series:
-        if self._words is not None:
-            return keys.cast(self._words, strict=False).to_physical().cast(pl.UInt32)
-        known = self.keys.to_frame().with_row_index("number")
+class _Places:
+    """Where keys stand in a column of different ones."""
+
+    def __init__(self, keys: pl.Series) -> None:
+        self._keys = keys.alias("key").to_frame().with_row_index("place")
+        # A text is looked up faster among labels than by a join.
+        self._labels = pl.Enum(keys) if keys.dtype == pl.String else None
+
+    def of(self, keys: pl.Series) -> pl.Series:
+        """The places of some keys, in their order, null of those that are not there."""
+        if self._labels is not None:
+            return keys.cast(self._labels, strict=False).to_physical().cast(pl.UInt32)
         asked = keys.alias("key").to_frame()
-        return asked.join(known, on="key", how="left", maintain_order="left")["number"]
+        return asked.join(self._keys, on="key", how="left", maintain_order="left")["place"]
 
 
 @dataclass(frozen=True)
