@@ -33,8 +33,10 @@ from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.settings import SUBJECTS as SUBJECTS_SETTING
 from harvey_pipeline.settings import (
     Settings,
+    SettingsError,
     read_alert_settings,
     read_quality_settings,
     read_settings,
@@ -45,11 +47,32 @@ from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.view import View
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
-SUBJECTS: Final[tuple[Subject, ...]] = (
+ALL_SUBJECTS: Final[tuple[Subject, ...]] = (
     engagement.SUBJECT,
     agents.SUBJECT,
     segments.SUBJECT,
 )
+
+
+def choose_subjects(names: Sequence[str]) -> tuple[Subject, ...]:
+    """The subjects of these names, all without any, in the order of computing.
+
+    Raises:
+        SettingsError: There is none of a name, or one rests on another that is not among them.
+    """
+    known = [subject.name for subject in ALL_SUBJECTS]
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"{SUBJECTS_SETTING} names {name!r}; there are {', '.join(known)}.")
+    chosen = tuple(one for one in ALL_SUBJECTS if not names or one.name in names)
+    for subject in chosen:
+        for one in rests_on(subject, ALL_SUBJECTS):
+            if one not in chosen:
+                raise SettingsError(
+                    f"{SUBJECTS_SETTING} names {subject.name}, but not {one.name}, on which it "
+                    f"rests."
+                )
+    return chosen
 
 
 def sources_of(subjects: Sequence[Subject]) -> tuple[Source, ...]:
@@ -96,7 +119,7 @@ def rests_on(subject: Subject, subjects: Sequence[Subject]) -> list[Subject]:
     return found
 
 
-def steps_of_assets(subjects: Sequence[Subject] = SUBJECTS) -> Mapping[str, str]:
+def steps_of_assets(subjects: Sequence[Subject]) -> Mapping[str, str]:
     """The names of all assets by the keys of their steps."""
     tables = (
         table
@@ -142,6 +165,7 @@ def build_definitions(
     warehouse: Warehouse,
     raw_store: RawStore,
     incomplete_after_hour: int = 12,
+    look_seconds: int = 30,
 ) -> dg.Definitions:
     """The graph of some subjects over a warehouse and a raw store; a test gives its own."""
     partitions = Partitions(calendar, incomplete_after_hour)
@@ -182,7 +206,9 @@ def build_definitions(
         jobs=[*jobs, *audits, timings],
         schedules=schedules,
         sensors=[
-            landing_sensor(jobs, stages, graph_of(subjects), calendar, incomplete_after_hour),
+            landing_sensor(
+                jobs, stages, graph_of(subjects), calendar, incomplete_after_hour, look_seconds
+            ),
             *alert_sensors([*targets], sources_of(subjects), read_quality_settings()),
         ],
         resources={
@@ -196,11 +222,16 @@ def build_definitions(
     )
 
 
-CALENDAR: Final = read_calendar(read_settings(), sources_of(SUBJECTS))
+_SETTINGS: Final = read_settings()
+
+SUBJECTS: Final = choose_subjects(_SETTINGS.subjects)
+
+CALENDAR: Final = read_calendar(_SETTINGS, sources_of(SUBJECTS))
 
 defs = build_definitions(
     SUBJECTS,
     CALENDAR,
-    *build_resources(read_settings(), CALENDAR),
-    read_settings().incomplete_after_hour,
+    *build_resources(_SETTINGS, CALENDAR),
+    _SETTINGS.incomplete_after_hour,
+    _SETTINGS.look_seconds,
 )

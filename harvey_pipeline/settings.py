@@ -28,6 +28,8 @@ QUALITY_WARNING_IDS: Final = "HARVEY_QUALITY_WARNING_MISSING_IDS_PERCENT"
 QUALITY_WARNING_VALUES: Final = "HARVEY_QUALITY_WARNING_UNUSABLE_VALUES_PERCENT"
 QUALITY_INFO: Final = "HARVEY_QUALITY_INFO_ROWS"
 INCOMPLETE_AFTER: Final = "HARVEY_INCOMPLETE_AFTER_HOUR"
+LOOK_SECONDS: Final = "HARVEY_LOOK_SECONDS"
+SUBJECTS: Final = "HARVEY_SUBJECTS"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
@@ -53,6 +55,10 @@ class Settings:
     lock_timeout_seconds: float
     incomplete_after_hour: int = _NOON
     """Hour of the day, UTC, from which on the sensor runs yesterday without its missing drops."""
+    look_seconds: int = 30
+    """Between two looks of the sensor at the landing folder; Dagster looks no oftener than in 5."""
+    subjects: tuple[str, ...] = ()
+    """Names of the subjects that are computed; without any, all."""
 
     @property
     def raw_dir(self) -> Path:
@@ -82,6 +88,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         incomplete_after_hour=read_whole(
             values, INCOMPLETE_AFTER, Settings.incomplete_after_hour, 0, 24
         ),
+        subjects=tuple(
+            name for part in values.get(SUBJECTS, "").split(",") if (name := part.strip())
+        ),
+        look_seconds=read_whole(values, LOOK_SECONDS, Settings.look_seconds, 5, 3600),
     )
     first, last = settings.start_date, settings.end_date
     if first is not None and last is not None and last < first:

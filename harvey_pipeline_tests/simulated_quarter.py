@@ -9,7 +9,7 @@ corrected, come in two pieces or once more; days are missing and come later; Dag
 webserver or all of it is killed at work and started again. In the end all drops have come, and
 every table, and its published copy, must equal those of a single `harvey run` in another folder.
 
-A day takes about two minutes, for the sensor looks every 30 seconds: a quarter some three hours. It
+With a sensor that looks every few seconds a day takes about half a minute, a quarter some 45. It
 prints what it does as it does it, and exits with 1 where tables differ or nothing more happens.
 With `--minutes` no further day is begun after so many, and those that came are compared. The
 folder, a new one unless it is given, is kept.

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from harvey_pipeline.definitions import ALL_SUBJECTS, choose_subjects
+from harvey_pipeline.settings import SettingsError
 from harvey_pipeline_tests.cli.commands import environment
 
 LOAD = """
@@ -37,3 +39,21 @@ def test_what_dagster_announces_of_our_definitions_is_quiet_and_of_others_is_not
     assert quiet == []
     [announced] = [line for line in warnings_of(LOAD + SOMEBODY_ELSES) if "Beta" in line]
     assert "`backfill_policy`" in announced
+
+
+def test_subjects_are_chosen_by_name_and_come_in_the_order_of_computing() -> None:
+    assert choose_subjects(()) == ALL_SUBJECTS
+    chosen = choose_subjects(("segments", "engagement"))
+    assert [one.name for one in chosen] == ["engagement", "segments"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("engagement", "growth"), "HARVEY_SUBJECTS names 'growth'; there are engagement, agents"),
+        (("segments",), "HARVEY_SUBJECTS names segments, but not engagement, on which it rests."),
+    ],
+)
+def test_a_choice_that_cannot_be_computed_is_refused(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        choose_subjects(names)

@@ -60,6 +60,8 @@ def test_settings_as_given() -> None:
         "HARVEY_START_DATE": "2024-02-29",
         "HARVEY_END_DATE": "2024-02-29",
         "HARVEY_LOCK_TIMEOUT_SECONDS": "0.5",
+        "HARVEY_LOOK_SECONDS": "5",
+        "HARVEY_SUBJECTS": " engagement, agents,",
     }
     found = read_settings(environment)
     assert found == Settings(
@@ -68,6 +70,8 @@ def test_settings_as_given() -> None:
         start_date=date(2024, 2, 29),
         end_date=date(2024, 2, 29),
         lock_timeout_seconds=0.5,
+        look_seconds=5,
+        subjects=("engagement", "agents"),
     )
     assert found.raw_dir == Path("/store/harvey.raw")
 
@@ -114,6 +118,11 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
             {"HARVEY_LOCK_TIMEOUT_SECONDS": "nan"},
             "HARVEY_LOCK_TIMEOUT_SECONDS is 'nan'; give a number of seconds.",
             id="not-a-number-as-a-number",
+        ),
+        pytest.param(
+            {"HARVEY_LOOK_SECONDS": "4"},
+            "HARVEY_LOOK_SECONDS is '4'; give a whole number from 5 to 3,600.",
+            id="oftener-than-Dagster-looks",
         ),
     ],
 )

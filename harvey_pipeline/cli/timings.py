@@ -27,13 +27,13 @@ def show_timings(
     """Show how long each asset took in the last days, against the 28 days before them."""
     import dagster as dg
 
-    from harvey_pipeline.definitions import steps_of_assets
+    from harvey_pipeline.definitions import SUBJECTS, steps_of_assets
     from harvey_pipeline.graph.timings import BEFORE_DAYS, find_timings
     from harvey_pipeline.settings import read_settings
 
     home = find_recorded_runs(read_settings())
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        found = find_timings(instance, steps_of_assets(), datetime.now(UTC), days)
+        found = find_timings(instance, steps_of_assets(SUBJECTS), datetime.now(UTC), days)
     if is_json_wanted:
         told = [asdict(one) | {"is_slower": one.is_slower} for one in found]
         typer.echo(json.dumps(told, indent=2))

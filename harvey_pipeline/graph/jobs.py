@@ -18,9 +18,6 @@ DAILY: Final = "daily"
 MONTHLY: Final = "monthly"
 AUDIT: Final = "audit"
 
-_SECONDS: Final = 30
-"""Between two looks at the landing folder."""
-
 
 def daily_job(name: str, assets: Sequence[dg.AssetKey]) -> dg.JobDefinition:
     """Everything daily of a subject."""
@@ -135,8 +132,9 @@ def landing_sensor(
     graph: Graph,
     calendar: Calendar,
     incomplete_after_hour: int,
+    look_seconds: int,
 ) -> dg.SensorDefinition:
-    """Look at the landing folder every half a minute, and ask for what has become due.
+    """Look at the landing folder every `look_seconds`, and ask for what has become due.
 
     `stages` are those of each subject: what one cannot read holds up no other.
 
@@ -147,7 +145,7 @@ def landing_sensor(
     @dg.sensor(
         name="landing_sensor",
         jobs=jobs,
-        minimum_interval_seconds=_SECONDS,
+        minimum_interval_seconds=look_seconds,
         description="Days of drops that arrived, changed or are gone, what rests on them, and "
         "days that were missed.",
     )
@@ -155,7 +153,7 @@ def landing_sensor(
         watched = Watched.impatiently(graph, calendar, raw_store)
         now = datetime.now(UTC)
         look = Look(time.time_ns())
-        before = Look(look.at_ns - _SECONDS * 1_000_000_000)
+        before = Look(look.at_ns - look_seconds * 1_000_000_000)
         if context.cursor:
             before = Look.parse(context.cursor)
         try:

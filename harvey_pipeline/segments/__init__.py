@@ -23,7 +23,6 @@ SUBJECT: Final = Subject(
     checks=CHECKS,
     views=VIEWS,
     guide=Path(__file__).with_name("guide.md"),
-    lineage=Path(__file__).with_name("lineage.json"),
     prepare_sample=prepare_sample,
     is_always_run=True,
     marked=(MARKED,),

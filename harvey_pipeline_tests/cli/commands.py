@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from harvey_pipeline_tests.builders import FIRMS, HEADERS, USERS, csv_text, landing_file, user_rows
 
@@ -16,11 +17,15 @@ SMALL_SAMPLE = ("--users", "20", "--firms", "5", "--days", "5", "--events-per-da
 Finished = subprocess.CompletedProcess[str]
 
 
+SUBJECTS: Final = {"HARVEY_SUBJECTS": "engagement,agents"}
+"""Segments rest on these and are always run: where nothing is asked of them they take only time."""
+
+
 def environment() -> dict[str, str]:
-    """Nothing of the pipeline's own settings, so that defaults show."""
+    """Nothing of the pipeline's own settings but which subjects are run, so that defaults show."""
     ours = ("HARVEY_", "_HARVEY_", "DAGSTER_", "PYTHON", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}
+    return kept | SUBJECTS | {"PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}
 
 
 def run_harvey(folder: Path, *arguments: str, **settings: str) -> Finished:

@@ -10,11 +10,9 @@ import pytest
 
 from harvey_pipeline_tests.builders import EVENTS_WITH_ID, FIRMS, USERS, csv_text, landing_file
 from harvey_pipeline_tests.cli.commands import run_harvey, wait_until
-from harvey_pipeline_tests.cli.uis import WITHIN_SECONDS, ui
+from harvey_pipeline_tests.cli.uis import LOOK_SECONDS, WITHIN_SECONDS, ui
 from harvey_pipeline_tests.engagement.oracle import expected_tables
 from harvey_pipeline_tests.pipelines import Pipeline, assert_same_tables, days_between
-
-LOOK_SECONDS = 30
 
 
 def deliver(root: Path, day: str, queries: int = 1) -> None:

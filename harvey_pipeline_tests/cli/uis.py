@@ -15,6 +15,9 @@ from harvey_pipeline_tests.cli.commands import HARVEY, environment, wait_until
 
 WITHIN_SECONDS: Final = 240
 
+LOOK_SECONDS: Final = 5
+"""Between two looks of the sensor, as often as Dagster lets it look."""
+
 Run = tuple[str, str, str, frozenset[str]]
 """A run's job, first and last partition, and the tables that it was asked for."""
 
@@ -134,7 +137,7 @@ def ui(
         process = subprocess.Popen(
             [*HARVEY, "ui", "--port", str(port), "--landing-dir", landing],
             cwd=folder,
-            env=environment() | dict(settings or {}),
+            env=environment() | {"HARVEY_LOOK_SECONDS": str(LOOK_SECONDS)} | dict(settings or {}),
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from harvey_pipeline_tests.cli.commands import wait_until
-from harvey_pipeline_tests.cli.uis import UNFINISHED, Run, Ui, describe, ui
+from harvey_pipeline_tests.cli.uis import LOOK_SECONDS, UNFINISHED, Run, Ui, describe, ui
 from harvey_pipeline_tests.faults.conftest import Undisturbed
 from harvey_pipeline_tests.faults.stations import (
     FIRST,
@@ -18,7 +18,6 @@ from harvey_pipeline_tests.faults.stations import (
 )
 
 SETTINGS: Final = {"HARVEY_START_DATE": str(FIRST)}
-LOOK_SECONDS: Final = 30
 PIECES: Final = 9
 GROWING: Final = frozenset({"raw.raw_events"})
 
