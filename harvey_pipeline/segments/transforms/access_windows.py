@@ -39,13 +39,13 @@ _READ_DAYS: Final = 8
 _CHUNK_DAYS: Final = 180
 """Days followed at a stretch; at most 275, so that a window begins after what they look back to."""
 
-_DAY_BITS: Final = 2**MONTH_DAYS - 1
 _TOP_BIT: Final = 2 ** (MONTH_DAYS - 1)
 _HIGH: Final = 2**32
 """Two numbers make one key: this times the first, plus the second."""
 _PLACES: Final = 2**20
 """Accesses and the place of an app make one number: this times the first, plus the second."""
 _LONG_AGO: Final = -(2**31)
+"""Stands for the last day of what has not occurred."""
 
 _SUMMED: Final = ("accesses", "capped_accesses", "active_seconds")
 _EVENTS: Final = ("auth_successes", "auth_failures")
@@ -166,7 +166,13 @@ class _Sums:
 
 
 class _State:
-    """What is carried from day to day."""
+    """What is carried from day to day.
+
+    `numbers` are those of pairs, by what is told of them: `uses` (user, app), `places` (user,
+    tenant), `offers` (tenant, app), `devices` and `locations` (user, text); `first_parts` and
+    `second_parts` are the numbers that they are made of. `last_days` are the last days on which
+    users and pairs occurred.
+    """
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -181,8 +187,8 @@ class _State:
             name: pl.Series(dtype=pl.Int32)
             for name in ("users", "places", "active_places", "offers", *_TEXTS)
         }
-        self.firsts: dict[str, pl.Series] = {}
-        self.seconds: dict[str, pl.Series] = {}
+        self.first_parts: dict[str, pl.Series] = {}
+        self.second_parts: dict[str, pl.Series] = {}
         self.grow()
 
     def grow(self) -> None:
@@ -195,9 +201,9 @@ class _State:
         for name, days in self.last_days.items():
             self.last_days[name] = _grown(days, sizes[name], _LONG_AGO)
         for name, numbering in self.numbers.items():
-            if name not in self.firsts or len(self.firsts[name]) != len(numbering):
-                self.firsts[name] = numbering.keys // _HIGH
-                self.seconds[name] = numbering.keys % _HIGH
+            if name not in self.first_parts or len(self.first_parts[name]) != len(numbering):
+                self.first_parts[name] = numbering.keys // _HIGH
+                self.second_parts[name] = numbering.keys % _HIGH
 
     def mark(self, name: str, at: pl.Series, day: int) -> None:
         """Note that something occurred on a day, the latest so far."""
@@ -278,6 +284,7 @@ class _BusiestDays:
 
 
 def _with_maxima(values: pl.Series, users: pl.DataFrame) -> pl.Series:
+    """The larger one of a value and a user's accesses of a day; the values are changed in place."""
     if users.is_empty():
         return values
     at, accesses = users["user"], users["accesses"].cast(pl.Int64)
@@ -334,8 +341,7 @@ def _look_back(
     access: pl.LazyFrame, days: Sequence[date], state: _State, first_days: _FirstDays
 ) -> None:
     """Take in the year before the window of the first day: only days and tenants matter."""
-    start = days[0] - timedelta(days=YEAR_DAYS - 1)
-    reached = days[-1] - timedelta(days=YEAR_DAYS - 1)
+    start, reached = (day - timedelta(days=YEAR_DAYS - 1) for day in (days[0], days[-1]))
     end = days[0] - timedelta(days=WINDOW_DAYS)
     rows = access.select("date", "user_id", "tenant_id")
     passing = [start + timedelta(days=ahead) for ahead in range((reached - start).days)]
@@ -469,7 +475,7 @@ def _sum_day(
     if users["user"].is_duplicated().any():
         users = users.group_by("user").agg(col("accesses", "active_seconds", *_EVENTS).sum())
         uses = uses.group_by("use").agg(pl.all().sum())
-    # No use has more seconds than its user has on that day, and enough to be in earnest.
+    # Seconds of a use that the limit of a day cuts are more than enough to be in earnest.
     seconds = col("active_seconds").clip(upper_bound=DAILY_SECONDS).cast(pl.Int32)
     return _Entry(
         users.select(
@@ -561,8 +567,8 @@ def _sum_uses(state: _State) -> list[pl.Series]:
     uses = pl.DataFrame(
         [
             *state.uses.columns.values(),
-            state.firsts["uses"].alias("user"),
-            place.gather(state.seconds["uses"]).alias("place"),
+            state.first_parts["uses"].alias("user"),
+            place.gather(state.second_parts["uses"]).alias("place"),
         ]
     ).filter(col("accesses") > 0)
     of_users = uses.group_by("user").agg(
@@ -609,7 +615,7 @@ def _count_offers(state: _State, day: int) -> pl.Series:
 def _count(state: _State, name: str, day: int, length: int) -> pl.Series:
     """By the first number of a pair, how many of its pairs occurred in the window."""
     is_there = state.last_days[name] > day - WINDOW_DAYS
-    counts = state.firsts[name].filter(is_there).alias("first").value_counts()
+    counts = state.first_parts[name].filter(is_there).alias("first").value_counts()
     return _zeros(length).scatter(counts["first"], counts["count"].cast(pl.Int64))
 
 
@@ -617,8 +623,8 @@ def _choose_tenants(state: _State, day: int) -> pl.Series:
     """The tenant of each user's most accesses in the window, else of the latest row of 365 days."""
     places = pl.DataFrame(
         {
-            "user": state.firsts["places"],
-            "tenant": state.seconds["places"],
+            "user": state.first_parts["places"],
+            "tenant": state.second_parts["places"],
             "accesses": state.places.columns["accesses"],
             "last_access": state.last_days["active_places"],
             "last_row": state.last_days["places"],

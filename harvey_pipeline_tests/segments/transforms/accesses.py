@@ -15,7 +15,7 @@ DAY: Final = date(2024, 6, 3)
 """A Monday."""
 OPEN_END: Final = date(9999, 12, 31)
 
-_ACCESS: Final[dict[str, Any]] = {
+ACCESS: Final[dict[str, Any]] = {
     "date": pl.Date,
     "tenant_id": pl.String,
     "user_id": pl.String,
@@ -101,7 +101,7 @@ def scores(
     if covered is None:
         covered = [days_before(ago, days[-1]) for ago in range(400)]
     frames = score_users(
-        pl.LazyFrame(accesses, schema=_ACCESS),
+        pl.LazyFrame(accesses, schema=ACCESS),
         pl.LazyFrame(users, schema=_USERS),
         pl.LazyFrame(employees, schema=_EMPLOYEES),
         covered,

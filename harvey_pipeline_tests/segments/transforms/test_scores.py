@@ -409,6 +409,14 @@ class TestTenant:
     def test_is_the_one_used_most_or_last(self, rows: Rows, tenant: str) -> None:
         assert one(rows, [user()])["tenant_id"] == tenant
 
+    def test_is_forgotten_after_a_year(self) -> None:
+        days = [DAY, days_before(-1)]
+        found = scores([access(364)], [user(created=days_before(10))], days=days)
+        assert [(row["tenant_id"], row["days_known"]) for row in found] == [
+            ("t1", 364),
+            ("unknown", 11),
+        ]
+
 
 @pytest.mark.parametrize(
     ("rows", "created", "known"),
