@@ -73,7 +73,7 @@ def test_setup_cfg_packages_the_product_only(
 
 
 def test_files_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
-    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md, *.json"}
+    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md, *.json, *.toml"}
 
 
 def test_every_direct_dependency_has_a_lower_bound_and_is_locked(

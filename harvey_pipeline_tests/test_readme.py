@@ -10,6 +10,7 @@ from harvey_pipeline import settings
 from harvey_pipeline.agents import settings as agents_settings
 from harvey_pipeline.cli import APP
 from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
+from harvey_pipeline.segments import settings as segments_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MOST_LINES = 300
 SETTINGS = sorted(
     value
-    for name, value in (vars(settings) | vars(agents_settings)).items()
+    for name, value in (vars(settings) | vars(agents_settings) | vars(segments_settings)).items()
     if name.isupper() and isinstance(value, str) and value.startswith(("HARVEY_", "DAGSTER_"))
 )
 COMMANDS = sorted(typer.main.get_command(APP).commands)  # type: ignore[attr-defined]

@@ -76,7 +76,9 @@ def test_every_table_and_column_is_described(subject: Subject, page: str) -> Non
 
 @pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_every_check_is_described_beneath_its_table(subject: Subject, page: str) -> None:
-    for plan in check_plans((subject,)):
+    own = {table.name for table in (*subject.raw_tables, *subject.tables)}
+    plans = [plan for plan in check_plans((*SUBJECTS, TINY)) if plan.table.name in own]
+    for plan in plans:
         rows = rows_of(section(page, f"### `{plan.table.name}`"))
         columns = set(plan.table.schema.columns())
         assert [name for name in rows if name not in columns] == [one.name for one in plan.checks]
