@@ -53,7 +53,8 @@ def judge(
         warehouse.write({table: frame}, DayRange(min(dates), max(dates)))
     report = Report(checks.table, checks.checks, days)
     with warehouse.connect() as connection:
-        warehouse.prepare(connection, (checks.table, *checks.needs))
+        named = (one for one in checks.needs if isinstance(one, Table))
+        warehouse.prepare(connection, (checks.table, *named))
         judging = Judging(connection, warehouse, cast(RawStore, None), days, report)
         if checks.judge_rows is not None:
             rows_of_days = warehouse.read(checks.table, DayRange(days[0], days[-1])).collect()
