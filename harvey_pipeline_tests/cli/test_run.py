@@ -31,6 +31,7 @@ from harvey_pipeline_tests.builders import (
 )
 from harvey_pipeline_tests.cli.commands import (
     HARVEY,
+    SMALL_SAMPLE,
     assert_refused,
     environment,
     one_day,
@@ -534,3 +535,38 @@ def test_a_calendar_that_starts_after_days_that_were_run_is_refused(
     for command in ("run", "status"):
         finished = harvey(command, "--landing-dir", "landing", "--start-date", "2024-04-02")
         assert_refused(finished, "holds days from 2024-04-01 on", "starts 2024-04-02")
+
+
+ALL_SUBJECTS = {"HARVEY_SUBJECTS": ""}
+
+
+@pytest.mark.long
+def test_a_subject_that_rests_on_another_is_run_after_it_without_files_too(tmp_path: Path) -> None:
+    made = run_harvey(tmp_path, "sample", *SMALL_SAMPLE)
+    assert made.returncode == 0, made.stderr
+    landing = tmp_path / "data" / "landing"
+    for path in landing.iterdir():
+        if path.name not in ("users", "firms", "events"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    finished = run_harvey(tmp_path, "run", **ALL_SUBJECTS)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert (
+        "Nothing was delivered of sso_events, employees, licenses, segment_labels, interventions, "
+        "which segments can do without"
+    ) in finished.stdout
+    runs = [line.split(":")[0] for line in finished.stdout.splitlines() if "Run of " in line]
+    assert runs.index("Run of daily") < runs.index("Run of segments_daily")
+    told = run_harvey(tmp_path, "status", "--json", **ALL_SUBJECTS)
+    assert json.loads(told.stdout)["due"] == []
+    shown = run_harvey(tmp_path, "segments", **ALL_SUBJECTS)
+    assert shown.stdout.startswith("Segments of 2024-04-01, all tenants"), shown.stderr
+
+    # A corrected event of the Monday changes what rests on it, and that alone.
+    path = landing / "events" / "2024-04-01.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[-1].replace("VAULT", "WORKFLOW")]))
+    again = run_harvey(tmp_path, "run", "--json", **ALL_SUBJECTS)
+    due = json.loads(again.stdout)["due"]
+    first = {one["subject"]: one["first"] for one in due if one["kind"] == "daily"}
+    assert first["segments"] == "2024-04-01", due
+    assert json.loads(run_harvey(tmp_path, "status", "--json", **ALL_SUBJECTS).stdout)["due"] == []
