@@ -15,7 +15,7 @@ from harvey_pipeline.graph.sign_of_life import taken_if_dead
 DEAD_TAG: Final = "harvey/process_gone"
 """Marks a run that ended with its process, and so says nothing against what it was to do."""
 
-_STARTS_WITHIN: Final = timedelta(minutes=10)
+_STARTS_WITHIN: Final = timedelta(minutes=3)
 """A process that was asked for needs some seconds until it says that the run has started."""
 
 _GONE: Final = (
