@@ -271,8 +271,9 @@ def find_overtaken(
 ) -> dict[date, Due]:
     """The latest partitions of a table that are due by what they read, as far as it was computed.
 
-    Neither what was never computed nor files or code that are others count.
+    Neither what was never computed or is archived nor files or code that are others count.
     """
+    archived = archived_days(warehouse)
     assets = graph.beneath(table)
     read = {one.table: tables[one.table] for asset in assets for one in asset.upstream}
     ledgers = (ledger for asset in assets for ledger in asset.ledgers.values())
@@ -285,7 +286,8 @@ def find_overtaken(
             partitions.setdefault(one.table, set()).update(known)
     overtaken: dict[str, dict[date, Due]] = {}
     for asset in assets:
-        of_asset = sorted(partitions[asset.table.name])
+        own = partitions[asset.table.name]
+        of_asset = sorted(own - out_of_reach(asset, own, archived))
         found = _changed_after(asset, of_asset, state)
         for day, due in _following(asset, of_asset, overtaken):
             found.setdefault(day, due)

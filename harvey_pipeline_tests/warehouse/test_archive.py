@@ -12,7 +12,7 @@ from harvey_pipeline import cli, definitions
 from harvey_pipeline.checks.declare import evaluate_days
 from harvey_pipeline.cli.app import run_command
 from harvey_pipeline.definitions import check_plans, graph_of, tables_of
-from harvey_pipeline.graph.due import find_due, out_of_reach
+from harvey_pipeline.graph.due import Due, find_due, find_overtaken, out_of_reach
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse import archive
 from harvey_pipeline.warehouse.archive import (
@@ -102,6 +102,20 @@ def test_archived_days_are_not_due_and_are_refused(library: Library) -> None:
     assert library.rows(ROWS) == []
     restore_month(library.warehouse, [CIRCULATION], APRIL)
     assert due(library) == {"library.circulation"}
+
+
+def test_archived_days_are_not_overtaken(library: Library) -> None:
+    def overtaken() -> dict[date, Due]:
+        tables = tables_of([SUBJECT])
+        return find_overtaken(graph_of([SUBJECT]), CIRCULATION, 9, tables, library.warehouse)
+
+    archive_month(library.warehouse, [CIRCULATION], APRIL)
+    correct_a_review(library)
+    library.run(FIRST, FIRST)
+    assert due(library) == set()
+    assert overtaken() == {}
+    restore_month(library.warehouse, [CIRCULATION], APRIL)
+    assert FIRST in overtaken()
 
 
 def test_checks_leave_archived_days_out(library: Library) -> None:
