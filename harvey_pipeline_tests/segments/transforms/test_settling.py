@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -401,3 +402,32 @@ def test_the_random_histories_hold_segments_back_and_let_them_through() -> None:
         rows = segmented(score_rows(random_history(Random(seed))))
         held |= {row["is_held_back"] for row in rows}
     assert held == {True, False}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(SEGMENTS), st.lists(st.sampled_from(SEGMENTS), min_size=9)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_nobody_changes_twice_within_three_mondays(
+    histories: list[tuple[str, list[str]]],
+) -> None:
+    """Where nothing is held back, and some three Mondays in a row agree.
+
+    A change takes three Mondays that say the same, and they begin after the one before.
+    """
+    week_of = [MONDAY - WEEK * back for back in range(11, -1, -1)]
+    rows = [
+        OF_SEGMENT[segment](date=day, user_id=f"u{number}", tenant_id=f"t{number}")
+        for number, (first, others) in enumerate(histories)
+        for day, segment in zip(week_of, [first] * 3 + others[:9], strict=True)
+    ]
+    changes: dict[str, list[date]] = {}
+    for row in segmented(rows, days=week_of[3:]):
+        if row["is_changed"]:
+            changes.setdefault(row["user_id"], []).append(row["date"])
+    for days in changes.values():
+        assert all(later - earlier >= 3 * WEEK for earlier, later in pairwise(days))
