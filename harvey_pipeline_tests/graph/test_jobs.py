@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from harvey_pipeline import engagement
-from harvey_pipeline.definitions import CALENDAR, SUBJECTS, defs, tables_of
+from harvey_pipeline.definitions import CALENDAR, choose_subjects, defs, tables_of
 from harvey_pipeline.graph.assets import asset_key
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.computing import build_asset
@@ -38,7 +38,7 @@ from harvey_pipeline_tests.builders import (
 from harvey_pipeline_tests.pipelines import Pipeline
 
 DAY = date(2024, 4, 2)
-TABLES = tables_of(SUBJECTS)
+TABLES = tables_of(choose_subjects(("engagement", "agents")))
 MONTHLY = [table for table in TABLES.values() if table.is_monthly]
 MONTHLY_ASSETS = tuple(one for one in engagement.SUBJECT.assets if one.table.is_monthly)
 

@@ -11,7 +11,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from harvey_pipeline.definitions import SUBJECTS, build_definitions
+from harvey_pipeline.definitions import build_definitions, choose_subjects
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.graph.dead_runs import DEAD_TAG
 from harvey_pipeline.graph.due import Stage
@@ -50,7 +50,11 @@ class Looks:
         self.instance = instance
         self.cursor: str | None = None
         self.definitions = build_definitions(
-            SUBJECTS, Calendar(BEFORE, None), self.store.warehouse, self.store, hour
+            choose_subjects(("engagement", "agents")),
+            Calendar(BEFORE, None),
+            self.store.warehouse,
+            self.store,
+            hour,
         )
 
     def look(self) -> list[dg.RunRequest] | str:

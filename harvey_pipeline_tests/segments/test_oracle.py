@@ -69,6 +69,7 @@ def test_what_differs_is_named() -> None:
     ]
 
 
+@pytest.mark.long
 def test_seven_weeks_in_one_range(tmp_path: Path) -> None:
     days = days_from(FIRST, 49)
     landed(tmp_path, 5, days)
