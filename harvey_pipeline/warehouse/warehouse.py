@@ -407,6 +407,16 @@ class Warehouse(DuckDBResource):
             self.prepare(connection, tables)
             return connection.execute(sql, list(parameters)).fetchall()
 
+    def frame(self, sql: str, *, tables: Iterable[Table] = ()) -> pl.DataFrame:
+        """The rows of a query as a frame; the tables that it names are made where missing.
+
+        For few rows made of many: what a lazy read brings out row by row is summed inside.
+        """
+        with self.connect() as connection:
+            self.prepare(connection, tables)
+            found: pl.DataFrame = connection.sql(sql).pl()
+            return found
+
 
 def _replace_changed(
     connection: duckdb.DuckDBPyConnection,

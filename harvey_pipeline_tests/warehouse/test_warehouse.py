@@ -186,6 +186,15 @@ def warnings_of_warehouse() -> Iterator[logging.Logger]:
 # --- what a write replaces -----------------------------------------------------------------------
 
 
+def test_a_query_as_a_frame_sees_a_table_that_was_never_written(warehouse: Warehouse) -> None:
+    count = f"select count(*) as days, sum(total_events)::bigint as events from {DAILY}"
+    assert warehouse.frame(count, tables=[DAILY]).rows() == [(0, None)]
+    warehouse.write({DAILY: totals(FILLED)}, days(1, 4))
+    found = warehouse.frame(count)
+    assert found.schema == {"days": pl.Int64, "events": pl.Int64}
+    assert found.rows() == [(4, 10)]
+
+
 @pytest.mark.parametrize(
     ("written", "first", "last", "expected"),
     [

@@ -8,12 +8,15 @@ import polars as pl
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.segments.sources import SSO_EVENTS
+from harvey_pipeline.segments.tables.access import USER_DAILY_ACCESS
 from harvey_pipeline.segments.tables.labels import WINDOW_DAYS, YEAR_DAYS
 from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, TENANT_ENGAGEMENT
 from harvey_pipeline.segments.transforms.scores import score_users
 from harvey_pipeline.segments.transforms.tenants import describe_tenants
+from harvey_pipeline.segments.transforms.window_sums import WindowSums
+from harvey_pipeline.segments.window_queries import queries_of_window
 from harvey_pipeline.warehouse.days import DayRange
-from harvey_pipeline.warehouse.warehouse import Pieces
+from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
 
 _WINDOW: Final = WINDOW_DAYS - 1
 
@@ -36,11 +39,21 @@ def engagement_scores(
     employee_versions: pl.LazyFrame,
     event_days: pl.LazyFrame,
     raw_store: RawStore,
+    warehouse: Warehouse,
 ) -> Pieces:
     window = DayRange(days[0] - timedelta(days=_WINDOW), days[-1])
     by_events = event_days.filter("is_covered").select("date").collect()["date"]
     covered = {*by_events, *raw_store.observed_days(SSO_EVENTS, window)["day"]}
-    return Pieces(score_users(access, user_versions, employee_versions, covered, days))
+
+    def sums_of(day: date) -> WindowSums:
+        return WindowSums(
+            **{
+                name: warehouse.frame(query, tables=[USER_DAILY_ACCESS])
+                for name, query in queries_of_window(day).items()
+            }
+        )
+
+    return Pieces(score_users(access, user_versions, employee_versions, covered, days, sums_of))
 
 
 @table_asset(TENANT_ENGAGEMENT, {"scores": reads(ENGAGEMENT_SCORES)})

@@ -42,7 +42,7 @@ _CHUNK_DAYS: Final = 180
 _TOP_BIT: Final = 2 ** (MONTH_DAYS - 1)
 _HIGH: Final = 2**32
 """Two numbers make one key: this times the first, plus the second."""
-_PLACES: Final = 2**20
+PLACES: Final = 2**20
 """Accesses and the place of an app make one number: this times the first, plus the second."""
 _LONG_AGO: Final = -(2**31)
 """Stands for the last day of what has not occurred."""
@@ -585,7 +585,7 @@ def _sum_uses(state: _State) -> list[pl.Series]:
             .alias(f"earnest_apps_{third}")
             for third in THIRDS
         ),
-        (col("accesses") * _PLACES + col("place")).max().alias("top"),
+        (col("accesses") * PLACES + col("place")).max().alias("top"),
     )
     known = len(state.names.users)
     dense = {
@@ -594,11 +594,11 @@ def _sum_uses(state: _State) -> list[pl.Series]:
         if name != "user"
     }
     top = dense.pop("top")
-    app = by_name.gather(top % _PLACES).cast(pl.Int64)
+    app = by_name.gather(top % PLACES).cast(pl.Int64)
     return [
         *dense.values(),
         app.set(top == 0, None).alias("top_app"),
-        (top // _PLACES).alias("top_app_accesses"),
+        (top // PLACES).alias("top_app_accesses"),
     ]
 
 

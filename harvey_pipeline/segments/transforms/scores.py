@@ -3,7 +3,7 @@
 Everything is computed in whole numbers: components in ten-thousandths, scores in millionths.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -26,6 +26,7 @@ from harvey_pipeline.segments.transforms.access_windows import (
 )
 from harvey_pipeline.segments.transforms.exact import divide_half_up, from_millionths
 from harvey_pipeline.segments.transforms.quotients import divide_once
+from harvey_pipeline.segments.transforms.window_sums import WindowSums, window_of_sums
 
 _WEIGHTS: Final = {"frequency": 30, "diversity": 20, "recency": 20, "consistency": 15, "depth": 15}
 """Percent; a weight times a component in ten-thousandths is a part of the score in millionths."""
@@ -48,6 +49,9 @@ _FEWEST_OBSERVED_DAYS: Final = 80
 _BLOCK_ROWS: Final = 30_000
 """Rows of days that are scored together: planning a query costs some of their time."""
 
+_FEW_DAYS: Final = 2
+"""Days up to which windows are cheaper summed one by one than carried from day to day."""
+
 _TYPES: Final = ENGAGEMENT_SCORES.polars_schema
 
 
@@ -57,6 +61,7 @@ def score_users(
     employee_versions: pl.LazyFrame,
     covered: Collection[date],
     days: Sequence[date],
+    sums_of: Callable[[date], WindowSums] | None = None,
 ) -> Iterator[pl.LazyFrame]:
     """`segments.engagement_scores` of consecutive days, in blocks of days.
 
@@ -66,6 +71,7 @@ def score_users(
         employee_versions: `segments.dim_employee`.
         covered: The covered days, at least those of the 90 days that end on each day.
         days: Consecutive days, ascending.
+        sums_of: The sums of a day's window, for as few days as cost less one by one.
     """
     users = user_versions.select("user_id", "user_created_date", *_VALIDITY).collect()
     employees = employee_versions.select("user_id", "tenant_id", _START).collect()
@@ -81,10 +87,12 @@ def score_users(
     )
     created = _AsOf(users, ("user_created_date", "effective_end_date"))
     employed = _AsOf(employees, ("tenant",))
-    dated = (
-        _describe(window, names, created, employed, covered)
-        for window in trailing_windows(access, days, names)
-    )
+    windows: Iterator[Window]
+    if sums_of is not None and len(days) <= _FEW_DAYS:
+        windows = (window_of_sums(day, sums_of(day), names) for day in days)
+    else:
+        windows = trailing_windows(access, days, names)
+    dated = (_describe(window, names, created, employed, covered) for window in windows)
     for block in _blocks(dated):
         yield _score(pl.concat(block).lazy())
 

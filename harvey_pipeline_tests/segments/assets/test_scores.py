@@ -1,6 +1,7 @@
 """How the assets of scores are wired: what they read, and which days count as covered."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,9 @@ import pytest
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.segments.assets.scores import engagement_scores, tenant_engagement
 from harvey_pipeline.segments.sources import SSO_EVENTS
+from harvey_pipeline.segments.tables.access import USER_DAILY_ACCESS
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.warehouse import Warehouse
 from harvey_pipeline_tests.segments.transforms.accesses import (
     DAY,
     access,
@@ -45,20 +48,25 @@ def event_days(**covered: bool) -> pl.LazyFrame:
     ],
 )
 def test_a_day_is_covered_by_events_or_sso_events(
-    events: dict[str, bool], sso: tuple[int, ...], observed: int
+    events: dict[str, bool], sso: tuple[int, ...], observed: int, tmp_path: Path
 ) -> None:
     compute: Any = engagement_scores.compute
+    rows = pl.LazyFrame([access(0, devices=["d"], locations=["l"])])
+    warehouse = Warehouse(database=str(tmp_path / "warehouse.duckdb"))
+    warehouse.write({USER_DAILY_ACCESS: rows}, DayRange(DAY, DAY))
     pieces = compute(
         days=[DAY],
-        access=pl.LazyFrame([access(0, devices=["d"], locations=["l"])]),
+        access=rows,
         user_versions=pl.LazyFrame([user()]),
         employee_versions=pl.LazyFrame([employee("t9")]),
         event_days=event_days(**events),
         raw_store=_Ledger(*sso),
+        warehouse=warehouse,
     )
     (frame,) = pieces.plans
     (row,) = frame.collect().rows(named=True)
     assert (row["tenant_id"], row["observed_days"]) == ("t9", observed)
+    assert (row["total_accesses"], row["device_count"], row["location_diversity"]) == (1, 1, 1)
 
 
 def test_a_day_reads_a_year_of_access() -> None:

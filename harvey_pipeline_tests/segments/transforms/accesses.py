@@ -1,13 +1,18 @@
 """Rows of access, versions of users and employees, and their scores, in a line each."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import Any, Final
 
+import duckdb
 import polars as pl
 
+from harvey_pipeline.segments.tables.access import USER_DAILY_ACCESS
 from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, EngagementScores
 from harvey_pipeline.segments.transforms.scores import score_users
+from harvey_pipeline.segments.transforms.window_sums import WindowSums
+from harvey_pipeline.segments.window_queries import queries_of_window
 
 Rows = list[dict[str, Any]]
 
@@ -28,8 +33,8 @@ ACCESS: Final[dict[str, Any]] = {
     "locations": pl.List(pl.String),
 }
 _VALIDITY: Final[dict[str, Any]] = {"effective_start_date": pl.Date, "effective_end_date": pl.Date}
-_USERS: Final[dict[str, Any]] = {"user_id": pl.String, "user_created_date": pl.Date} | _VALIDITY
-_EMPLOYEES: Final[dict[str, Any]] = {"user_id": pl.String, "tenant_id": pl.String} | _VALIDITY
+USERS: Final[dict[str, Any]] = {"user_id": pl.String, "user_created_date": pl.Date} | _VALIDITY
+EMPLOYEES: Final[dict[str, Any]] = {"user_id": pl.String, "tenant_id": pl.String} | _VALIDITY
 
 
 def days_before(number: int, day: date = DAY) -> date:
@@ -100,19 +105,54 @@ def scores(
     """The table for the days, checked against its schema, ordered by date and user."""
     if covered is None:
         covered = [days_before(ago, days[-1]) for ago in range(400)]
-    frames = score_users(
+    given = (
         pl.LazyFrame(accesses, schema=ACCESS),
-        pl.LazyFrame(users, schema=_USERS),
-        pl.LazyFrame(employees, schema=_EMPLOYEES),
+        pl.LazyFrame(users, schema=USERS),
+        pl.LazyFrame(employees, schema=EMPLOYEES),
         covered,
-        days,
     )
+    rows = _rows_of(score_users(*given, days))
+    if len(days) <= _SUMMED_DAYS:
+        of_day = sums_of(given[0])
+        by_day = [frame for day in days for frame in score_users(*given, [day], of_day)]
+        assert _rows_of(by_day) == rows
+    return rows
+
+
+_SUMMED_DAYS: Final = 4
+"""Days up to which the sums that the warehouse makes are asked for too, to say the same."""
+
+
+def _rows_of(frames: Iterable[pl.LazyFrame]) -> Rows:
     blocks = [frame.collect() for frame in frames]
     rows = pl.concat([ENGAGEMENT_SCORES.empty().collect(), *blocks])
     assert dict(rows.schema) == ENGAGEMENT_SCORES.polars_schema
     assert rows["date"].is_sorted()
     EngagementScores.validate(rows)
     return rows.sort("date", "user_id").rows(named=True)
+
+
+def sums_of(access: pl.LazyFrame) -> Callable[[date], WindowSums]:
+    """What a warehouse that holds these rows answers."""
+    rows = access.collect().to_arrow()
+
+    def sum_day(day: date) -> WindowSums:
+        connection = _warehouse()
+        connection.register("rows", rows)
+        frames = {name: connection.sql(one).pl() for name, one in queries_of_window(day).items()}
+        return WindowSums(**frames)
+
+    return sum_day
+
+
+@cache
+def _warehouse() -> duckdb.DuckDBPyConnection:
+    """A database whose access is what is registered as `rows`."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.register("rows", pl.DataFrame(schema=ACCESS).to_arrow())
+    connection.execute(f"create schema {USER_DAILY_ACCESS.schema_name}")
+    connection.execute(f"create view {USER_DAILY_ACCESS} as select * from rows")
+    return connection
 
 
 def score_of(rows: Rows, user_id: str = "u1", day: date = DAY) -> dict[str, Any]:
