@@ -35,8 +35,8 @@ class WindowSums:
     - `uses`: one row per `user_id`, `tenant_id` and `app`: `accesses`, `active_seconds_<third>` (of
       rows with an access), `auth_successes`, `auth_failures`, `dates_<third>` (bit k is set if
       there was an access k days before the third's last day), `first_day`, `last_day` (of rows);
-    - `earlier`: one row per `user_id` and `tenant_id` with a row of the 365 days before the window:
-      `first_day`, `last_day`;
+    - `earlier`: one row per `user_id` and `tenant_id` with a row before the window, of the 365 days
+      that end on the day: `first_day`, `last_day`;
     - `texts`: the distinct `user_id`, `devices` and `locations` (lists).
     """
 
@@ -48,29 +48,17 @@ class WindowSums:
 
 def window_of_sums(day: date, sums: WindowSums, names: Names) -> Window:
     """The window of a day; users, tenants and apps that are met are numbered."""
-    uses = sums.uses.select(
-        names.users.number(sums.uses["user_id"]).alias("user"),
-        names.tenants.number(sums.uses["tenant_id"]).alias("tenant"),
-        names.apps.number(sums.uses["app"]).alias("app"),
-        *(name for name in sums.uses.columns if name not in ("user_id", "tenant_id", "app")),
-    )
-    earlier = sums.earlier.select(
-        names.users.number(sums.earlier["user_id"]).alias("user"),
-        names.tenants.number(sums.earlier["tenant_id"]).alias("tenant"),
-        "first_day",
-        "last_day",
+    uses, earlier, thirds, texts = (
+        _numbered(rows, names) for rows in (sums.uses, sums.earlier, sums.thirds, sums.texts)
     )
     col = pl.col
     users = pl.DataFrame({"user": pl.int_range(len(names.users), dtype=pl.UInt32, eager=True)})
     places = _places(uses, earlier)
     counted = [
-        _by_third(sums.thirds.with_columns(user=names.users.number(sums.thirds["user_id"]))),
+        _by_third(thirds),
         uses.group_by("user").agg(col(_EVENTS).sum(), col(_DATES).bitwise_or()),
         _apps(uses, names),
-        *(
-            _texts(sums.texts.select(names.users.number(sums.texts["user_id"]).alias("user"), name))
-            for name in _TEXTS
-        ),
+        *(_texts(texts.select("user", name)) for name in _TEXTS),
     ]
     for frame in counted:
         users = users.join(frame, on="user", how="left", maintain_order="left")
@@ -84,6 +72,16 @@ def window_of_sums(day: date, sums: WindowSums, names: Names) -> Window:
         maintain_order="left",
     ).join(_tenants(places, names), on="user", how="left", maintain_order="left")
     return Window(day, users.drop("user"), _offered(uses, len(names.tenants)))
+
+
+def _numbered(rows: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """Rows with numbers in place of the users, tenants and apps that they name."""
+    numberings = {"user_id": names.users, "tenant_id": names.tenants, "app": names.apps}
+    named = [name for name in numberings if name in rows.columns]
+    numbers = [
+        numberings[name].number(rows[name]).alias(name.removesuffix("_id")) for name in named
+    ]
+    return rows.drop(named).with_columns(numbers)
 
 
 def _by_third(thirds: pl.DataFrame) -> pl.DataFrame:
