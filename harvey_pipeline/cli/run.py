@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import uuid
@@ -44,6 +45,7 @@ from harvey_pipeline.cli.plan import (
 from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 _UNREAD_NAMED = 5
+_SIGNALS_AT_MOST = 4096
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -290,7 +292,11 @@ def _run_planned(console: Console, asked: _Asked, surveyed: Survey) -> _Outcome:
                 view.note(f"Marked as failed, for its process is gone: run {run.run_id}")
             progress = RunProgress(view, _steps_of(_foreseen(asked, surveyed)))
             # Readers get days and months together.
-            with _listening(progress, view.note), _published_at_the_end(asked.settings):
+            with (
+                _listening(progress, view.note),
+                _published_at_the_end(asked.settings),
+                _noticing_interrupts() as is_noticed,
+            ):
                 for planned in _one_after_the_other(asked, surveyed, failed):
                     progress.expect(_steps_of([planned.due]))
                     result = _execute(instance, progress, asked, planned)
@@ -299,9 +305,12 @@ def _run_planned(console: Console, asked: _Asked, surveyed: Survey) -> _Outcome:
                         failed.add(planned.subject.name)
                     if not planned.stage.is_monthly:
                         last_day = planned.due.days.last
+                is_interrupted = progress.is_interrupted or (
+                    bool(progress.failures) and is_noticed()
+                )
     except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
-    if progress.is_interrupted:
+    if is_interrupted:
         raise KeyboardInterrupt
     seconds = time.monotonic() - started
     view.conclude()
@@ -436,6 +445,31 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._take(record)
+
+
+@contextmanager
+def _noticing_interrupts() -> Iterator[Callable[[], bool]]:
+    """Tells afterwards whether an interrupt came, whatever became of the exception that it raises.
+
+    In a callback of polars or DuckDB they make an error of their own of it.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+
+    def is_noticed() -> bool:
+        try:
+            return signal.SIGINT in os.read(reading, _SIGNALS_AT_MOST)
+        except BlockingIOError:
+            return False
+
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield is_noticed
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)
 
 
 @contextmanager
