@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from harvey_pipeline import agents, engagement, segments
+from harvey_pipeline import agents, conversations, engagement, segments
 from harvey_pipeline.checks.declare import declare_checks
 from harvey_pipeline.checks.plan import CheckPlan
 from harvey_pipeline.graph.alerts import alert_resource, alert_sensors
@@ -50,6 +50,7 @@ from harvey_pipeline.warehouse.warehouse import Warehouse
 ALL_SUBJECTS: Final[tuple[Subject, ...]] = (
     engagement.SUBJECT,
     agents.SUBJECT,
+    conversations.SUBJECT,
     segments.SUBJECT,
 )
 

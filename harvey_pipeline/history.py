@@ -53,7 +53,8 @@ class Dimension:
         source: Name of the snapshot source that shows it.
         key: The natural key's columns.
         shows: Each tracked attribute, as an expression over the source's raw table.
-        created_date: The attribute that says since when a key exists; None where there is none.
+        created_date: The attribute, a date or a moment, that says since when a key exists; None
+            where there is none.
         surrogate_key: Column of the version's own key.
     """
 
@@ -203,7 +204,7 @@ def derive_versions(
         is_first = starts == pl.col("earliest_day")
         starts = (
             pl.when(is_first)
-            .then(pl.min_horizontal("first_day", dimension.created_date))
+            .then(pl.min_horizontal("first_day", pl.col(dimension.created_date).cast(pl.Date)))
             .otherwise(starts)
         )
     continues = (

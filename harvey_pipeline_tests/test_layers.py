@@ -20,7 +20,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / PACKAGE).rglob("*.py"))
 }
-SUBJECTS = ("agents", "engagement", "segments")
+SUBJECTS = ("agents", "conversations", "engagement", "segments")
 FOUNDATION = (
     "code_versions",
     "landing",

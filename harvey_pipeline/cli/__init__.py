@@ -14,7 +14,10 @@ from harvey_pipeline.cli.agents import show_agents
 from harvey_pipeline.cli.app import build_app, run_command
 from harvey_pipeline.cli.archive import archive
 from harvey_pipeline.cli.checks import list_checks
+from harvey_pipeline.cli.conversations import show_conversations
 from harvey_pipeline.cli.docs import write_docs
+from harvey_pipeline.cli.export_investors import export_investors
+from harvey_pipeline.cli.insights import write_insights
 from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
 from harvey_pipeline.cli.run import run_due
@@ -32,6 +35,9 @@ APP = build_app(
         "ui": open_ui,
         "agents": show_agents,
         "segments": show_segments,
+        "conversations": show_conversations,
+        "insights": write_insights,
+        "export-investors": export_investors,
         "checks": list_checks,
         "tables": list_tables,
         "quarantine": QUARANTINE,

@@ -49,8 +49,8 @@ def rows_of(
     return list(connection.sql(query, params=given).pl().iter_rows(named=True))
 
 
-def read_day(text: str | None, default: date) -> date:
-    """The day that `--day` names.
+def read_day(text: str | None, default: date, option: str = "--day") -> date:
+    """The day that an option names.
 
     Raises:
         UnusableError: It is no day.
@@ -60,4 +60,4 @@ def read_day(text: str | None, default: date) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UnusableError(f"--day is {text!r}; give a day as YYYY-MM-DD.") from None
+        raise UnusableError(f"{option} is {text!r}; give a day as YYYY-MM-DD.") from None

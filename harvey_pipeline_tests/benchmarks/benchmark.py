@@ -1,7 +1,7 @@
 """How long the pipeline takes, asset by asset, and what it costs; no part of the test run.
 
     python -m harvey_pipeline_tests.benchmarks.benchmark export small big agents
-    python -m harvey_pipeline_tests.benchmarks.benchmark segments --scale 0.1
+    python -m harvey_pipeline_tests.benchmarks.benchmark segments conversations --scale 0.1
 
 Makes synthetic landing folders of the sizes that are named, computes each but its last days with
 `harvey run` in a fresh process, and then what is due of each of the last days. Prints, for each of
@@ -26,6 +26,8 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from harvey_pipeline.agents import sample as agents
+from harvey_pipeline.conversations import sample as conversations
+from harvey_pipeline.conversations.sample_spec import SampleSpec as ConversationsSpec
 from harvey_pipeline.engagement import sample as engagement
 from harvey_pipeline.segments import sample as segments
 from harvey_pipeline.segments.sample_spec import SampleSpec as SegmentsSpec
@@ -63,7 +65,7 @@ class Apps:
         return self.product.days
 
 
-Spec = engagement.SampleSpec | agents.SampleSpec | Apps
+Spec = engagement.SampleSpec | agents.SampleSpec | ConversationsSpec | Apps
 
 
 def _apps(days: int, events: int, sso_events: int, users: int, firms: int) -> Apps:
@@ -83,6 +85,18 @@ def _apps(days: int, events: int, sso_events: int, users: int, firms: int) -> Ap
     )
 
 
+def _conversations(days: int, events: int, people: int) -> ConversationsSpec:
+    return ConversationsSpec(
+        users=people,
+        people=people,
+        days=days,
+        events=events,
+        dirty=0.0,
+        long_percent=30,
+        start=FIRST,
+    )
+
+
 SIZES: Final[dict[str, Spec]] = {
     "export": _engagement(86, events=219, users=2_948, firms=60),
     "small": _engagement(93, events=2_000, users=3_000, firms=60),
@@ -91,6 +105,7 @@ SIZES: Final[dict[str, Spec]] = {
     "large": _engagement(93, events=1_000_000, users=200_000, firms=800),
     "agents-few": _agents(20),
     "agents": _agents(92),
+    "conversations": _conversations(92, events=500_000, people=50_000),
     "segments": _apps(180, events=200_000, sso_events=500_000, users=50_000, firms=400),
 }
 """`export` is delivered as one file for each source, the others as daily drops."""
@@ -99,6 +114,7 @@ _SCALED: Final = (
     *("users", "firms", "events_per_day"),
     *("approvals", "queries", "annotations", "shops"),
     *("sso_events", "sso_users", "labels", "starts"),
+    *("events", "people"),
 )
 """What of a spec grows with the scale."""
 
@@ -113,10 +129,14 @@ def scaled(spec: Spec, scale: float) -> Spec:
         return Apps(_scaled(spec.product, scale), _scaled(spec.others, scale))
     if isinstance(spec, agents.SampleSpec):
         return _scaled(spec, scale)
+    if isinstance(spec, ConversationsSpec):
+        return _scaled(spec, scale)
     return _scaled(spec, scale)
 
 
-Sample = TypeVar("Sample", engagement.SampleSpec, agents.SampleSpec, SegmentsSpec)
+Sample = TypeVar(
+    "Sample", engagement.SampleSpec, agents.SampleSpec, SegmentsSpec, ConversationsSpec
+)
 
 
 def _scaled(spec: Sample, scale: float) -> Sample:
@@ -147,6 +167,15 @@ class Measured:
     @property
     def checks(self) -> float:
         return sum(seconds for step, seconds in self.steps.items() if step.endswith("_checks"))
+
+    @property
+    def parsing(self) -> float:
+        """Of the raw assets: drops read, typed, judged and stored."""
+        return sum(
+            seconds
+            for step, seconds in self.steps.items()
+            if step.startswith("raw__") and not step.endswith("_checks")
+        )
 
 
 def main() -> None:
@@ -185,6 +214,8 @@ def write_sample(landing: Path, spec: Spec) -> None:
         segments.write_sample(landing, spec.others)
     elif isinstance(spec, agents.SampleSpec):
         agents.write_sample(landing, spec)
+    elif isinstance(spec, ConversationsSpec):
+        conversations.write_sample(landing, spec)
     else:
         engagement.write_sample(landing, spec)
 
@@ -226,6 +257,9 @@ def rows_of(spec: Spec) -> str:
         return f"{rows_of(spec.product)}, {spec.others.sso_events:,} sign-ins"
     if isinstance(spec, agents.SampleSpec):
         return f"{spec.approvals:,} drafts, {spec.queries:,} queries, {spec.shops:,} shops"
+    if isinstance(spec, ConversationsSpec):
+        long = f"{spec.long_percent} % of 500 characters"
+        return f"{spec.events:,} events, {long}, {spec.people:,} people"
     return f"{spec.events_per_day:,} events, {spec.users:,} users"
 
 
@@ -322,6 +356,8 @@ def report(title: str, measured: Measured, place: Path) -> None:
         ("the process, on all processors", measured.processor),
     ):
         print(f"  {name:40} {seconds:7.2f} s")
+    share = 100 * measured.parsing / measured.runs
+    print(f"  {'parsing drops, of the runs':40} {share:7.1f} %")
     print(f"  {'peak memory':40} {measured.peak:7.0f} MB")
     print(f"  {'warehouse, raw files':40} {size_of(place, 'warehouse'):7.0f} MB")
     print(f"  {'DAGSTER_HOME':40} {size_of(place, 'dagster_home'):7.0f} MB", flush=True)

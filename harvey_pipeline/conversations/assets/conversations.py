@@ -1,0 +1,39 @@
+"""The assets of conversations and intents: wiring only. Each hands its inputs to a transform."""
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from harvey_pipeline.conversations.catalogue import read_catalogue
+from harvey_pipeline.conversations.settings import read_conversation_settings
+from harvey_pipeline.conversations.tables.conversations import CONVERSATIONS, INTENTS
+from harvey_pipeline.conversations.tables.sums import CONVERSATION_DAILY
+from harvey_pipeline.conversations.transforms.conversations import (
+    DAYS_AFTER,
+    DAYS_BEFORE,
+    cut_conversations,
+)
+from harvey_pipeline.conversations.transforms.intents import tell_intents
+from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
+from harvey_pipeline.warehouse.warehouse import Pieces
+
+_CATALOGUE: Final = read_catalogue(read_conversation_settings().catalogue)
+_USE_CASES: Final = _CATALOGUE.use_case_names
+_ACTIONS: Final = _CATALOGUE.actions
+
+
+@table_asset(
+    CONVERSATIONS,
+    {"conversation_daily": reads(CONVERSATION_DAILY, before=DAYS_BEFORE, after=DAYS_AFTER)},
+)
+def conversations(days: list[date], conversation_daily: pl.LazyFrame) -> Pieces:
+    return Pieces(cut_conversations(conversation_daily, days, _USE_CASES))
+
+
+@table_asset(INTENTS, {"conversations": reads(CONVERSATIONS)})
+def intents(days: list[date], conversations: pl.LazyFrame) -> pl.LazyFrame:  # noqa: ARG001
+    return tell_intents(conversations, _ACTIONS)
+
+
+ASSETS: Final[tuple[TableAsset, ...]] = (conversations, intents)

@@ -1,0 +1,40 @@
+"""Conversations and intents as the graph computes them: what they read, and what they hand on."""
+
+from datetime import timedelta
+
+from harvey_pipeline.conversations.assets.conversations import ASSETS, conversations, intents
+from harvey_pipeline.warehouse.warehouse import Pieces
+from harvey_pipeline_tests.conversations.dailies import MONDAY, dailies, daily
+
+
+def test_a_conversation_rests_on_two_weeks_before_and_after_it() -> None:
+    [read] = conversations.upstream
+    days = read.days_of(MONDAY)
+    assert read.table == "conversations.conversation_daily"
+    assert days.first == MONDAY - timedelta(days=14)
+    assert days.last == MONDAY + timedelta(days=13)
+
+
+def test_an_intent_rests_on_its_conversation() -> None:
+    [read] = intents.upstream
+    assert (read.table, read.has_window) == ("conversations.conversations", False)
+
+
+def test_the_catalogue_decides_between_equals_and_names_the_action() -> None:
+    """By their names compliance would be before contract_review."""
+    row = daily(
+        messages=1,
+        user_messages=1,
+        use_case_messages='{"compliance":1,"contract_review":1}',
+        first_message="Please review",
+    )
+    made = conversations.compute(days=[MONDAY], conversation_daily=dailies([row]))
+    assert isinstance(made, Pieces)
+    [found] = made.plans
+    told = intents.compute(days=[MONDAY], conversations=found)
+    assert not isinstance(told, Pieces)
+    assert told.collect()["cluster"].to_list() == ["check/contract_review"]  # type: ignore[union-attr]
+
+
+def test_all_assets_are_there() -> None:
+    assert (conversations, intents) == ASSETS
