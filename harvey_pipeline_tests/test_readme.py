@@ -9,6 +9,7 @@ import typer
 from harvey_pipeline import settings
 from harvey_pipeline.agents import settings as agents_settings
 from harvey_pipeline.cli import APP
+from harvey_pipeline.conversations import settings as conversations_settings
 from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
 from harvey_pipeline.segments import settings as segments_settings
 
@@ -16,9 +17,11 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 MOST_LINES = 300
+PLACES = (settings, agents_settings, conversations_settings, segments_settings)
 SETTINGS = sorted(
     value
-    for name, value in (vars(settings) | vars(agents_settings) | vars(segments_settings)).items()
+    for place in PLACES
+    for name, value in vars(place).items()
     if name.isupper() and isinstance(value, str) and value.startswith(("HARVEY_", "DAGSTER_"))
 )
 COMMANDS = sorted(typer.main.get_command(APP).commands)  # type: ignore[attr-defined]
@@ -77,7 +80,7 @@ def test_every_command_is_named(command: str) -> None:
 
 
 def test_no_command_is_made_up() -> None:
-    assert set(re.findall(r"`harvey (\w+)", README)) <= set(COMMANDS)
+    assert set(re.findall(r"`harvey ([\w-]+)", README)) <= set(COMMANDS)
 
 
 def test_checks_and_tables_that_are_named_exist() -> None:

@@ -25,11 +25,11 @@ def write_insights(
     """Write what is new on a day as text and HTML, and send it if HARVEY_SMTP_URL is set."""
     from harvey_pipeline.cli.insights_content import gather_insights
     from harvey_pipeline.cli.mail import send_mail
-    from harvey_pipeline.conversations.mail_settings import INSIGHTS_TO, read_mail_settings
+    from harvey_pipeline.conversations.settings import INSIGHTS_TO, read_conversation_settings
     from harvey_pipeline.settings import read_settings
 
     refuse_address("--out", out)
-    settings, mail = read_settings(), read_mail_settings()
+    settings, mail = read_settings(), read_conversation_settings().insights
     with open_conversations(settings) as connection:
         chosen = choose_day(connection, day, settings)
         subject, sections = gather_insights(connection, chosen, 7 if is_week else 1)

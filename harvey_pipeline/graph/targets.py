@@ -2,17 +2,13 @@
 
 import json
 import smtplib
-import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from harvey_pipeline.graph.mail import connected, message_of
 from harvey_pipeline.settings import (
     ALERT_EMAIL_TO,
     ALERT_WEBHOOK,
@@ -22,7 +18,6 @@ from harvey_pipeline.settings import (
 )
 
 _TIMEOUT_SECONDS: Final = 10.0
-_TLS_PORT: Final = 465
 _ANSWER_BYTES: Final = 200
 
 
@@ -134,8 +129,8 @@ class Email:
         settings = self.settings
         assert settings is not None
         try:
-            with _connected(settings) as server:
-                refused = server.send_message(_message(alert, settings))
+            with connected(settings) as server:
+                refused = server.send_message(message_of(alert.subject, alert.text, settings))
         except (smtplib.SMTPException, OSError) as error:
             raise AlertError(
                 f"{settings.host}:{settings.port} did not take the e-mail: "
@@ -146,39 +141,6 @@ class Email:
             return ""
         told = "; ".join(f"{address}: {answer!r}" for address, answer in refused.items())
         return f"{settings.host} refused {told}. Correct {ALERT_EMAIL_TO}."
-
-
-@contextmanager
-def _connected(settings: EmailSettings) -> Iterator[smtplib.SMTP]:
-    tls = ssl.create_default_context()
-    if settings.port == _TLS_PORT:
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            settings.host, settings.port, timeout=_TIMEOUT_SECONDS, context=tls
-        )
-    else:
-        server = smtplib.SMTP(settings.host, settings.port, timeout=_TIMEOUT_SECONDS)
-    try:
-        if settings.has_starttls and settings.port != _TLS_PORT:
-            server.starttls(context=tls)
-        if settings.user is not None and settings.password is not None:
-            server.login(settings.user, settings.password)
-        yield server
-        # What was taken stays taken, whatever the farewell comes to.
-        with suppress(smtplib.SMTPException, OSError):
-            server.quit()
-    finally:
-        server.close()
-
-
-def _message(alert: Alert, settings: EmailSettings) -> EmailMessage:
-    message = EmailMessage()
-    message["Subject"] = " ".join(alert.subject.split())
-    message["From"] = settings.sender
-    message["To"] = ", ".join(settings.to)
-    message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=settings.sender.rpartition("@")[2])
-    message.set_content(alert.text)
-    return message
 
 
 def build_targets(settings: AlertSettings) -> dict[str, Target]:

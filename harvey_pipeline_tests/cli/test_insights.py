@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from harvey_pipeline.conversations.mail_settings import MailSettings, read_mail_settings
-from harvey_pipeline.settings import SettingsError
 from harvey_pipeline_tests.cli.published_conversations import (
     LAST,
     WEEK_BEFORE,
@@ -268,14 +266,17 @@ def test_a_folder_that_cannot_be_written_is_told(insights: Insights, tmp_path: P
 # --- e-mail --------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARVEY_SMTP_STARTTLS", "false")
+
+
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 def test_it_is_sent_as_text_and_html(
     insights: Insights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with mail_server(needs_login=True) as mails:
-        monkeypatch.setenv(
-            "HARVEY_SMTP_URL", f"smtp://harvey:open%20sesame@127.0.0.1:{mails.port}?starttls=false"
-        )
+        monkeypatch.setenv("HARVEY_SMTP_URL", f"smtp://harvey:open%20sesame@127.0.0.1:{mails.port}")
         monkeypatch.setenv("HARVEY_INSIGHTS_TO", "a@example.com, b@example.com")
         told = insights()
     assert (told.code, told.error) == (0, "")
@@ -298,7 +299,7 @@ def test_it_is_sent_as_text_and_html(
     [
         {},
         {"HARVEY_INSIGHTS_TO": "a@example.com"},
-        {"HARVEY_SMTP_URL": "smtp://127.0.0.1:{port}?starttls=false"},
+        {"HARVEY_SMTP_URL": "smtp://127.0.0.1:{port}"},
     ],
     ids=["neither", "no-server", "nobody"],
 )
@@ -320,9 +321,10 @@ def test_a_server_that_does_not_take_it_fails_without_telling_the_password(
     with mail_server(needs_login=fault == "login") as mails:
         mails.is_closed = fault == "closed"
         port = free_port() if fault == "no server" else mails.port
-        starttls = "" if fault == "no TLS" else "?starttls=false"
+        if fault == "no TLS":
+            monkeypatch.delenv("HARVEY_SMTP_STARTTLS")
         login = "harvey:hush-hush@" if fault == "login" else ""
-        monkeypatch.setenv("HARVEY_SMTP_URL", f"smtp://{login}127.0.0.1:{port}{starttls}")
+        monkeypatch.setenv("HARVEY_SMTP_URL", f"smtp://{login}127.0.0.1:{port}")
         monkeypatch.setenv("HARVEY_INSIGHTS_TO", "a@example.com")
         told = insights()
     assert told.code == 1
@@ -338,85 +340,9 @@ def test_addresses_that_the_server_refuses_are_named(
 ) -> None:
     with mail_server() as mails:
         mails.refused = {"b@example.com"}
-        monkeypatch.setenv("HARVEY_SMTP_URL", f"smtp://127.0.0.1:{mails.port}?starttls=false")
+        monkeypatch.setenv("HARVEY_SMTP_URL", f"smtp://127.0.0.1:{mails.port}")
         monkeypatch.setenv("HARVEY_INSIGHTS_TO", "a@example.com,b@example.com")
         told = insights()
     assert told.code == 1
     assert "refused b@example.com. Correct HARVEY_INSIGHTS_TO" in told.error
     assert mails.recipients == [["a@example.com"]]
-
-
-# --- settings ------------------------------------------------------------------------------------
-
-TO = {"HARVEY_INSIGHTS_TO": "a@example.com"}
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        (
-            "smtp://mail.example.com",
-            MailSettings(("a@example.com",), "a@example.com", "mail.example.com", 587),
-        ),
-        (
-            "smtp://mail.example.com:25/?starttls=false",
-            MailSettings(
-                ("a@example.com",), "a@example.com", "mail.example.com", 25, has_starttls=False
-            ),
-        ),
-        (
-            "smtps://h%40example.com:p%3Aw@mail.example.com",
-            MailSettings(
-                ("a@example.com",),
-                "h@example.com",
-                "mail.example.com",
-                465,
-                "h@example.com",
-                "p:w",
-                is_tls=True,
-            ),
-        ),
-        (
-            "smtps://u:p@mail.example.com:4650?from=me@example.com",
-            MailSettings(
-                ("a@example.com",),
-                "me@example.com",
-                "mail.example.com",
-                4650,
-                "u",
-                "p",
-                is_tls=True,
-            ),
-        ),
-    ],
-)
-def test_a_server_is_read_from_its_address(address: str, expected: MailSettings) -> None:
-    assert read_mail_settings({**TO, "HARVEY_SMTP_URL": address}) == expected
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "mail.example.com",
-        "http://mail.example.com",
-        "smtp://",
-        "smtp://u@mail.example.com",
-        "smtp://:hush@mail.example.com",
-        "smtp://u:hush@mail.example.com:port",
-        "smtp://mail.example.com/inbox",
-        "smtp://mail.example.com?starttls=maybe",
-        "smtp://mail.example.com?tls=false",
-        "smtp://mail.example.com?from=me",
-    ],
-)
-def test_what_is_no_address_of_a_server_is_refused(address: str) -> None:
-    with pytest.raises(SettingsError, match="HARVEY_SMTP_URL is no address") as raised:
-        read_mail_settings({**TO, "HARVEY_SMTP_URL": address})
-    assert "hush" not in str(raised.value)
-
-
-def test_what_is_no_address_of_a_person_is_refused() -> None:
-    variables = {"HARVEY_SMTP_URL": "smtp://h", "HARVEY_INSIGHTS_TO": "a@example.com, bob"}
-    with pytest.raises(SettingsError, match="HARVEY_INSIGHTS_TO has 'bob'"):
-        read_mail_settings(variables)
-    assert "hush" not in repr(MailSettings(("a",), "b", "c", 1, "u", "hush"))
