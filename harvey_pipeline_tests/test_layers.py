@@ -30,9 +30,10 @@ FOUNDATION = (
     "checks",
     "settings",
     "subject",
+    "synthetic",
 )
 ROOMS = (
-    ("code_versions", "settings", "warehouse"),
+    ("code_versions", "settings", "synthetic", "warehouse"),
     ("landing", "history"),
     ("graph",),
     ("checks",),

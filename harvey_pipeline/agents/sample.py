@@ -18,6 +18,7 @@ import polars as pl
 from harvey_pipeline.agents.sources import SOURCES
 from harvey_pipeline.agents.tables.labels import BUILT_IN_AGENT_TYPES
 from harvey_pipeline.subject import SampleWriter
+from harvey_pipeline.synthetic import refuse_to_mix
 from harvey_pipeline.warehouse.days import DayRange
 
 _APPROVALS, _QUERIES, _ANNOTATIONS = 40, 60, 10
@@ -92,7 +93,7 @@ def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, [source.name for source in SOURCES])
     events, users = sizes.get("events_per_day", _EVENTS), sizes.get("users", _USERS)
     spec = SampleSpec(
         **{name: sizes[name] for name in ("days", "seed", "dirty") if name in sizes},
@@ -115,7 +116,7 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, [source.name for source in SOURCES])
     _write(out / "customers.csv", _customers(spec))
     for number in range(spec.days):
         drops = {
@@ -131,12 +132,6 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
             _write(out / name / f"{spec.day(number)}.{_form(name, number)}", broken)
         if on_day is not None:
             on_day(spec.day(number))
-
-
-def _refuse_to_mix(out: Path) -> None:
-    for source in SOURCES:
-        for found in (*out.glob(f"{source.name}/*"), *out.glob(f"{source.name}.*")):
-            raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
 
 
 def _form(name: str, number: int) -> str:

@@ -8,14 +8,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.tables.labels import OTHER
+from harvey_pipeline.conversations.tables.labels import ASK, OTHER
 from harvey_pipeline.conversations.transforms.reading import Catalogue, Named, normal_form
 from harvey_pipeline.settings import SettingsError
 
 DEFAULT: Final = Path(__file__).with_name("catalogue.toml")
-
-ASK: Final = "ask"
-"""What a message wants that none of the actions fits."""
 
 _NAMED: Final = ("use_cases", "actions")
 _LISTS: Final = {

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.sample_chance import Dice
 from harvey_pipeline.conversations.sample_people import accounts, is_delivered, people
-from harvey_pipeline.conversations.sample_spec import SampleSpec
+from harvey_pipeline.conversations.sample_spec import SampleSpec, dice_of
 from harvey_pipeline.conversations.sample_talk import events
 from harvey_pipeline.subject import SampleWriter
+from harvey_pipeline.synthetic import refuse_to_mix
 from harvey_pipeline.warehouse.days import DayRange
 
 SOURCE_NAMES: Final = ("conversation_events", "accounts")
@@ -64,7 +64,7 @@ def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, SOURCE_NAMES)
     usual = SampleSpec()
     users: int = sizes.get("users", usual.users)
     names = ("users", "days", "seed", "dirty")
@@ -87,7 +87,7 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, SOURCE_NAMES)
     who = people(spec)
     waiting: pl.DataFrame | None = None
     for number in range(spec.days):
@@ -106,19 +106,13 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
             on_day(spec.day(number))
 
 
-def _refuse_to_mix(out: Path) -> None:
-    for name in SOURCE_NAMES:
-        for found in (*out.glob(f"{name}/*"), *out.glob(f"{name}.*")):
-            raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
-
-
 def _damaged(spec: SampleSpec, name: str, number: int, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with `line`, "" but where it is no JSON; some with a value that breaks the rules."""
     sound = rows.with_columns(pl.lit("").alias(_LINE))
     faults = _DIRT[name]
     if not spec.dirty or rows.is_empty():
         return sound
-    dice = Dice(spec.seed, rows.height, number)
+    dice = dice_of(spec, rows.height, number)
     is_struck = dice.roll(f"{name} struck", 1_000_000) < round(spec.dirty * 1_000_000)
     fault = dice.roll(f"{name} fault", len(faults))
     if not is_struck.any():

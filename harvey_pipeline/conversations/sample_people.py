@@ -4,8 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.sample_chance import Dice
-from harvey_pipeline.conversations.sample_spec import SampleSpec
+from harvey_pipeline.conversations.sample_spec import SampleSpec, dice_of
 
 _HERE_BEFORE_PERCENT: Final = 60
 """Of the people, those whose accounts are older than the first day."""
@@ -33,7 +32,7 @@ def people(spec: SampleSpec) -> pl.DataFrame:
     `second` is the second of the day at which the account is made.
     Ids are those that plain users of the landing folder's synthetic users have.
     """
-    dice = Dice(spec.seed, spec.people)
+    dice = dice_of(spec, spec.people)
     number = pl.int_range(spec.people, eager=True)
     # Away from the first ones, whose ids are odd.
     user = (number * spec.users + spec.users // 2) // spec.people

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from harvey_pipeline.synthetic import Dice
+
 
 @dataclass(frozen=True)
 class SampleSpec:
@@ -23,3 +25,8 @@ class SampleSpec:
 
     def day(self, number: int) -> date:
         return self.start + timedelta(days=number)
+
+
+def dice_of(spec: SampleSpec, rows: int, day: int = -1) -> Dice:
+    """Draws for rows of a sample, other ones than those by which users and firms are made."""
+    return Dice(spec.seed, rows, day, "conversations/")

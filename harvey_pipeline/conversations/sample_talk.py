@@ -5,8 +5,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.sample_chance import Dice
-from harvey_pipeline.conversations.sample_spec import SampleSpec
+from harvey_pipeline.conversations.sample_spec import SampleSpec, dice_of
 from harvey_pipeline.conversations.sample_stories import (
     EVENTS_OF_A_STORY,
     FOLLOW_UP_STORY,
@@ -52,7 +51,7 @@ def events(spec: SampleSpec, who: pl.DataFrame, number: int) -> pl.DataFrame:
         .join(steps(), on="story", how="left", maintain_order="left_right")
         .with_columns(has_tool=pl.col("tool") != "")
     )
-    dice = Dice(spec.seed, rows.height, number)
+    dice = dice_of(spec, rows.height, number)
     late = _LATE_PERCENT if number < spec.days - 1 else 0
     gap = pl.col("minutes") * 60 * pl.col("gap") // 1_000
     day = spec.day(number)
@@ -97,10 +96,10 @@ def _begun(spec: SampleSpec, who: pl.DataFrame, number: int) -> pl.DataFrame:
     if here.height:
         wanted = _conversations_of(spec, number)
         reach = here["weight"].cum_sum()
-        roll = Dice(spec.seed, wanted, number).roll("whose", int(reach[-1]))
+        roll = dice_of(spec, wanted, number).roll("whose", int(reach[-1]))
         drawn = here[reach.search_sorted(roll, "right")]
     rows = pl.concat([new, drawn])
-    dice = Dice(spec.seed, rows.height, number)
+    dice = dice_of(spec, rows.height, number)
     topic = dice.place("topic", [one.share for one in TOPICS])
     story = dice.place("story", STORY_SHARES)
     is_early = spec.day(number).day < _REFUSED_FROM

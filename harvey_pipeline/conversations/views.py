@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from harvey_pipeline.conversations.settings import read_conversation_settings
+from harvey_pipeline.conversations.configured import SETTINGS
 from harvey_pipeline.conversations.tables.conversations import CONVERSATIONS, INTENTS
 from harvey_pipeline.conversations.tables.labels import PERIODS, PROMPT, STEPS
 from harvey_pipeline.conversations.tables.marts import ACTIVATION_FUNNEL, RETENTION
@@ -16,8 +16,6 @@ from harvey_pipeline.conversations.tables.sums import (
 from harvey_pipeline.conversations.tables.users import CREDIT_EXHAUSTION, USER_PROFILES
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.view import View
-
-_SETTINGS: Final = read_conversation_settings()
 
 
 def _view(
@@ -71,16 +69,16 @@ CREDIT_EXHAUSTED_USERS: Final = _view(
         "names none."
     },
     f"""
-    select profile.*, coalesce(account.credit_limit, {_SETTINGS.credit_limit}) as credit_limit
+    select profile.*, coalesce(account.credit_limit, {SETTINGS.credit_limit}) as credit_limit
     from (
         select * from {USER_PROFILES} where date = (select max(date) from {USER_PROFILES})
     ) profile
     asof left join {DIM_ACCOUNT} account
         on profile.user_id = account.user_id and profile.date >= account.effective_start_date
     where profile.credit_exhaustion_count > 0
-        or (coalesce(account.credit_limit, {_SETTINGS.credit_limit}) > 0
+        or (coalesce(account.credit_limit, {SETTINGS.credit_limit}) > 0
             and 10 * profile.total_credits_used
-                >= 9 * coalesce(account.credit_limit, {_SETTINGS.credit_limit}))
+                >= 9 * coalesce(account.credit_limit, {SETTINGS.credit_limit}))
     order by profile.credit_exhaustion_count desc, profile.user_id
     """,
     USER_PROFILES,

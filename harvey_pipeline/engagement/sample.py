@@ -11,19 +11,18 @@ number, so that no library's random numbers, hashes or rounding can shift a resu
 """
 
 import gzip
-import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, Literal, assert_never
 
 import polars as pl
 
 from harvey_pipeline.subject import SampleWriter
+from harvey_pipeline.synthetic import Dice, refuse_to_mix
 from harvey_pipeline.warehouse.days import DayRange
 
 Source = Literal["users", "firms", "events"]
@@ -105,7 +104,7 @@ def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
         FileExistsError: if `out` holds drops of these sources already.
     """
     spec = SampleSpec(**sizes)
-    _refuse_to_mix(out)
+    refuse_to_mix(out, COLUMNS)
 
     def write(on_day: Callable[[date], None]) -> DayRange:
         write_sample(out, spec, on_day)
@@ -122,7 +121,7 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
     Raises:
         FileExistsError: if `out` holds drops already: two samples in one folder are neither.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, COLUMNS)
     firms = _firms(spec)
     users = _users(spec, firms)
     firms = _with_contracts(spec, firms, users)
@@ -150,53 +149,6 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
                 waiting = pl.concat([_delivered_again(drop, rows.columns), late])
         if on_day is not None:
             on_day(spec.day(number))
-
-
-def _refuse_to_mix(out: Path) -> None:
-    for source in COLUMNS:
-        for found in (*out.glob(f"{source}/*"), *out.glob(f"{source}.*")):
-            raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
-
-
-# --- Chance ---------------------------------------------------------------------------------
-
-
-def splitmix64(counter: pl.Series, key: int) -> pl.Series:
-    """Return 64 random bits (UInt64) for each counter (UInt64): SplitMix64 started at `key`.
-
-    Bits depend on key and counter only, so a row's fate is the same whatever else is drawn.
-    UInt64 arithmetic wraps, as the algorithm wants; a division stands for each right shift.
-    """
-    bits = (counter + 1) * 0x9E3779B97F4A7C15 + key
-    bits = (bits ^ (bits // (1 << 30))) * 0xBF58476D1CE4E5B9
-    bits = (bits ^ (bits // (1 << 27))) * 0x94D049BB133111EB
-    return bits ^ (bits // (1 << 31))
-
-
-@dataclass(frozen=True)
-class _Dice:
-    """Independent draws for the rows of a frame; day -1 stands for what precedes all days."""
-
-    seed: int
-    rows: int
-    day: int = -1
-
-    def key(self, purpose: str) -> int:
-        """Return the 64-bit key under which draws for a purpose are made."""
-        text = f"{self.seed}/{self.day}/{purpose}"
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-    def roll(self, purpose: str, below: int) -> pl.Series:
-        """Return a whole number (Int64) from 0 to `below` - 1 (32 bits) for each row."""
-        counter = pl.int_range(self.rows, dtype=pl.UInt64, eager=True)
-        high_bits = splitmix64(counter, self.key(purpose)) // (1 << 32)
-        return (high_bits * below // (1 << 32)).cast(pl.Int64)
-
-    def pick(self, purpose: str, shares: Sequence[tuple[int, int]]) -> pl.Series:
-        """Return the value of one of the (share, value) pairs for each row, by the shares."""
-        cuts = list(accumulate(share for share, _ in shares))
-        values = pl.Series([value for _, value in shares], dtype=pl.Int64)
-        return values.gather(pl.Series(cuts).search_sorted(self.roll(purpose, cuts[-1]), "right"))
 
 
 # --- The calendar of deliveries -------------------------------------------------------------
@@ -330,7 +282,7 @@ def _firms(spec: SampleSpec) -> pl.DataFrame:
 
 def _users(spec: SampleSpec, firms: pl.DataFrame) -> pl.DataFrame:
     """One row per user: identity, career, employer and habits. Days are day numbers."""
-    dice = _Dice(spec.seed, spec.users)
+    dice = Dice(spec.seed, spec.users)
     never = spec.days
     width = len(str(spec.users))
     sizes = [(1_000_000 // (index + 3), index) for index in range(spec.firms)]
@@ -423,7 +375,7 @@ def _with_contracts(spec: SampleSpec, firms: pl.DataFrame, users: pl.DataFrame) 
     return (
         firms.with_columns(
             seats=pl.max_horizontal(3, pl.col("people").fill_null(0) * seats_per_100 // 100),
-            changes=1 + _Dice(spec.seed, firms.height).roll("contract", spec.days),
+            changes=1 + Dice(spec.seed, firms.height).roll("contract", spec.days),
         )
         .with_columns(arr=pl.col("seats") * usd_per_seat // 100)
         .with_columns(
@@ -495,7 +447,7 @@ def _work(
     """One row per event of the day, by time: the columns of a drop as text, `at`, `is_late`."""
     day = spec.day(number)
     events = _draw_events(spec, users, firms, number)
-    dice = _Dice(spec.seed, events.height, number)
+    dice = Dice(spec.seed, events.height, number)
     events = events.with_columns(
         at=pl.lit(datetime.combine(day, time())) + pl.duration(seconds="second"),
         serial=pl.int_range(pl.len()).cast(pl.String).str.zfill(len(str(3 * spec.events_per_day))),
@@ -537,14 +489,14 @@ def _draw_events(
     active hardly depend on how many events the spec asks for.
     """
     percent = WEEKEND_PERCENT if _is_weekend(spec.day(number)) else 100
-    comes = _Dice(spec.seed, users.height, number).roll("comes", 100_000)
+    comes = Dice(spec.seed, users.height, number).roll("comes", 100_000)
     present = users.filter(
         _is_on_the_books(number),
         pl.col("stops") > number,
         comes < users["attendance"] * percent,
     ).with_columns(pl.col("weight").cum_sum())
     total = int(present["weight"][-1]) if present.height else 1
-    dice = _Dice(spec.seed, _events_on(spec, number) if present.height else 0, number)
+    dice = Dice(spec.seed, _events_on(spec, number) if present.height else 0, number)
     actors = present[present["weight"].search_sorted(dice.roll("whose", total), "right")]
     is_elsewhere = (dice.roll("where", 100) < actors["other_percent"]) & (
         actors["other_from"] <= number
@@ -560,7 +512,7 @@ def _draw_events(
 def _events_on(spec: SampleSpec, number: int) -> int:
     """Return the number of events: the mean by weekday, with growth and a little noise."""
     growth = 880 + 240 * number // max(spec.days - 1, 1)
-    noise = 970 + _Dice(spec.seed, number).key("volume") % 61
+    noise = 970 + Dice(spec.seed, number).key("volume") % 61
     percent = _WEEKDAYS[spec.day(number).weekday()]
     return max(1, spec.events_per_day * percent * growth * noise // (100 * 1000 * 1000))
 
@@ -788,7 +740,7 @@ def _damage(spec: SampleSpec, delivery: _Delivery, rows: pl.DataFrame) -> pl.Dat
         for fault in _faults(spec, delivery.source)
         if delivery.form != "parquet" or fault.line is None
     ]
-    dice = _Dice(spec.seed, rows.height, delivery.number)
+    dice = Dice(spec.seed, rows.height, delivery.number)
     struck = _strike(dice, delivery.source, faults, round(spec.dirty * 1_000_000))
     if rows.height < FEWEST_ROWS_FOR_MORE_THAN_ONE:
         is_first = struck.is_not_null() & (struck.is_not_null().cum_sum() == 1)
@@ -803,7 +755,7 @@ def _damage(spec: SampleSpec, delivery: _Delivery, rows: pl.DataFrame) -> pl.Dat
     return pl.concat(pieces).sort("order", maintain_order=True)
 
 
-def _strike(dice: _Dice, source: Source, faults: Sequence[_Fault], per_million: int) -> pl.Series:
+def _strike(dice: Dice, source: Source, faults: Sequence[_Fault], per_million: int) -> pl.Series:
     """Return the name of the fault that befalls each row by chance; null for most."""
     rows = pl.DataFrame(
         {

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from harvey_pipeline.segments.sample_chance import Dice
 from harvey_pipeline.segments.sample_people import employees, licenses, people
 from harvey_pipeline.segments.sample_records import interventions, labels, sso_events
 from harvey_pipeline.segments.sample_spec import SampleSpec
 from harvey_pipeline.subject import SampleWriter
+from harvey_pipeline.synthetic import Dice, refuse_to_mix
 from harvey_pipeline.warehouse.days import DayRange
 
 SOURCE_NAMES: Final = ("sso_events", "employees", "licenses", "segment_labels", "interventions")
@@ -63,7 +63,7 @@ def prepare_sample(out: Path, sizes: Mapping[str, Any]) -> SampleWriter:
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, SOURCE_NAMES)
     usual = SampleSpec()
     events: int = sizes.get("events_per_day", _EVENTS)
     users: int = sizes.get("users", usual.users)
@@ -93,7 +93,7 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
     Raises:
         FileExistsError: The folder holds drops of these sources already.
     """
-    _refuse_to_mix(out)
+    refuse_to_mix(out, SOURCE_NAMES)
     who = people(spec)
     waiting: pl.DataFrame | None = None
     for number in range(spec.days):
@@ -115,12 +115,6 @@ def write_sample(out: Path, spec: SampleSpec, on_day: Callable[[date], None] | N
             _write(out / name / f"{spec.day(number)}.{_form(name, number, broken.height)}", broken)
         if on_day is not None:
             on_day(spec.day(number))
-
-
-def _refuse_to_mix(out: Path) -> None:
-    for name in SOURCE_NAMES:
-        for found in (*out.glob(f"{name}/*"), *out.glob(f"{name}.*")):
-            raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
 
 
 def _form(name: str, number: int, rows: int) -> str:

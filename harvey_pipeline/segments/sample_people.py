@@ -4,8 +4,8 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.segments.sample_chance import Dice
 from harvey_pipeline.segments.sample_spec import SampleSpec
+from harvey_pipeline.synthetic import Dice
 
 PLAYER, LEAVER, SLEEPER, STEADY, OTHER = "player", "leaver", "sleeper", "steady", ""
 """Parts: opens many apps for the count's sake, stops for good, pauses, works every day."""

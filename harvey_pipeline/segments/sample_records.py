@@ -6,7 +6,6 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.segments.sample_chance import Dice
 from harvey_pipeline.segments.sample_people import (
     LEAVER,
     OTHER,
@@ -17,6 +16,7 @@ from harvey_pipeline.segments.sample_people import (
     city_of,
 )
 from harvey_pipeline.segments.sample_spec import SampleSpec
+from harvey_pipeline.synthetic import Dice
 
 _SATURDAY: Final = 5
 _WEEK: Final = 7

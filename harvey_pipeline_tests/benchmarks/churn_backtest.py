@@ -22,8 +22,8 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from harvey_pipeline.segments.sample_chance import Dice
 from harvey_pipeline.segments.tables.labels import CHURN_RISKS
+from harvey_pipeline.synthetic import Dice
 from harvey_pipeline.warehouse.warehouse import published_path
 
 FIRST: Final = date(2024, 1, 1)

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from harvey_pipeline.engagement.sample import COLUMNS, SampleSpec, Source, splitmix64, write_sample
+from harvey_pipeline.engagement.sample import COLUMNS, SampleSpec, Source, write_sample
 
 SHORT = SampleSpec(users=60, firms=6, days=14, events_per_day=60)
 MISSING_DAY = date(2024, 5, 27)
@@ -101,18 +101,6 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Landing:
 
 
 # --- Determinism and size -------------------------------------------------------------------
-
-
-def test_splitmix64_gives_the_published_numbers() -> None:
-    bits = splitmix64(pl.Series(range(5), dtype=pl.UInt64), key=1234567)
-
-    assert bits.to_list() == [
-        6457827717110365317,
-        3203168211198807973,
-        9817491932198370423,
-        4593380528125082431,
-        16408922859458223821,
-    ]
 
 
 def test_same_spec_gives_equal_bytes_and_another_seed_others(

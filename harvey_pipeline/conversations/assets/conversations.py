@@ -5,8 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.catalogue import read_catalogue
-from harvey_pipeline.conversations.settings import read_conversation_settings
+from harvey_pipeline.conversations.configured import CATALOGUE
 from harvey_pipeline.conversations.tables.conversations import CONVERSATIONS, INTENTS
 from harvey_pipeline.conversations.tables.sums import CONVERSATION_DAILY
 from harvey_pipeline.conversations.transforms.conversations import (
@@ -18,9 +17,8 @@ from harvey_pipeline.conversations.transforms.intents import tell_intents
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.warehouse.warehouse import Pieces
 
-_CATALOGUE: Final = read_catalogue(read_conversation_settings().catalogue)
-_USE_CASES: Final = _CATALOGUE.use_case_names
-_ACTIONS: Final = _CATALOGUE.actions
+_USE_CASES: Final = CATALOGUE.use_case_names
+_ACTIONS: Final = CATALOGUE.actions
 
 
 @table_asset(

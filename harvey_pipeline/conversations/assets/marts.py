@@ -5,8 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.catalogue import read_catalogue
-from harvey_pipeline.conversations.settings import read_conversation_settings
+from harvey_pipeline.conversations.configured import CATALOGUE, SETTINGS
 from harvey_pipeline.conversations.sources import CONVERSATION_EVENTS
 from harvey_pipeline.conversations.tables.labels import MONTH_DAYS, PERIODS, RETENTION_DAYS
 from harvey_pipeline.conversations.tables.marts import (
@@ -34,10 +33,6 @@ from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
-
-_SETTINGS: Final = read_conversation_settings()
-_CATALOGUE: Final = read_catalogue(_SETTINGS.catalogue)
-
 
 _FIRST_STEPS: Final = "conversations.first_steps"
 _EXHAUSTION: Final = "conversations.credit_exhaustion"
@@ -75,7 +70,7 @@ def failure_points(days: list[date], tool_daily: pl.LazyFrame) -> Pieces:
 
 @table_asset(USE_CASES, {"conversation_daily": reads(CONVERSATION_DAILY, before=_WINDOW)})
 def use_cases(days: list[date], conversation_daily: pl.LazyFrame) -> Pieces:
-    return Pieces(tell_use_cases(conversation_daily, _CATALOGUE.use_case_names, days))
+    return Pieces(tell_use_cases(conversation_daily, CATALOGUE.use_case_names, days))
 
 
 @table_asset(
@@ -97,7 +92,7 @@ def activation_funnel(
     dim_account: pl.LazyFrame,
 ) -> Pieces:
     return Pieces(
-        tell_activation(first_steps, user_daily, dim_account, _SETTINGS.credit_limit, days)
+        tell_activation(first_steps, user_daily, dim_account, SETTINGS.credit_limit, days)
     )
 
 
@@ -149,8 +144,8 @@ def pmf_signals(
             credit_exhaustion,
             failure_points,
             retention,
-            _CATALOGUE.use_case_names,
-            _CATALOGUE.vision,
+            CATALOGUE.use_case_names,
+            CATALOGUE.vision,
             days,
         )
     )
@@ -191,7 +186,7 @@ def pmf_dashboard(
             retention,
             use_cases,
             pmf_signals,
-            _CATALOGUE.use_case_names,
+            CATALOGUE.use_case_names,
             set(covered),
             days,
         )

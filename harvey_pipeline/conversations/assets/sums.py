@@ -5,8 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.catalogue import read_catalogue
-from harvey_pipeline.conversations.settings import read_conversation_settings
+from harvey_pipeline.conversations.configured import CATALOGUE
 from harvey_pipeline.conversations.sources import CONVERSATION_EVENTS
 from harvey_pipeline.conversations.tables.sums import (
     CONVERSATION_DAILY,
@@ -23,13 +22,12 @@ from harvey_pipeline.conversations.transforms.sums import (
 from harvey_pipeline.graph.assets import reads, table_asset
 from harvey_pipeline.warehouse.warehouse import Pieces
 
-_CATALOGUE: Final = read_catalogue(read_conversation_settings().catalogue)
 _EVENTS: Final = reads(CONVERSATION_EVENTS.table, after=CONVERSATION_EVENTS.late_days)
 
 
 @table_asset(CONVERSATION_DAILY, {"events": _EVENTS})
 def conversation_daily(days: list[date], events: pl.LazyFrame) -> Pieces:
-    return Pieces(sum_conversations(events, _CATALOGUE, days))
+    return Pieces(sum_conversations(events, CATALOGUE, days))
 
 
 @table_asset(USER_DAILY, {"conversations": reads(CONVERSATION_DAILY), "events": _EVENTS})
@@ -39,12 +37,12 @@ def user_daily(days: list[date], conversations: pl.LazyFrame, events: pl.LazyFra
 
 @table_asset(TOOL_DAILY, {"events": _EVENTS})
 def tool_daily(days: list[date], events: pl.LazyFrame) -> Pieces:
-    return Pieces(sum_tools(events, _CATALOGUE, days))
+    return Pieces(sum_tools(events, CATALOGUE, days))
 
 
 @table_asset(TRAIT_DAILY, {"events": _EVENTS})
 def trait_daily(days: list[date], events: pl.LazyFrame) -> Pieces:
-    return Pieces(sum_traits(events, _CATALOGUE, days))
+    return Pieces(sum_traits(events, CATALOGUE, days))
 
 
 ASSETS: Final = (conversation_daily, user_daily, tool_daily, trait_daily)

@@ -6,8 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.catalogue import read_catalogue
-from harvey_pipeline.conversations.settings import read_conversation_settings
+from harvey_pipeline.conversations.configured import CATALOGUE, SETTINGS
 from harvey_pipeline.conversations.tables.labels import WINDOW_DAYS
 from harvey_pipeline.conversations.tables.sums import (
     CONVERSATION_DAILY,
@@ -32,8 +31,7 @@ from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Pieces, Warehouse
 
-_SETTINGS: Final = read_conversation_settings()
-_USE_CASES: Final = read_catalogue(_SETTINGS.catalogue).use_case_names
+_USE_CASES: Final = CATALOGUE.use_case_names
 
 _LONGEST_MONTH: Final = 31
 _WINDOW: Final = WINDOW_DAYS - 1
@@ -49,7 +47,7 @@ _WINDOW: Final = WINDOW_DAYS - 1
 def credit_exhaustion(
     days: list[date], user_daily: pl.LazyFrame, dim_account: pl.LazyFrame
 ) -> Pieces:
-    return Pieces(find_exhaustion(user_daily, dim_account, days, _SETTINGS.credit_limit))
+    return Pieces(find_exhaustion(user_daily, dim_account, days, SETTINGS.credit_limit))
 
 
 @table_asset(

@@ -7,6 +7,7 @@ import polars as pl
 
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.segments.assets.coverage import covered_days
 from harvey_pipeline.segments.sources import SSO_EVENTS
 from harvey_pipeline.segments.tables.access import USER_DAILY_ACCESS
 from harvey_pipeline.segments.tables.evaluation import (
@@ -33,13 +34,6 @@ _YEAR: Final = YEAR_DAYS - 1
 _MONTHS_AFTER: Final = max(MONTHS_AFTER)
 _MONTHS_TO_OUTCOME: Final = 4
 """From the month of a start to the latest month of the Monday after it."""
-
-
-def _covered_days(event_summary: pl.LazyFrame, raw_store: RawStore, window: DayRange) -> set[date]:
-    """The days of a window that events or sign-ins cover."""
-    of_events = event_summary.filter("is_covered").select("date").collect()["date"]
-    of_sign_ins = raw_store.observed_days(SSO_EVENTS, window)["day"]
-    return {*of_events, *of_sign_ins}
 
 
 @table_asset(
@@ -71,7 +65,7 @@ def churn_backtest(
     raw_store: RawStore,
 ) -> Pieces:
     window = DayRange(days[0], days[-1] + timedelta(days=MONTH_DAYS))
-    covered = _covered_days(daily_event_summary, raw_store, window)
+    covered = covered_days(daily_event_summary, raw_store, window)
     run_days = warehouse.days_written(USER_DAILY_ACCESS)
     return Pieces(backtest_churn(user_segments, user_daily_access, run_days, covered, days))
 
@@ -96,7 +90,7 @@ def stability(
     window = DayRange(
         days[0], reads(USER_SEGMENTS, after=_MONTHS_AFTER).days_of_month(days[-1]).last
     )
-    covered = _covered_days(daily_event_summary, raw_store, window)
+    covered = covered_days(daily_event_summary, raw_store, window)
     run_days = warehouse.days_written(USER_SEGMENTS) & warehouse.days_written(USER_DAILY_ACCESS)
     return Pieces(follow_segments(user_segments, user_daily_access, run_days, covered, days))
 

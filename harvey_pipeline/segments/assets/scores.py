@@ -7,6 +7,7 @@ import polars as pl
 
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.segments.assets.coverage import covered_days
 from harvey_pipeline.segments.sources import SSO_EVENTS
 from harvey_pipeline.segments.tables.access import USER_DAILY_ACCESS
 from harvey_pipeline.segments.tables.labels import WINDOW_DAYS, YEAR_DAYS
@@ -42,8 +43,7 @@ def engagement_scores(
     warehouse: Warehouse,
 ) -> Pieces:
     window = DayRange(days[0] - timedelta(days=_WINDOW), days[-1])
-    by_events = event_days.filter("is_covered").select("date").collect()["date"]
-    covered = {*by_events, *raw_store.observed_days(SSO_EVENTS, window)["day"]}
+    covered = covered_days(event_days, raw_store, window)
 
     def sums_of(day: date) -> WindowSums:
         return WindowSums(

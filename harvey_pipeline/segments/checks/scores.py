@@ -1,17 +1,16 @@
-"""Checks of the scores: percentiles that are ranks, an organisation that holds, users segmented."""
+"""Checks of the scores: percentiles that are ranks, an organisation that holds."""
 
 from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.checks.blocks import add_failing_rows, within
+from harvey_pipeline.checks.blocks import within
 from harvey_pipeline.checks.plan import Judging, TableChecks
 from harvey_pipeline.checks.report import WARN, Check
 from harvey_pipeline.segments.settings import read_segment_settings
 from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, TENANT_ENGAGEMENT
 from harvey_pipeline.segments.transforms.holidays import is_holiday
-from harvey_pipeline.warehouse.table import Table
 
 _HOLIDAYS: Final = read_segment_settings().holidays
 
@@ -34,11 +33,6 @@ ORGANISATION_HOLDS: Final = Check(
     "is an error.",
     WARN,
     advice="Look whether events or SSO events are missing; if they are complete, people left.",
-)
-EVERY_SCORED_USER: Final = Check(
-    "every_scored_user_has_a_segment",
-    "On Mondays every user with a score has a segment.",
-    is_blocking=True,
 )
 
 
@@ -100,21 +94,6 @@ def _judge_organisation(judging: Judging) -> None:
     )
     if not fallen.filter(now < (100 - _STEEP_FALL_PERCENT) * earlier).is_empty():
         judging.report.escalate(ORGANISATION_HOLDS)
-
-
-def scored_users_checks(user_segments: Table) -> TableChecks:
-    """That the table of segments leaves out no user with a score."""
-
-    def judge(judging: Judging) -> None:
-        failing = (
-            f"select date, user_id, tenant_id from {ENGAGEMENT_SCORES} "
-            f"anti join (select date, user_id from {user_segments} "
-            f"where {within('date', judging.days)}) using (date, user_id) "
-            f"where {within('date', judging.days)} and isodow(date) = 1"
-        )
-        add_failing_rows(judging.report, EVERY_SCORED_USER, judging.connection, failing)
-
-    return TableChecks(user_segments, (EVERY_SCORED_USER,), judge, needs=(ENGAGEMENT_SCORES,))
 
 
 CHECKS: Final[tuple[TableChecks, ...]] = (

@@ -13,7 +13,7 @@ import pytest
 from harvey_pipeline.checks.plan import Judging, TableChecks
 from harvey_pipeline.checks.report import ERROR, WARN, Report
 from harvey_pipeline.landing.raw_store import RawStore
-from harvey_pipeline.segments.checks.scores import CHECKS, scored_users_checks
+from harvey_pipeline.segments.checks.scores import CHECKS
 from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, TENANT_ENGAGEMENT
 from harvey_pipeline.warehouse import columns as c
 from harvey_pipeline.warehouse.days import DayRange
@@ -181,23 +181,3 @@ class TestOrganisation:
 
     def test_of_no_days(self, tmp_path: Path) -> None:
         assert judge(tmp_path, TENANTS, {}, [date(2023, 12, 25)]).passed
-
-
-class TestSegments:
-    @pytest.mark.parametrize("missing", [[], ["u2"], ["u4", "v"]])
-    def test_every_scored_user_has_one_on_mondays(
-        self, tmp_path: Path, ranked: Rows, missing: list[str]
-    ) -> None:
-        names = [row["user_id"] for row in ranked]
-        segmented = [{"date": DAY, "user_id": one} for one in names if one not in missing]
-        tables = {ENGAGEMENT_SCORES: ranked, SEGMENTS: segmented}
-        result = judge(tmp_path, scored_users_checks(SEGMENTS), tables)
-        assert result.passed == (not missing)
-        assert result.metadata["failing_count"].value == len(missing)
-        assert all(name in str(result.metadata["examples"].value) for name in missing)
-
-    def test_other_days_need_none(self, tmp_path: Path, ranked: Rows) -> None:
-        tuesday = DAY + timedelta(days=1)
-        rows = [row | {"date": tuesday} for row in ranked]
-        tables: dict[Table, Rows] = {ENGAGEMENT_SCORES: rows, SEGMENTS: []}
-        assert judge(tmp_path, scored_users_checks(SEGMENTS), tables, [tuesday]).passed

@@ -205,6 +205,12 @@ def test_users_with_a_score_and_users_with_a_segment(
     assert finding in told
 
 
+def test_other_days_than_mondays_need_no_segments(place: Place) -> None:
+    tuesday = MONDAY + timedelta(days=1)
+    place.write(ENGAGEMENT_SCORES, [score(user_id="u001", date=tuesday)])
+    assert place.failing(tuesday) == {}
+
+
 # --- held back -----------------------------------------------------------------------------------
 
 
