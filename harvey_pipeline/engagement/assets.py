@@ -22,12 +22,17 @@ from harvey_pipeline.engagement.transforms.growth import (
     count_active_days,
     count_segments,
 )
-from harvey_pipeline.engagement.transforms.kpis import build_dashboard, summarise_events
+from harvey_pipeline.engagement.transforms.kpis import (
+    VOLUME_DAYS,
+    build_dashboard,
+    summarise_events,
+)
 from harvey_pipeline.engagement.transforms.months import (
     follow_cohorts,
     rank_users,
     summarise_firm_months,
 )
+from harvey_pipeline.engagement.transforms.tier_changes import compare_tiers
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.graph.quality_asset import quality_asset
 from harvey_pipeline.landing.raw_store import RawStore
@@ -101,13 +106,18 @@ def daily_firm_usage_summary(
 
 @table_asset(
     _EVENT_SUMMARY,
-    {"user_daily_activity": reads(_ACTIVITY)},
-    after=[reads(EVENTS.table)],
+    {"user_daily_activity": reads(_ACTIVITY, before=VOLUME_DAYS)},
+    after=[reads(EVENTS.table, before=VOLUME_DAYS)],
+    # Usual is what days of the same weekday say.
+    windows={
+        _ACTIVITY.name: lambda day: DayRange(day - timedelta(days=VOLUME_DAYS), day).days[::7]
+    },
 )
 def daily_event_summary(
     days: list[date], user_daily_activity: pl.LazyFrame, raw_store: RawStore
 ) -> pl.LazyFrame:
-    covered = raw_store.observed_days(EVENTS, DayRange(days[0], days[-1]))
+    first = days[0] - timedelta(days=VOLUME_DAYS)
+    covered = raw_store.observed_days(EVENTS, DayRange(first, days[-1]))
     return summarise_events(user_daily_activity, covered["day"].to_list(), days)
 
 
@@ -141,6 +151,20 @@ def harvey_analytics_dashboard(
 
 
 @table_asset(
+    TABLES["marts.tier_changes"],
+    {"daily_user_engagement": reads(_ENGAGEMENT, before=WINDOW_DAYS)},
+    # A check compares both.
+    after=[reads(_DASHBOARD)],
+    windows={
+        _ACTIVITY.name: _two_windows,
+        _ENGAGEMENT.name: lambda day: [day - timedelta(days=WINDOW_DAYS)],
+    },
+)
+def tier_changes(days: list[date], daily_user_engagement: pl.LazyFrame) -> Pieces:
+    return Pieces(compare_tiers(daily_user_engagement, days))
+
+
+@table_asset(
     _SEGMENTS,
     {
         "user_daily_activity": reads(_ACTIVITY, before=_TWO_GROWTH_WINDOWS),
@@ -165,9 +189,16 @@ def usage_by_segment(
     return Pieces(count_segments(user_daily_activity, first_activity, dimensions, days))
 
 
-@table_asset(TABLES["marts.growth_accounting"], {"usage_by_segment": reads(_SEGMENTS)})
-def growth_accounting(days: list[date], usage_by_segment: pl.LazyFrame) -> pl.LazyFrame:
-    return account_for_growth(usage_by_segment, days)
+@table_asset(
+    TABLES["marts.growth_accounting"],
+    {"usage_by_segment": reads(_SEGMENTS)},
+    # Since when events are covered is a question to all of history.
+    after=[reads(EVENTS.table, is_all_before=True)],
+)
+def growth_accounting(
+    days: list[date], usage_by_segment: pl.LazyFrame, raw_store: RawStore
+) -> pl.LazyFrame:
+    return account_for_growth(usage_by_segment, days, raw_store.first_covered_day(EVENTS))
 
 
 @table_asset(TABLES["marts.active_usage"], {"usage_by_segment": reads(_SEGMENTS)})
@@ -214,7 +245,12 @@ def firm_usage_summary(
 @table_asset(
     _COHORTS,
     {"first_activity": reads(_FIRST_ACTIVITY, is_all_before=True)},
-    after=[reads(_USER_MONTHS), reads(_FIRM_MONTHS)],
+    after=[
+        reads(_USER_MONTHS),
+        reads(_FIRM_MONTHS),
+        # Since when events are covered says which cohort is the first one.
+        reads(EVENTS.table, is_all_before=True),
+    ],
     covered_by=EVENTS,
 )
 def retention_cohorts(
@@ -226,6 +262,8 @@ def retention_cohorts(
     read = {"user": _USER_MONTHS, "firm": _FIRM_MONTHS}
 
     def plan() -> Mapping[Table, pl.LazyFrame]:
+        first_covered = raw_store.first_covered_day(EVENTS)
+        last_covered = raw_store.last_covered_day(EVENTS)
         return {
             _COHORTS: follow_cohorts(
                 warehouse.read(_COHORTS).collect(),
@@ -233,7 +271,7 @@ def retention_cohorts(
                 {grain: warehouse.read(table) for grain, table in read.items()},
                 set.intersection(*(warehouse.days_written(table) for table in read.values())),
                 days[0],
-                raw_store.last_covered_day(EVENTS),
+                (first_covered, last_covered) if first_covered and last_covered else None,
             )
         }
 
@@ -247,6 +285,7 @@ ASSETS: tuple[TableAsset, ...] = (
     daily_firm_usage_summary,
     daily_event_summary,
     harvey_analytics_dashboard,
+    tier_changes,
     usage_by_segment,
     growth_accounting,
     active_usage,

@@ -257,6 +257,9 @@ class _StandInRawStore:
         schema = {"day": pl.Date, "form": pl.String}
         return pl.DataFrame([(day, "drop") for day in days.days], schema=schema, orient="row")
 
+    def first_covered_day(self, _source: Source) -> date:
+        return _LAST_DAY - timedelta(days=_DAYS_BEFORE)
+
     def last_covered_day(self, _source: Source) -> date:
         return _LAST_DAY
 

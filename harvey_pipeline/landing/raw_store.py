@@ -285,15 +285,22 @@ class RawStore(dg.ConfigurableResource[None]):
             return empty_file(source).lazy()
         return pl.scan_parquet([folder / name for _, name in named], glob=False)
 
+    def first_covered_day(self, source: Source) -> date | None:
+        """The first day run that a source covers; None if there is none."""
+        return self._covered_day(source, "min")
+
     def last_covered_day(self, source: Source) -> date | None:
         """The last day run that a source covers; None if there is none."""
+        return self._covered_day(source, "max")
+
+    def _covered_day(self, source: Source, which: str) -> date | None:
         rows = self.warehouse.query(
-            "select max(drop_date) from raw.drops where source = ? and is_observed",
+            f"select {which}(drop_date) from raw.drops where source = ? and is_observed",
             [source.name],
             tables=[DROPS],
         )
-        last: date | None = rows[0][0]
-        return last
+        day: date | None = rows[0][0]
+        return day
 
     def observed_days(self, source: Source, days: DayRange) -> pl.DataFrame:
         """`day` and `form` of the days of a range that count as seen."""

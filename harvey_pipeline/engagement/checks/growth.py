@@ -11,6 +11,7 @@ from harvey_pipeline.checks.blocks import add_failing_rows, within
 from harvey_pipeline.checks.plan import Judging, TableChecks
 from harvey_pipeline.checks.reconcile import differences
 from harvey_pipeline.checks.report import WARN, Check
+from harvey_pipeline.engagement.sources import EVENTS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import (
     GRAINS,
@@ -19,6 +20,7 @@ from harvey_pipeline.engagement.tables.labels import (
     WEEK_DAYS,
     WINDOW_DAYS,
 )
+from harvey_pipeline.landing.ledger import DROPS
 from harvey_pipeline.warehouse.table import Table
 
 _ACTIVITY: Final = TABLES["core.user_daily_activity"]
@@ -57,6 +59,10 @@ _FOLLOWS: Final = Check(
     "`previous_active` is what `active` was 28 days before, where that day was run.",
     WARN,
     advice="Run the days from there on again: what they counted has changed since.",
+)
+_SHORT: Final = Check(
+    "history_is_short_by_coverage",
+    "`is_history_short` is true just where no covered day lies 55 days before, or earlier.",
 )
 _CURVE_EQUALS: Final = Check(
     "curve_equals_activity",
@@ -186,6 +192,15 @@ def _judge_growth(judging: Judging) -> None:
         f"where before.date = now.date - {GROWTH_DAYS} and {within('now.date', judging.days)} "
         "and now.previous_active <> before.active",
     )
+    add_failing_rows(
+        judging.report,
+        _SHORT,
+        judging.connection,
+        f"select date, grain, is_history_short, first_covered from {_GROWTH}, "
+        f"(select min(drop_date) as first_covered from {DROPS} "
+        f"where source = '{EVENTS.name}' and is_observed) where {within('date', judging.days)} "
+        f"and is_history_short = coalesce(first_covered <= date - {2 * GROWTH_DAYS - 1}, false)",
+    )
 
 
 def _judge_active(judging: Judging) -> None:
@@ -254,7 +269,9 @@ def _draw_anew(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> p
 CHECKS: Final = (
     TableChecks(_FIRST, (_FIRST_IS_FOUND,), _judge_first_activity, needs=(_ACTIVITY,)),
     TableChecks(_SEGMENTS, (_SUM_TO_WHOLE,), _judge_segments, needs=(_ACTIVITY, _FIRST)),
-    TableChecks(_GROWTH, (_SUM_TO_GROWTH, _FOLLOWS), _judge_growth, needs=(_SEGMENTS,)),
+    TableChecks(
+        _GROWTH, (_SUM_TO_GROWTH, _FOLLOWS, _SHORT), _judge_growth, needs=(_SEGMENTS, DROPS)
+    ),
     TableChecks(_ACTIVE, (_SUM_TO_ACTIVE,), _judge_active, needs=(_SEGMENTS,)),
     TableChecks(_CURVE, (_CURVE_EQUALS,), _judge_curve, needs=(_ACTIVITY,)),
 )

@@ -28,6 +28,7 @@ _ENGAGEMENT: Final = TABLES["marts.daily_user_engagement"]
 _FIRMS: Final = TABLES["marts.daily_firm_usage_summary"]
 _SUMMARY: Final = TABLES["marts.daily_event_summary"]
 _DASHBOARD: Final = TABLES["marts.harvey_analytics_dashboard"]
+_TIER_CHANGES: Final = TABLES["marts.tier_changes"]
 
 _TOTALS: Final = Check(
     "totals_equal_activity", "Each day's totals are those of the activity in its window."
@@ -77,6 +78,16 @@ _EQUALS_SUMMARY: Final = Check(
 _EQUALS_MARTS: Final = Check(
     "dashboard_equals_marts",
     "Each day's users by tier and firms by health are those of the marts' rows.",
+)
+
+_PATTERNS: Final = Check(
+    "window_pattern_equals_activity",
+    "On the last day of a run, the event type that leads in each firm's window is that of its "
+    "activity.",
+)
+_CHANGES: Final = Check(
+    "changes_equal_dashboard",
+    "Each day's users by direction are those that the dashboard says moved up and down.",
 )
 
 _WINDOW_SUMS: Final = (
@@ -154,7 +165,33 @@ def _judge_firms(judging: Judging) -> None:
         .select(figures)
     )
     judging.report.add(_TOTALS, differences(expected, with_every_day(found, days)))
+    _judge_window_patterns(judging)
     _judge_references(judging, FIRMS, (_FIRMS_EXIST, _FIRMS_CREATED))
+
+
+def _judge_window_patterns(judging: Judging) -> None:
+    """The patterns of the last day against the activity of its window."""
+    [last] = judging.days[-1:] or [date.min]
+    found = f"select * from {_FIRMS} where date = date '{last}'"
+    types = ", ".join(
+        f"sum({kind}_queries) as {kind}" for kind in ("assistant", "vault", "workflow")
+    )
+    expected = (
+        "select firm_id, case when assistant = vault and vault = workflow then 'Balanced Usage' "
+        "when assistant > greatest(vault, workflow) then 'Assistant-Focused' "
+        "when vault > greatest(assistant, workflow) then 'Vault-Focused' "
+        "when workflow > greatest(assistant, vault) then 'Workflow-Focused' "
+        f"else 'Mixed Usage' end as pattern from (select firm_id, {types} from {_ACTIVITY} "
+        f"where date > date '{last}' - {WINDOW_DAYS} and date <= date '{last}' group by firm_id)"
+    )
+    add_failing_rows(
+        judging.report,
+        _PATTERNS,
+        judging.connection,
+        "select date, firm_id, firm_usage_pattern_30d, coalesce(pattern, 'No Usage') as expected "
+        f"from ({found}) left join ({expected}) using (firm_id) "
+        "where firm_usage_pattern_30d <> expected",
+    )
 
 
 def _count_pairs(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
@@ -204,6 +241,27 @@ def _judge_dashboard(judging: Judging) -> None:
     judging.report.add(_EQUALS_MARTS, differences(expected, found))
 
 
+def _judge_tier_rows(rows: pl.DataFrame, judging: Judging) -> None:
+    key = ["date", "user_id"]
+    judging.report.add(_LABELS, thresholds.disagreeing(rows, thresholds.TIER_CHANGES, key))
+
+
+def _judge_tier_changes(judging: Judging) -> None:
+    connection, days = judging.connection, judging.days
+    found = connection.sql(
+        "select date, count(*) filter (direction = 'up') as users_moved_up, "
+        "count(*) filter (direction = 'down') as users_moved_down "
+        f"from {_TIER_CHANGES} where {within('date', days)} group by date"
+    ).pl()
+    expected = connection.sql(
+        "select date, users_moved_up, users_moved_down "
+        f"from {_DASHBOARD} where {within('date', days)}"
+    ).pl()
+    judging.report.add(
+        _CHANGES, differences(with_every_day(expected, days), with_every_day(found, days))
+    )
+
+
 def _counts_of_labels(column: str, labels: Sequence[str], suffix: str) -> str:
     """SQL that counts the rows of each label: `Power User` becomes `power_users`."""
     return ", ".join(
@@ -222,7 +280,7 @@ CHECKS: Final = (
     ),
     TableChecks(
         _FIRMS,
-        (_LABELS, _TOTALS, _FIRMS_EXIST, _FIRMS_CREATED, _SEATS, IDS_WRITTEN_ALIKE),
+        (_LABELS, _TOTALS, _PATTERNS, _FIRMS_EXIST, _FIRMS_CREATED, _SEATS, IDS_WRITTEN_ALIKE),
         _judge_firms,
         _judge_firm_rows,
         needs=(_ACTIVITY, FIRMS.table),
@@ -232,5 +290,12 @@ CHECKS: Final = (
         (_EQUALS_SUMMARY, _EQUALS_MARTS),
         _judge_dashboard,
         needs=(_SUMMARY, _ENGAGEMENT, _FIRMS),
+    ),
+    TableChecks(
+        _TIER_CHANGES,
+        (_LABELS, _CHANGES),
+        _judge_tier_changes,
+        _judge_tier_rows,
+        needs=(_DASHBOARD,),
     ),
 )

@@ -42,7 +42,8 @@ _SEATS: Final = Check(
 _SIZES: Final = Check(
     "cohorts_equal_first_activity",
     "Each cohort has a cell in every month from its own on, as many members as began in its "
-    "month, and is complete in the months that are over.",
+    "month, is complete in the months that are over, and is the first one where its month holds "
+    "the first covered day.",
 )
 _RETAINED: Final = Check(
     "retained_sum_to_active",
@@ -129,12 +130,14 @@ def _expected_totals(
 def _judge_cohorts(judging: Judging) -> None:
     report, warehouse, months = judging.report, judging.warehouse, judging.days
     connection = judging.connection
+    first_covered = judging.raw_store.first_covered_day(EVENTS) or date.max
     last_covered = judging.raw_store.last_covered_day(EVENTS) or date.min
+    first_month = first_covered.replace(day=1)
     counted = warehouse.days_written(_USERS) & warehouse.days_written(_FIRMS)
     begun_months = [one for one in months if one in counted and one <= last_covered]
     cells = connection.sql(
-        "select activity_month, grain, cohort_month, cohort_size, is_complete, retained "
-        f"from {_COHORTS} where {within('activity_month', months)}"
+        "select activity_month, grain, cohort_month, cohort_size, is_complete, is_first_month, "
+        f"retained from {_COHORTS} where {within('activity_month', months)}"
     ).pl()
     begun = connection.sql(
         "select grain, date_trunc('month', first_activity_date)::date as cohort_month, "
@@ -155,8 +158,11 @@ def _judge_cohorts(judging: Judging) -> None:
         },
         schema={"activity_month": pl.Date, "is_complete": pl.Boolean},
     )
-    expected = calendar.join(begun, how="cross").filter(
-        pl.col("cohort_month") <= pl.col("activity_month")
+    cohort = pl.col("cohort_month")
+    expected = (
+        calendar.join(begun, how="cross")
+        .filter(cohort <= pl.col("activity_month"))
+        .with_columns(is_first_month=cohort == first_month)
     )
     key = ["activity_month", "grain", "cohort_month"]
     report.add(_SIZES, differences(expected, cells, key))

@@ -23,6 +23,9 @@ from harvey_pipeline.warehouse.days import DayRange, blocks_of_days, is_dated
 _ACTIVITY: Final = TABLES["core.user_daily_activity"]
 _SUMMARY: Final = TABLES["marts.daily_event_summary"]
 
+_VOLUME_DAYS: Final = 56
+"""How far back the days lie by which a day's volume is usual."""
+
 _BLOCK_DAYS: Final = 28
 """Days whose events are summed at a time, so that memory does not grow with the run."""
 
@@ -32,7 +35,8 @@ _EQUALS_EVENTS: Final = Check(
 )
 _EQUALS_ACTIVITY: Final = Check(
     "summary_equals_activity",
-    "Each day's totals are those of its activity, and its coverage that of the ledger.",
+    "Each day's totals are those of its activity, its coverage is that of the ledger, and its "
+    "volume is usual by both.",
 )
 
 _FIGURES: Final = {
@@ -121,8 +125,10 @@ def _judge_event_summary(judging: Judging) -> None:
     expected = (
         expected.join(with_every_day(people, days), on="date")
         .join(covered, on="date", how="left")
+        .join(_usual_volumes(connection, days), on="date", how="left")
         .select(
             "date",
+            "is_volume_usual",
             is_covered=pl.col("is_covered").fill_null(False),
             total_events="queries",
             active_users="active_users",
@@ -138,6 +144,30 @@ def _judge_event_summary(judging: Judging) -> None:
         )
     )
     judging.report.add(_EQUALS_ACTIVITY, differences(expected, found))
+
+
+def _usual_volumes(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
+    """One row per `date`: `is_volume_usual` by activity and ledger."""
+    if not days:
+        return pl.DataFrame(schema={"date": pl.Date, "is_volume_usual": pl.Boolean})
+    range_read = (days[0] - timedelta(days=_VOLUME_DAYS), days[-1])
+    volumes: pl.DataFrame = connection.sql(
+        "with covered as (select drop_date as date, coalesce(sum(queries), 0) as events "
+        f"from {DROPS} left join {_ACTIVITY} on date = drop_date where source = '{EVENTS.name}' "
+        f"and is_observed and {within('drop_date', range_read)} group by drop_date), "
+        f"asked as (select unnest(generate_series(date '{days[0]}', date '{days[-1]}', "
+        "interval 1 day))::date as date), "
+        "alike as (select asked.date, events from asked join covered as earlier "
+        "on earlier.date < asked.date and dayofweek(earlier.date) = dayofweek(asked.date) "
+        f"and earlier.date >= asked.date - {_VOLUME_DAYS} "
+        "qualify row_number() over (partition by asked.date order by earlier.date desc) <= 4), "
+        "usual as (select date, median(events) as events from alike group by date "
+        "having count(*) = 4) "
+        "select date, case when covered.events is null then false else covered.events "
+        "between usual.events / 2 and usual.events * 2 end as is_volume_usual "
+        "from asked left join covered using (date) left join usual using (date)"
+    ).pl()
+    return volumes
 
 
 def count_active(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:

@@ -27,6 +27,12 @@ LABELS: Final = {
 }
 
 
+_ACTIVE_DAYS_STEPS: Final = ((2, 20), (5, 20), (10, 20), (15, 20), (20, 20))
+_DOCUMENT_VOLUME_STEPS: Final = ((5, 20), (10, 20), (25, 20), (50, 20), (100, 20))
+_FEATURE_BREADTH_STEPS: Final = ((1, 40), (2, 30), (3, 30))
+"""From which measure on a weight is more, and by how much."""
+
+
 def _place(label: str) -> pl.Expr:
     """A label's place in its set; null for none, and for one that is not in it."""
     return pl.col(label).cast(pl.Enum(LABELS[label]), strict=False).to_physical().cast(pl.Int8)
@@ -53,6 +59,20 @@ def _weighs(weight: str, value: str, steps: Sequence[tuple[int, int]]) -> pl.Exp
         (pl.col(value) >= limit).cast(pl.Int16) * gain for limit, gain in steps
     )
     return pl.col(weight).eq_missing(gained)
+
+
+def _weighs_main(when: str) -> pl.Expr:
+    """The weight of the main component is that of the measure beside it."""
+    main = pl.col("main_component").cast(pl.String)
+    measure = f"measure_{when}"
+    return pl.any_horizontal(
+        (main == name) & _weighs(f"{name}_{when}", measure, steps)
+        for name, steps in (
+            ("active_days_weight", _ACTIVE_DAYS_STEPS),
+            ("document_volume_weight", _DOCUMENT_VOLUME_STEPS),
+            ("feature_breadth_weight", _FEATURE_BREADTH_STEPS),
+        )
+    )
 
 
 def _pattern(label: str) -> pl.Expr:
@@ -107,9 +127,9 @@ def _weights(active_days: str, documents: str) -> dict[str, pl.Expr]:
     days, volume = "active_days_weight", "document_volume_weight"
     breadth = "feature_breadth_weight"
     return {
-        days: _weighs(days, active_days, ((2, 20), (5, 20), (10, 20), (15, 20), (20, 20))),
-        volume: _weighs(volume, documents, ((5, 20), (10, 20), (25, 20), (50, 20), (100, 20))),
-        breadth: _weighs(breadth, "unique_event_types", ((1, 40), (2, 30), (3, 30))),
+        days: _weighs(days, active_days, _ACTIVE_DAYS_STEPS),
+        volume: _weighs(volume, documents, _DOCUMENT_VOLUME_STEPS),
+        breadth: _weighs(breadth, "unique_event_types", _FEATURE_BREADTH_STEPS),
     }
 
 
@@ -131,6 +151,12 @@ FIRMS: Final = {
     "arr_tier": _falls("arr_tier", "arr_usd", (1_000_000, 500_000, 100_000)),
 }
 """Whether each label of `marts.daily_firm_usage_summary` is what its thresholds say."""
+
+TIER_CHANGES: Final = {
+    "measure_before": _weighs_main("before"),
+    "measure_now": _weighs_main("now"),
+}
+"""Whether each measure of `marts.tier_changes` is one of the main component's weight."""
 
 MONTHS: Final = _weights("num_active_days", "num_docs")
 """Whether each weight of `months.user_engagement` is what its thresholds say."""

@@ -23,6 +23,7 @@ TABLES: Final[Mapping[str, Table]] = {
             "date",
             plotted=("total_events", "dau", "wau", "mau", "stickiness", "power_users"),
         ),
+        Table("marts.tier_changes", marts.TierChanges, "date"),
         Table(
             "marts.usage_by_segment",
             marts.UsageBySegment,

@@ -64,5 +64,9 @@ GROWTH_TRENDS: Final = (
 )
 USAGE_VOLUME_CATEGORIES: Final = ("High Volume", "Medium Volume", "Low Volume", "Minimal Usage")
 MONTHLY_ENGAGEMENT_LEVELS: Final = ("high", "medium", "low")
+DIRECTIONS: Final = ("up", "down")
+SCORE_COMPONENTS: Final = ("active_days_weight", "document_volume_weight", "feature_breadth_weight")
+"""The parts of the power-user score, by the columns that hold them."""
+
 GRAINS: Final = ("user", "firm")
 SEGMENTS: Final = ("user_role", "firm_size_category", "arr_tier")

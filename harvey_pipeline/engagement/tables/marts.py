@@ -7,6 +7,7 @@ from harvey_pipeline.engagement.tables import rules
 from harvey_pipeline.engagement.tables.labels import (
     ADOPTION_LEVELS,
     ARR_TIERS,
+    DIRECTIONS,
     ENGAGEMENT_LEVELS,
     FIRM_HEALTH_STATUSES,
     FIRM_MATURITY_STAGES,
@@ -16,6 +17,7 @@ from harvey_pipeline.engagement.tables.labels import (
     GROWTH_TRENDS,
     POWER_USER_TIERS,
     QUALITY_LEVELS,
+    SCORE_COMPONENTS,
     SEGMENTS,
     TENURE_BANDS,
     USAGE_PATTERNS,
@@ -24,6 +26,13 @@ from harvey_pipeline.engagement.tables.labels import (
     WINDOW_DAYS,
 )
 from harvey_pipeline.warehouse import columns as c
+
+_SIX_STEPS = (0, 20, 40, 60, 80, 100)
+_BREADTH_STEPS = (0, 40, 70, 100)
+
+
+def _score(description: str) -> dy.Int16:
+    return dy.Int16(min=0, max=100, nullable=False, description=description)
 
 
 class DailyUserEngagement(dy.Schema):
@@ -57,15 +66,10 @@ class DailyUserEngagement(dy.Schema):
     first_activity_date = c.day("First active date in the window.", nullable=True)
     last_activity_date = c.day("Last active date in the window.", nullable=True)
     is_active_today = c.flag("Whether the user made a query on `date`.")
-    active_days_weight = c.weight("Score component of active days.", (0, 20, 40, 60, 80, 100))
-    document_volume_weight = c.weight("Score component of documents.", (0, 20, 40, 60, 80, 100))
-    feature_breadth_weight = c.weight("Score component of event types.", (0, 40, 70, 100))
-    power_user_score = dy.Int16(
-        min=0,
-        max=100,
-        nullable=False,
-        description="0.4 active days + 0.3 documents + 0.3 breadth weight.",
-    )
+    active_days_weight = c.weight("Score component of active days.", _SIX_STEPS)
+    document_volume_weight = c.weight("Score component of documents.", _SIX_STEPS)
+    feature_breadth_weight = c.weight("Score component of event types.", _BREADTH_STEPS)
+    power_user_score = _score("0.4 active days + 0.3 documents + 0.3 breadth weight.")
     power_user_tier = c.label("Tier of `power_user_score`.", POWER_USER_TIERS)
     engagement_level = c.label("Level by queries and active days.", ENGAGEMENT_LEVELS)
     usage_pattern = c.label("Which event type leads.", USAGE_PATTERNS)
@@ -148,6 +152,7 @@ class DailyFirmUsageSummary(dy.Schema):
     daily_adoption_rate = c.number("100 x `active_users` / `firm_size`; may exceed 100.")
     active_users_30d = c.count("Users active in the window.")
     total_queries_30d = c.count("Queries in the window.")
+    firm_usage_pattern_30d = c.label("Which event type leads in the window.", USAGE_PATTERNS)
     avg_feedback_score_30d = c.number(
         "Mean score over the window's scored events; null if none.", minimum=1.0, maximum=5.0
     )
@@ -186,6 +191,17 @@ class DailyFirmUsageSummary(dy.Schema):
         )
 
     @dy.rule()
+    def window_pattern_agrees_with_queries(cls) -> pl.Expr:
+        """`firm_usage_pattern_30d` is No Usage without queries, the day's if it has them all."""
+        day, window = (
+            pl.col(name).cast(pl.String)
+            for name in ("firm_usage_pattern", "firm_usage_pattern_30d")
+        )
+        queries = pl.col("total_queries_30d")
+        has_all = pl.col("total_queries") == queries
+        return ((queries == 0) == (window == "No Usage")) & (~has_all | (window == day))
+
+    @dy.rule()
     def adoption_level_agrees_with_rate(cls) -> pl.Expr:
         """`adoption_level` is the level of `adoption_rate_30d`."""
         rate = pl.col("adoption_rate_30d")
@@ -205,6 +221,12 @@ class DailyEventSummary(dy.Schema):
 
     date = c.day("The day.", key=True)
     is_covered = c.flag("Whether the landing folder covers the day's events.")
+    is_volume_usual = dy.Bool(
+        nullable=True,
+        description="Whether `total_events` is half to double the median of the four latest "
+        "covered days of the same weekday in the 56 days before; null where there are fewer than "
+        "four, false where `date` is not covered.",
+    )
     total_events = c.count("Events dated `date`.")
     active_users = c.count("Users with an event.")
     active_firms = c.count("Firms with an event.")
@@ -225,6 +247,11 @@ class DailyEventSummary(dy.Schema):
         return pl.col("total_events") == pl.sum_horizontal(
             "assistant_events", "vault_events", "workflow_events"
         )
+
+    @dy.rule()
+    def uncovered_days_are_not_usual(cls) -> pl.Expr:
+        """`is_volume_usual` is false where the day is not covered."""
+        return pl.col("is_covered") | pl.col("is_volume_usual").eq_missing(pl.lit(value=False))
 
 
 class HarveyAnalyticsDashboard(DailyEventSummary):
@@ -271,7 +298,10 @@ class HarveyAnalyticsDashboard(DailyEventSummary):
     power_user_retention = c.percent("Power users of 30 days before who still are")
     users_moved_up = c.count("Users whose tier is better than 30 days before.")
     users_moved_down = c.count("Users whose tier is worse than 30 days before.")
-    growth_trend = c.label("Change of `power_users` against 30 days before.", GROWTH_TRENDS)
+    growth_trend = c.label(
+        "Change of `power_users` against 30 days before; needs 60 covered days, and 20 then.",
+        GROWTH_TRENDS,
+    )
     usage_volume_category = c.label("Category of `total_events`.", USAGE_VOLUME_CATEGORIES)
 
     @dy.rule()
@@ -294,6 +324,73 @@ class HarveyAnalyticsDashboard(DailyEventSummary):
     def dau_equals_active_users(cls) -> pl.Expr:
         """`dau` = `active_users`."""
         return pl.col("dau") == pl.col("active_users")
+
+
+class TierChanges(dy.Schema):
+    """One row per (`date`, `user_id`) of another tier than 30 days before, with what moved it."""
+
+    date = c.day("Last day of the trailing 30-day window.", key=True)
+    user_id = c.text("User, with a score on `date` and 30 days before.", key=True)
+    firm_id = c.text("Firm with most queries in the window; null if inactive.", nullable=True)
+    tier_before = c.label("Tier 30 days before.", POWER_USER_TIERS)
+    tier_now = c.label("Tier on `date`.", POWER_USER_TIERS)
+    direction = c.label("Whether the tier is a better one now.", DIRECTIONS)
+    score_before = _score("`power_user_score` 30 days before.")
+    score_now = _score("`power_user_score` on `date`.")
+    active_days_weight_before = c.weight("Active days 30 days before.", _SIX_STEPS)
+    active_days_weight_now = c.weight("Active days on `date`.", _SIX_STEPS)
+    document_volume_weight_before = c.weight("Documents 30 days before.", _SIX_STEPS)
+    document_volume_weight_now = c.weight("Documents on `date`.", _SIX_STEPS)
+    feature_breadth_weight_before = c.weight("Event types 30 days before.", _BREADTH_STEPS)
+    feature_breadth_weight_now = c.weight("Event types on `date`.", _BREADTH_STEPS)
+    main_component = c.label(
+        "What moved the score most that way, by its weighted points; of several the first.",
+        SCORE_COMPONENTS,
+    )
+    measure_before = c.count("Active days, documents or event types behind it 30 days before.")
+    measure_now = c.count("Active days, documents or event types behind it on `date`.")
+
+    @dy.rule()
+    def scores_equal_components(cls) -> pl.Expr:
+        """Both scores are the weighted sums of their three weights."""
+        return rules.score_equals_components("score_before", "_before") & (
+            rules.score_equals_components("score_now", "_now")
+        )
+
+    @dy.rule()
+    def tiers_agree_with_scores(cls) -> pl.Expr:
+        """Both tiers are the tiers of their scores."""
+        return rules.tier_agrees_with_score("tier_before", "score_before") & (
+            rules.tier_agrees_with_score("tier_now", "score_now")
+        )
+
+    @dy.rule()
+    def direction_agrees_with_scores(cls) -> pl.Expr:
+        """The tier changed, upwards with a higher score, downwards with a lower one."""
+        is_up = pl.col("direction").cast(pl.String) == "up"
+        before, now = (pl.col(name).cast(pl.String) for name in ("tier_before", "tier_now"))
+        scores = pl.col("score_now") - pl.col("score_before")
+        return (before != now) & (scores != 0) & (is_up == (scores > 0))
+
+    @dy.rule()
+    def main_component_moved_most(cls) -> pl.Expr:
+        """No component moved the score further that way, none before it as far."""
+        is_up = pl.col("direction").cast(pl.String) == "up"
+        moved = [
+            (pl.col(f"{name}_now") - pl.col(f"{name}_before")).cast(pl.Int32)
+            * tenths
+            * pl.when(is_up).then(1).otherwise(-1)
+            for name, tenths in zip(SCORE_COMPONENTS, (4, 3, 3), strict=True)
+        ]
+        is_main = [pl.col("main_component").cast(pl.String) == name for name in SCORE_COMPONENTS]
+        return pl.any_horizontal(
+            is_main[place]
+            & pl.all_horizontal(moved[place] > 0, *(moved[place] >= other for other in moved))
+            & pl.all_horizontal(
+                pl.lit(value=True), *(moved[place] > other for other in moved[:place])
+            )
+            for place in range(len(moved))
+        )
 
 
 class _ActiveCounts(dy.Schema):
@@ -365,6 +462,11 @@ class UsageBySegment(_DayAndSegment, _ActiveCounts, _GrowthCounts):
 
 class GrowthAccounting(_DayAndGrain, _GrowthCounts):
     """One row per (`date`, `grain`): where the active users, or firms, of 28 days came from."""
+
+    is_history_short = c.flag(
+        "Whether the 56 days begin before the first covered day of events, so that `new` counts "
+        "who was only first seen."
+    )
 
 
 class ActiveUsage(_DayAndGrain, _ActiveCounts):

@@ -172,6 +172,10 @@ class RetentionCohorts(dy.Schema):
     )
     retention_rate = c.percent("`retained` of `cohort_size`")
     is_complete = c.flag("Whether `activity_month` is over: events are covered up to its end.")
+    is_first_month = c.flag(
+        "Whether `cohort_month` holds the first covered day of events, so that most of the cohort "
+        "is older than the data."
+    )
 
     @dy.rule()
     def months_start_on_their_first(cls) -> pl.Expr:

@@ -23,6 +23,7 @@ from harvey_pipeline.engagement.transforms.scoring import (
     usage_pattern,
 )
 from harvey_pipeline.engagement.transforms.windows import (
+    QUERIES_BY_TYPE,
     Window,
     blocks_of_windows,
     dated,
@@ -30,7 +31,7 @@ from harvey_pipeline.engagement.transforms.windows import (
 )
 from harvey_pipeline.history import attributes_as_of
 
-_WINDOW_SUMS: Final = ("queries", "feedback_hundredths", "feedback_count")
+_WINDOW_SUMS: Final = ("queries", *QUERIES_BY_TYPE, "feedback_hundredths", "feedback_count")
 _COLUMNS: Final = list(TABLES["marts.daily_firm_usage_summary"].polars_schema)
 
 
@@ -93,9 +94,10 @@ def _count_usage(window: Window) -> pl.DataFrame:
         total_queries_30d=pl.col("queries").sum(),
         scored_events_30d=pl.col("feedback_count").sum(),
         score_hundredths_30d=pl.col("feedback_hundredths").sum(),
+        **{f"{name}_30d": pl.col(name).sum() for name in QUERIES_BY_TYPE},
     )
     of_day = window.today.group_by("firm_id").agg(
-        pl.col("assistant_queries", "vault_queries", "workflow_queries").sum(),
+        pl.col(QUERIES_BY_TYPE).sum(),
         active_users=pl.len().cast(pl.Int64),
         total_queries=pl.col("queries").sum(),
         total_documents_processed=pl.col("documents").sum(),
@@ -117,9 +119,7 @@ def _day_figures() -> list[pl.Expr]:
         ),
         ratio(pl.col("total_documents_processed"), queries).alias("avg_documents_per_query"),
         ratio(queries, active_users).alias("queries_per_active_user"),
-        usage_pattern(
-            pl.col("assistant_queries"), pl.col("vault_queries"), pl.col("workflow_queries")
-        ).alias("firm_usage_pattern"),
+        usage_pattern(*map(pl.col, QUERIES_BY_TYPE)).alias("firm_usage_pattern"),
         percent(active_users, pl.col("firm_size")).alias("daily_adoption_rate"),
         (pl.col("date") - pl.col("firm_created_date"))
         .dt.total_days()
@@ -136,6 +136,9 @@ def _window_figures() -> list[pl.Expr]:
             "avg_feedback_score_30d"
         ),
         ratio(pl.col("total_queries_30d"), active_users).alias("queries_per_active_user_30d"),
+        usage_pattern(*(pl.col(f"{name}_30d") for name in QUERIES_BY_TYPE)).alias(
+            "firm_usage_pattern_30d"
+        ),
         percent(active_users, seats).alias("adoption_rate_30d"),
         ratio(pl.col("arr_usd"), active_users).alias("arr_per_active_user_30d"),
         (seats.cast(pl.Int64) - active_users).clip(lower_bound=0).alias("unused_seats_30d"),

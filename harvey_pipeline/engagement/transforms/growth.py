@@ -26,6 +26,7 @@ from harvey_pipeline.engagement.transforms.first_activity import ENTITY_KEYS
 from harvey_pipeline.engagement.transforms.scoring import percent, ratio
 from harvey_pipeline.engagement.transforms.windows import dated, trailing_dates
 from harvey_pipeline.history import Dimension, attributes_as_of
+from harvey_pipeline.warehouse.table import Table
 
 _USER, _FIRM = GRAINS
 _USER_ROLE, _FIRM_SIZE_CATEGORY, _ARR_TIER = SEGMENTS
@@ -95,7 +96,7 @@ def count_segments(
         if _ends_block(day, days) or held >= _BLOCK_ROWS:
             counted = [frame for grain in followed.values() for frame in grain.count()]
             rows = pl.concat(counted).lazy().sort("date", maintain_order=True)
-            yield _with_rates(rows, "marts.usage_by_segment")
+            yield _with_rates(rows, TABLES["marts.usage_by_segment"])
             held = 0
 
 
@@ -190,19 +191,33 @@ def _flags() -> dict[str, pl.Expr]:
 _FLAGS: Final = _flags()
 
 
-def account_for_growth(usage: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:
-    """`marts.growth_accounting` of some days: the parts of `marts.usage_by_segment` summed up."""
-    return _sum_parts(usage, days, "marts.growth_accounting")
+def account_for_growth(
+    usage: pl.LazyFrame, days: Sequence[date], first_covered: date | None
+) -> pl.LazyFrame:
+    """`marts.growth_accounting` of some days: the parts of `marts.usage_by_segment` summed up.
+
+    Args:
+        usage: `marts.usage_by_segment` of the days.
+        days: Days, ascending.
+        first_covered: First covered day of events; None where none is covered.
+    """
+    table = TABLES["marts.growth_accounting"]
+    first_read = pl.col("date") - timedelta(days=2 * GROWTH_DAYS - 1)
+    return (
+        _sum_parts(usage, days, table)
+        .with_columns(is_history_short=first_read < (first_covered or date.max))
+        .select(list(table.polars_schema))
+    )
 
 
 def count_active(usage: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:
     """`marts.active_usage` of some days: the parts of `marts.usage_by_segment` summed up."""
-    return _sum_parts(usage, days, "marts.active_usage")
+    return _sum_parts(usage, days, TABLES["marts.active_usage"])
 
 
-def _sum_parts(usage: pl.LazyFrame, days: Sequence[date], table: str) -> pl.LazyFrame:
+def _sum_parts(usage: pl.LazyFrame, days: Sequence[date], table: Table) -> pl.LazyFrame:
     """A row per day and grain; zeros where nobody was active."""
-    types = TABLES[table].polars_schema
+    types = table.polars_schema
     rows = pl.LazyFrame(
         [(day, grain) for day in days for grain in GRAINS],
         schema={"date": types["date"], "grain": types["grain"]},
@@ -215,9 +230,9 @@ def _sum_parts(usage: pl.LazyFrame, days: Sequence[date], table: str) -> pl.Lazy
     return _with_rates(whole.with_columns(pl.col(counts).fill_null(0)), table)
 
 
-def _with_rates(counted: pl.LazyFrame, table: str) -> pl.LazyFrame:
-    """The table's columns, from its counts."""
-    types = TABLES[table].polars_schema
+def _with_rates(counted: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """The table's columns that are counted, or follow from counts."""
+    types = table.polars_schema
     active, before = pl.col("active"), pl.col("previous_active")
     rates = {
         "stickiness": percent(pl.col("dau"), pl.col("mau")),
@@ -225,7 +240,9 @@ def _with_rates(counted: pl.LazyFrame, table: str) -> pl.LazyFrame:
         "growth_rate": percent(active - before, before),
     }
     wanted = {name: rate for name, rate in rates.items() if name in types}
-    return counted.with_columns(**wanted).select(pl.col(name).cast(types[name]) for name in types)
+    made = counted.with_columns(**wanted)
+    names = made.collect_schema().names()
+    return made.select(pl.col(name).cast(types[name]) for name in types if name in names)
 
 
 def count_active_days(activity: pl.LazyFrame, days: Sequence[date]) -> Iterator[pl.LazyFrame]:

@@ -4,7 +4,7 @@ Nothing here depends on the order in which rows arrive: counts are integers, and
 fractions add up exactly before they are rounded.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from math import fsum
 from typing import Final
@@ -40,6 +40,15 @@ _COMPARED_BEFORE: Final = timedelta(days=WINDOW_DAYS)
 _TREND_DAYS: Final = 2 * WINDOW_DAYS
 """Days in the windows of a day and of the day that it is compared with."""
 
+_TREND_USERS: Final = 20
+"""Power users of the day before from which on there is a trend; of fewer one person is one."""
+
+VOLUME_DAYS: Final = 56
+"""How far back the days of the same weekday lie by which a day's number of events is usual."""
+
+_VOLUME_WEEKDAYS: Final = 4
+"""How many of them, the latest ones, say what is usual."""
+
 
 def summarise_events(
     activity: pl.LazyFrame, covered: Collection[date], days: Sequence[date]
@@ -47,17 +56,22 @@ def summarise_events(
     """One row per `date` of the days asked for, in their order; zeros where nothing happened.
 
     Args:
-        activity: `core.user_daily_activity`, at least for the days asked for.
-        covered: Days whose events the landing folder covers.
+        activity: `core.user_daily_activity`, at least for the days asked for and, for
+            `is_volume_usual`, the 56 days before each.
+        covered: Days whose events the landing folder covers, at least of all of those.
         days: Days asked for, ascending.
     """
     table = TABLES["marts.daily_event_summary"]
     if not days:
         return table.empty()
-    covered_days = frozenset(covered)
+    events = _count_events(activity, covered, days)
     calendar = pl.LazyFrame(
-        {"date": days, "is_covered": [day in covered_days for day in days]},
-        schema={"date": pl.Date, "is_covered": pl.Boolean},
+        {
+            "date": days,
+            "is_covered": [day in events for day in days],
+            "is_volume_usual": [is_volume_usual(events, day) for day in days],
+        },
+        schema={"date": pl.Date, "is_covered": pl.Boolean, "is_volume_usual": pl.Boolean},
     )
     hundredths, scored = pl.col("score_hundredths"), pl.col("scored_events")
     sums = (
@@ -83,6 +97,51 @@ def summarise_events(
         .with_columns(avg_feedback_score=average_score(hundredths, scored))
         .select(list(table.polars_schema))
     )
+
+
+def _count_events(
+    activity: pl.LazyFrame, covered: Collection[date], days: Sequence[date]
+) -> dict[date, int]:
+    """Events of every covered day on which a day's volume, or what is usual for it, rests."""
+    first = days[0] - timedelta(days=VOLUME_DAYS)
+    counted = (
+        activity.filter(is_dated(first, days[-1]))
+        .group_by("date")
+        .agg(pl.col("queries").sum())
+        .collect(engine="streaming")
+    )
+    events = dict(counted.select("date", "queries").iter_rows())
+    return {day: events.get(day, 0) for day in covered}
+
+
+def is_volume_usual(events: Mapping[date, int], day: date) -> bool | None:
+    """Whether a day has at least half and at most double the events that are usual.
+
+    False for a day that is not covered, None where nothing says what is usual.
+
+    Args:
+        events: Number of events of each covered day.
+        day: A day.
+    """
+    if day not in events:
+        return False
+    twice = twice_the_usual_volume(events, day)
+    return None if twice is None else twice <= 4 * events[day] <= 4 * twice
+
+
+def twice_the_usual_volume(events: Mapping[date, int], day: date) -> int | None:
+    """Twice the number of events that is usual on a day, which is a whole number.
+
+    Usual is the median of the four latest covered days of the same weekday in the 56 days before;
+    None where there are fewer.
+
+    Args:
+        events: Number of events of each covered day.
+        day: A day.
+    """
+    weeks_before = (day - timedelta(days=back) for back in range(7, VOLUME_DAYS + 1, 7))
+    latest = [events[one] for one in weeks_before if one in events][:_VOLUME_WEEKDAYS]
+    return sum(sorted(latest)[1:3]) if len(latest) == _VOLUME_WEEKDAYS else None
 
 
 def build_dashboard(
@@ -344,8 +403,10 @@ def growth_trend(
     )
     change = (power_users - before) * 100
     return (
-        pl.when(~has_trend | (before == 0))
+        pl.when(~has_trend | (before < _TREND_USERS))
         .then(insufficient)
+        .when((power_users - before).abs() <= 1)
+        .then(stable)
         .when((change >= before * 10) & (kept * 100 >= before * 70))
         .then(strong)
         .when(change >= before * 2)

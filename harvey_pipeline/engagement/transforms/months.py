@@ -192,7 +192,7 @@ def follow_cohorts(
     active: Mapping[str, pl.LazyFrame],
     counted_months: Collection[date],
     first_month: date,
-    last_covered: date | None,
+    covered: tuple[date, date] | None,
 ) -> pl.LazyFrame:
     """`months.retention_cohorts` once the months from `first_month` on are counted anew.
 
@@ -206,11 +206,13 @@ def follow_cohorts(
         active: `months.user_engagement` and `months.firm_usage_summary`, by grain.
         counted_months: The months of which these tables were run. Others have no cells.
         first_month: First day of the first month whose days may have changed.
-        last_covered: Last covered day of events; a month is over if it ends by then.
+        covered: First and last covered day of events, if any; a month is over if it ends by the
+            last one.
     """
     table = TABLES["months.retention_cohorts"]
-    if last_covered is None:
+    if covered is None:
         return table.empty()
+    first_covered, last_covered = covered
     is_over = pl.col("activity_month").dt.month_end() <= last_covered
     unsettled = known.filter(~(pl.col("is_complete") & is_over))["activity_month"].min()
     start = min(first_month, unsettled) if isinstance(unsettled, date) else first_month
@@ -235,11 +237,17 @@ def follow_cohorts(
         .with_columns(
             months_since=scoring.months_since(cohort, later),
             retained=pl.when("is_complete").then(pl.col("retained").fill_null(0)),
+            is_first_month=pl.lit(value=False),
         )
         .with_columns(retention_rate=percent(pl.col("retained"), pl.col("cohort_size")))
         .select(pl.col(name).cast(dtype) for name, dtype in table.polars_schema.items())
     )
-    return pl.concat([known.lazy().filter(later < start), counted]).sort(table.key)
+    return (
+        pl.concat([known.lazy().filter(later < start), counted])
+        # An earlier first day makes another cohort the first one, in months that stay as well.
+        .with_columns(is_first_month=cohort == first_covered.replace(day=1))
+        .sort(table.key)
+    )
 
 
 def _count_retained(

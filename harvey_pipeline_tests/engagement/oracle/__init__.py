@@ -14,12 +14,13 @@ from harvey_pipeline_tests.engagement.oracle.engagement import (
     engagement_table,
     event_summary_table,
     firm_table,
+    tier_change_table,
 )
 from harvey_pipeline_tests.engagement.oracle.growth import (
     ACTIVE_COLUMNS,
-    GROWTH_COLUMNS,
     active_dates_of,
     first_activity_table,
+    growth_table,
     power_curve_table,
     segment_table,
     whole_table,
@@ -73,6 +74,7 @@ def expected_tables(
     summaries = event_summary_table(by_day, covered, days)
     active = active_dates_of(activities)
     months = by_month(activities)
+    first_covered = min(covered, default=date.max)
     last_covered = max(covered, default=date.min)
     return {
         **_raw_tables(folder, loads),
@@ -85,9 +87,10 @@ def expected_tables(
         "marts.harvey_analytics_dashboard": dashboard_table(
             by_day, covered, summaries, engagement, firm_usage
         ),
+        "marts.tier_changes": tier_change_table(engagement),
         "core.first_activity": first_activity_table(active),
         "marts.usage_by_segment": segment_table(active, {"user": users, "firm": firms}, days),
-        "marts.growth_accounting": whole_table(active, days, GROWTH_COLUMNS),
+        "marts.growth_accounting": growth_table(active, days, first_covered),
         "marts.active_usage": whole_table(active, days, ACTIVE_COLUMNS),
         "marts.power_curve": power_curve_table(active, days),
         "marts.data_quality_daily": data_quality_table(
@@ -96,7 +99,7 @@ def expected_tables(
         ),
         "months.user_engagement": monthly_user_table(months),
         "months.firm_usage_summary": monthly_firm_table(months, firms, last_covered),
-        "months.retention_cohorts": retention_table(active, last_covered),
+        "months.retention_cohorts": retention_table(active, first_covered, last_covered),
     }
 
 

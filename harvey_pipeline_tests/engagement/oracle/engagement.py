@@ -4,6 +4,8 @@ import calendar
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from fractions import Fraction
+from statistics import median
 
 from harvey_pipeline_tests.engagement.oracle.activity import (
     WINDOW_DAYS,
@@ -189,6 +191,7 @@ def firm_row(day: date, firm_id: str, known: TableRow, activities: Sequence[Acti
         "daily_adoption_rate": percent(len(today.users), size),
         "active_users_30d": len(usage.users),
         "total_queries_30d": usage.queries,
+        "firm_usage_pattern_30d": usage.pattern,
         "avg_feedback_score_30d": usage.avg_feedback,
         "queries_per_active_user_30d": queries_per_user,
         "adoption_rate_30d": adoption,
@@ -219,13 +222,77 @@ def firm_table(
     return table
 
 
+# --- changes of tier ---
+
+MEASURES = {
+    "active_days_weight": (Fraction(4, 10), "active_days"),
+    "document_volume_weight": (Fraction(3, 10), "total_documents_processed"),
+    "feature_breadth_weight": (Fraction(3, 10), "unique_event_types"),
+}
+"""Of each component its share in the score and what it goes by, in the order of ties."""
+
+
+def tier_change_row(before: TableRow, now: TableRow) -> TableRow:
+    """One row of `tier_changes` from a user's rows of D-30 and D."""
+    is_up = TIERS.index(now["power_user_tier"]) > TIERS.index(before["power_user_tier"])
+    moved = {
+        component: share * (now[component] - before[component]) * (1 if is_up else -1)
+        for component, (share, _) in MEASURES.items()
+    }
+    main = next(name for name in moved if moved[name] == max(moved.values()))
+    measure = MEASURES[main][1]
+    weights = {
+        f"{name}_{when}": row[name]
+        for name in MEASURES
+        for when, row in (("before", before), ("now", now))
+    }
+    return {
+        "date": now["date"],
+        "user_id": now["user_id"],
+        "firm_id": now["firm_id"],
+        "tier_before": before["power_user_tier"],
+        "tier_now": now["power_user_tier"],
+        "direction": "up" if is_up else "down",
+        "score_before": before["power_user_score"],
+        "score_now": now["power_user_score"],
+        **weights,
+        "main_component": main,
+        "measure_before": before[measure],
+        "measure_now": now[measure],
+    }
+
+
+def tier_change_table(engagement: Iterable[TableRow]) -> list[TableRow]:
+    """One row per day and user of another tier than on D-30."""
+    rows = {(row["date"], row["user_id"]): row for row in engagement}
+    table = []
+    for (day, user_id), now in rows.items():
+        before = rows.get((day - timedelta(days=WINDOW_DAYS), user_id))
+        if before is not None and before["power_user_tier"] != now["power_user_tier"]:
+            table.append(tier_change_row(before, now))
+    return table
+
+
 # --- events and dashboard ---
+
+
+def is_volume_usual(events: dict[date, int], covered: set[date], day: date) -> bool | None:
+    """`is_volume_usual`: half to double the median of four days of the same weekday."""
+    if day not in covered:
+        return False
+    past = [one for one in covered if one < day and (day - one).days <= 56]
+    alike = sorted(one for one in past if one.weekday() == day.weekday())
+    if len(alike) < 4:
+        return None
+    usual = median(Fraction(events[one]) for one in alike[-4:])
+    return usual / 2 <= events[day] <= usual * 2
 
 
 def event_summary_table(
     by_day: dict[date, list[Activity]], covered: set[date], days: Sequence[date]
 ) -> list[TableRow]:
     """One row per day; a day without events has zeros and null averages."""
+    events = {day: Usage(by_day.get(day, [])).queries for day in covered.union(days)}
     table = []
     for day in days:
         usage = Usage(by_day.get(day, []))
@@ -233,6 +300,7 @@ def event_summary_table(
             {
                 "date": day,
                 "is_covered": day in covered,
+                "is_volume_usual": is_volume_usual(events, covered, day),
                 "total_events": usage.queries,
                 "active_users": len(usage.users),
                 "active_firms": len(usage.firms),
@@ -251,8 +319,10 @@ def event_summary_table(
 
 def growth_trend(is_history_covered: bool, before: int, now: int, retained: int) -> str:
     """`growth_trend` by the change of power users against D-30 and their retention."""
-    if not is_history_covered or before == 0:
+    if not is_history_covered or before < 20:
         return "Insufficient Data"
+    if now in (before - 1, before, before + 1):
+        return "Stable"
     change = 100 * (now - before)
     if change >= 10 * before and 100 * retained >= 70 * before:
         return "Strong Growth"

@@ -125,6 +125,14 @@ def whole_table(
     return table
 
 
+def growth_table(active: ActiveDates, days: Sequence[date], first_covered: date) -> list[TableRow]:
+    """One row per day and grain; the history of 56 days is short where they begin before it."""
+    return [
+        {**row, "is_history_short": (row["date"] - first_covered).days < 2 * GROWTH_DAYS - 1}
+        for row in whole_table(active, days, GROWTH_COLUMNS)
+    ]
+
+
 def power_curve_table(active: ActiveDates, days: Sequence[date]) -> list[TableRow]:
     """One row per day, window and number of active days from 1 to the window's length."""
     table = []

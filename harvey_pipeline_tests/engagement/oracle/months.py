@@ -144,7 +144,7 @@ def monthly_firm_table(
     return table
 
 
-def retention_table(active: ActiveDates, last_covered: date) -> list[TableRow]:
+def retention_table(active: ActiveDates, first_covered: date, last_covered: date) -> list[TableRow]:
     """One row per grain, cohort and month from the cohort's to that of the last covered day."""
     table = []
     for grain, entities in active.items():
@@ -166,6 +166,7 @@ def retention_table(active: ActiveDates, last_covered: date) -> list[TableRow]:
                         "retained": retained,
                         "retention_rate": rate,
                         "is_complete": is_complete,
+                        "is_first_month": cohort <= first_covered <= month_end(cohort),
                     }
                 )
                 month, number = add_months(month, 1), number + 1
