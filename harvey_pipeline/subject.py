@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import dagster as dg
+import polars as pl
 
 from harvey_pipeline.checks.deliveries import plan_deliveries
 from harvey_pipeline.checks.dimensions import dimension_checks
@@ -51,6 +52,23 @@ class PrepareSample(Protocol):
 
 
 @dataclass(frozen=True)
+class Volume:
+    """By what a day is fit for a headline: a day of which too little came, or too much, is no news.
+
+    Args:
+        usual: Column that is false where a day's volume is not usual.
+        count: Column with the volume.
+        noun: What is counted, one of them.
+        expect: How many are usual on a day, by the table's rows; None where nothing says it.
+    """
+
+    usual: str
+    count: str
+    noun: str
+    expect: Callable[[pl.DataFrame, date], float | None]
+
+
+@dataclass(frozen=True)
 class Headline:
     """The figures of a day that a terminal shows: a table with one row per day, and its groups."""
 
@@ -58,6 +76,20 @@ class Headline:
     table: Table
     groups: Mapping[str, Mapping[str, str]]
     """Labels and the columns behind them, by group."""
+    volume: Volume | None = None
+
+    def choose(self, rows: pl.DataFrame) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The row that makes the headline, and the last one, out of all up to the last day run.
+
+        The first is that of the latest day whose volume is not unusual or, where there is none,
+        the last one too. There has to be a row.
+        """
+        by_day = rows.sort(self.table.key)
+        last = by_day.row(-1, named=True)
+        if self.volume is None:
+            return last, last
+        fit = by_day.filter(pl.col(self.volume.usual).ne_missing(pl.lit(value=False)))
+        return (last if fit.is_empty() else fit.row(-1, named=True)), last
 
 
 @dataclass(frozen=True)

@@ -546,10 +546,16 @@ def _show_headline(
     if computed is None or computed.rows is None:
         return
     warehouse, _ = build_resources(settings, CALENDAR)
-    rows = warehouse.read(headline.table, DayRange(day, day)).collect()
-    console.print(Text(f"\n{headline.title} of {day}", style="bold"), end="\n\n")
-    for row in rows.iter_rows(named=True):
-        console.print(show.headline_table(headline.groups, row))
+    rows = warehouse.read(headline.table, DayRange(CALENDAR.first, day)).collect()
+    if rows.is_empty():
+        return
+    chosen, last = headline.choose(rows)
+    title = f"{headline.title} of {chosen[headline.table.day_column or '']}"
+    console.print(Text(f"\n{title}", style="bold"))
+    if unusual := show.unusual_volume(headline, rows, last):
+        show.say(console, unusual)
+    console.print()
+    console.print(show.headline_table(headline.groups, chosen))
 
 
 def _print_json(

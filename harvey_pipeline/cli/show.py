@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.console import Console
@@ -16,6 +16,11 @@ from harvey_pipeline.cli.outcomes import (
     Failure,
     most_urgent_first,
 )
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from harvey_pipeline.subject import Headline
 
 _PIPE_WIDTH: Final = 100
 _LABEL_WIDTH: Final = 8
@@ -198,6 +203,24 @@ def headline_table(groups: Mapping[str, Mapping[str, str]], row: Mapping[str, An
         grid.add_row(*shown[start : start + 2])
         grid.add_row()
     return grid
+
+
+def unusual_volume(
+    headline: "Headline", rows: "pl.DataFrame", last: Mapping[str, Any]
+) -> Text | None:
+    """That the last day run is not usual, with its volume and the usual one; None if it is.
+
+    `rows` are those of the headline's table, up to that day, and `last` is the last of them.
+    """
+    volume, day_column = headline.volume, headline.table.day_column
+    if volume is None or day_column is None or last[volume.usual] is not False:
+        return None
+    day = last[day_column]
+    told = f"{day}, the last day run, has {plural(last[volume.count], volume.noun)}"
+    expected = volume.expect(rows, day)
+    if expected is not None:
+        told += f", where {expected:,.1f}".removesuffix(".0") + " are usual"
+    return Text(f"{told}.", style="yellow")
 
 
 def _headline_group(name: str, columns: Mapping[str, str], row: Mapping[str, Any]) -> Table:

@@ -10,7 +10,8 @@ from harvey_pipeline.engagement.dimensions import FIRMS, USERS
 from harvey_pipeline.engagement.sample import prepare_sample
 from harvey_pipeline.engagement.sources import SOURCES
 from harvey_pipeline.engagement.tables import TABLES
-from harvey_pipeline.subject import Headline, Subject
+from harvey_pipeline.engagement.transforms.kpis import usual_volume
+from harvey_pipeline.subject import Headline, Subject, Volume
 
 _KPIS: Final[Mapping[str, Mapping[str, str]]] = {
     "Activity": {
@@ -68,7 +69,12 @@ SUBJECT: Final = Subject(
     checks=CHECKS,
     guide=Path(__file__).with_name("guide.md"),
     lineage=Path(__file__).with_name("lineage.json"),
-    headline=Headline("KPIs", TABLES["marts.harvey_analytics_dashboard"], _KPIS),
+    headline=Headline(
+        "KPIs",
+        TABLES["marts.harvey_analytics_dashboard"],
+        _KPIS,
+        Volume("is_volume_usual", "total_events", "event", usual_volume),
+    ),
     prepare_sample=prepare_sample,
     # Schedules keep their state under these names.
     jobs={"daily": "daily", "monthly": "monthly"},

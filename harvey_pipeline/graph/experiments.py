@@ -11,7 +11,7 @@ import inspect
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -43,6 +43,9 @@ _ROWS: Final = 60
 """Rows of a table, and no fewer than `_ROWS_A_DAY` of each day that is read."""
 
 _ROWS_A_DAY: Final = 5
+_FAVOURED: Final = 0.6
+"""How many rows of a crowded draw have one and the same label."""
+
 _DAYS_AT_ONCE: Final = 10
 """Days that are computed of a table that holds all days together."""
 
@@ -65,6 +68,10 @@ def find_lineage(
     of the table's own key is made of those of its name, and the day of a partition of the days
     that are read.
 
+    Of a draw of which nothing comes, and for columns that have one value in all draws, there is a
+    crowded draw, with a row a day of nearly every key and one label in most of them: some figures
+    ask for many that are alike.
+
     `tables` are all tables by name, `sources` the sources by the names of their raw tables.
     """
     upstream = {one.table: tables[one.table] for one in asset.upstream}
@@ -72,15 +79,21 @@ def find_lineage(
         table: {name: set() for name in asset.table.polars_schema} for table in upstream
     }
     varying: set[str] = set()
+    values: dict[str, set[Any]] = {name: set() for name in asset.table.polars_schema}
     for draw in range(_DRAWS):
         experiment = _Experiment(asset, tables, sources, draw)
         before = experiment.result()
+        if before.is_empty():
+            experiment = replace(experiment, is_crowded=True)
+            before = experiment.result()
         varying |= {name for name in before.columns if before[name].n_unique() > 1}
-        for name, table in upstream.items():
-            for column in table.polars_schema:
-                after = experiment.result(name, column)
-                for other in _differing(asset.table, before, after):
-                    found[name][other].add(column)
+        for name in before.columns:
+            values[name].update(before[name])
+        _experiment_on(experiment, before, found)
+    constant = {name for name, some in values.items() if len(some) == 1} - set(asset.table.key)
+    for draw in range(_DRAWS) if constant else ():
+        experiment = _Experiment(asset, tables, sources, draw, is_crowded=True)
+        _experiment_on(experiment, experiment.result().select(*asset.table.key, *constant), found)
     lineage: dict[str, list[str]] = {name: [] for name in asset.table.polars_schema}
     for name, table in upstream.items():
         for column, made_of in _without_finding(asset.table, table, found[name]).items():
@@ -99,6 +112,17 @@ def find_lineage(
     if asset.table.day_column is not None and days:
         lineage[asset.table.day_column] = days
     return lineage
+
+
+def _experiment_on(
+    experiment: "_Experiment", before: pl.DataFrame, found: Mapping[str, Mapping[str, set[str]]]
+) -> None:
+    """Change each column that is read, and note of which columns it changes values."""
+    for name, changing in found.items():
+        for column in experiment.tables[name].polars_schema:
+            after = experiment.result(name, column)
+            for other in _differing(experiment.asset.table, before, after):
+                changing[other].add(column)
 
 
 def _day_of_rows(table: Table) -> str | None:
@@ -149,6 +173,7 @@ class _Experiment:
     tables: Mapping[str, Table]
     sources: Mapping[str, Source]
     draw: int
+    is_crowded: bool = False
 
     def result(self, table: str = "", column: str = "") -> pl.DataFrame:
         """What comes out where a column of one of the upstream tables is changed."""
@@ -187,7 +212,8 @@ class _Experiment:
         drawn = {}
         for one in self.asset.upstream:
             days, draws = self._days(one.table), self._draws(one.table)
-            rows = _draw(self.tables[one.table], days, draws)
+            rows_a_day = _ENTITIES if self.is_crowded else _ROWS_A_DAY
+            rows = _draw(self.tables[one.table], days, draws, rows_a_day)
             for column, words in self._words(one.table).items():
                 rows = _with_words(rows, column, words, draws)
             source = self.sources.get(one.table)
@@ -219,7 +245,7 @@ class _Experiment:
         return rows.with_columns(is_sighting=pl.lit(False)).lazy() if is_snapshot else rows.lazy()
 
     def _draws(self, purpose: str) -> "_Draws":
-        return _Draws(self.draw, f"{self.asset.table} {purpose}")
+        return _Draws(self.draw, f"{self.asset.table} {purpose}", is_crowded=self.is_crowded)
 
 
 def _window(one: Reads, partitions: list[date], *, is_monthly: bool) -> DayRange:
@@ -267,17 +293,19 @@ class _StandInRawStore:
 class _Draws(random.Random):
     """What the values of one draw are drawn by."""
 
-    def __init__(self, draw: int, purpose: str) -> None:
+    def __init__(self, draw: int, purpose: str, *, is_crowded: bool) -> None:
         super().__init__(f"{draw} {purpose}")
+        self.draw = draw
+        self.is_crowded = is_crowded
         self.largest = _LARGEST[draw % len(_LARGEST)]
         self.share_true = 0.5 if draw % 2 else 1.0
 
 
-def _draw(table: Table, days: list[date], draws: _Draws) -> pl.DataFrame:
+def _draw(table: Table, days: list[date], draws: _Draws, rows_a_day: int) -> pl.DataFrame:
     """Rows of a table with distinct keys."""
     columns = table.schema.columns()
     rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for _ in range(max(_ROWS, _ROWS_A_DAY * len(days))):
+    for _ in range(max(_ROWS, rows_a_day * len(days))):
         row = {
             name: draws.choice(_pool(table, name, days))
             if name in table.key
@@ -361,7 +389,10 @@ def _value(column: dy.Column, draws: _Draws, days: list[date]) -> Any:
         case dy.Bool():
             return draws.random() < draws.share_true
         case dy.Enum():
-            return draws.choice(list(column.categories))
+            labels = list(column.categories)
+            if draws.is_crowded and draws.random() < _FAVOURED:
+                return labels[draws.draw % len(labels)]
+            return draws.choice(labels)
         case dy.String():
             return f"e{draws.randrange(_WORDS)}"
         case dy.Date():

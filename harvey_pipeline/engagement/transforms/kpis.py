@@ -144,6 +144,13 @@ def twice_the_usual_volume(events: Mapping[date, int], day: date) -> int | None:
     return sum(sorted(latest)[1:3]) if len(latest) == _VOLUME_WEEKDAYS else None
 
 
+def usual_volume(summaries: pl.DataFrame, day: date) -> float | None:
+    """How many events are usual on a day, by rows of `marts.daily_event_summary` before it."""
+    events = summaries.filter("is_covered").select("date", "total_events").iter_rows()
+    twice = twice_the_usual_volume(dict(events), day)
+    return None if twice is None else twice / 2
+
+
 def build_dashboard(
     events: pl.LazyFrame,
     engagement: pl.LazyFrame,
