@@ -30,6 +30,7 @@ _LAST_DAY: Final = date(2024, 5, 31)
 """The last day that is computed; of a table by months, the end of the month that is."""
 
 _DRAWS: Final = 8
+_CROWDED_DRAWS: Final = 2
 _NEARLY: Final = 0.75
 """More than this share of columns is nearly all."""
 
@@ -91,7 +92,7 @@ def find_lineage(
             values[name].update(before[name])
         _experiment_on(experiment, before, found)
     constant = {name for name, some in values.items() if len(some) == 1} - set(asset.table.key)
-    for draw in range(_DRAWS) if constant else ():
+    for draw in range(_CROWDED_DRAWS) if constant else ():
         experiment = _Experiment(asset, tables, sources, draw, is_crowded=True)
         _experiment_on(experiment, experiment.result().select(*asset.table.key, *constant), found)
     lineage: dict[str, list[str]] = {name: [] for name in asset.table.polars_schema}

@@ -15,6 +15,7 @@ LINEAGE = read_lineage(SUBJECT.lineage)
 CONSTANTS = {
     "marts.daily_event_summary.is_covered",
     "marts.growth_accounting.grain",
+    "marts.growth_accounting.is_history_short",
     "marts.active_usage.grain",
     "marts.power_curve.window_days",
     "marts.power_curve.active_days",
@@ -71,6 +72,24 @@ TYPES = ("assistant_queries", "vault_queries", "workflow_queries")
             {
                 "marts.daily_event_summary.is_covered",
                 "marts.daily_user_engagement.power_user_tier",
+            },
+        ),
+        ("marts.daily_event_summary.is_volume_usual", activity("queries")),
+        (
+            "marts.tier_changes.tier_now",
+            {"marts.daily_user_engagement.power_user_tier"},
+        ),
+        # The weights, and the scores by which the direction is known.
+        (
+            "marts.tier_changes.main_component",
+            {
+                f"marts.daily_user_engagement.{one}"
+                for one in (
+                    "active_days_weight",
+                    "document_volume_weight",
+                    "feature_breadth_weight",
+                    "power_user_score",
+                )
             },
         ),
         (

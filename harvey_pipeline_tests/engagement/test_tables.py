@@ -32,6 +32,7 @@ KEYS = {
     "marts.daily_firm_usage_summary": ["date", "firm_id"],
     "marts.daily_event_summary": ["date"],
     "marts.harvey_analytics_dashboard": ["date"],
+    "marts.tier_changes": ["date", "user_id"],
     "marts.usage_by_segment": ["date", "grain", "segment", "segment_value"],
     "marts.growth_accounting": ["date", "grain"],
     "marts.active_usage": ["date", "grain"],
@@ -83,6 +84,15 @@ LABELS = {
         "Needs Improvement",
     ],
     ("marts.daily_firm_usage_summary", "firm_usage_pattern"): USAGE_PATTERNS,
+    ("marts.daily_firm_usage_summary", "firm_usage_pattern_30d"): USAGE_PATTERNS,
+    ("marts.tier_changes", "tier_before"): POWER_USER_TIERS,
+    ("marts.tier_changes", "tier_now"): POWER_USER_TIERS,
+    ("marts.tier_changes", "direction"): ["up", "down"],
+    ("marts.tier_changes", "main_component"): [
+        "active_days_weight",
+        "document_volume_weight",
+        "feature_breadth_weight",
+    ],
     ("marts.daily_firm_usage_summary", "adoption_level"): [
         "High Adoption",
         "Good Adoption",

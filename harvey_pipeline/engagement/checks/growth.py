@@ -62,7 +62,8 @@ _FOLLOWS: Final = Check(
 )
 _SHORT: Final = Check(
     "history_is_short_by_coverage",
-    "`is_history_short` is true just where no covered day lies 55 days before, or earlier.",
+    "`is_history_short` is true just where no covered day lies 55 days before, or earlier, and "
+    "nobody is resurrected there.",
 )
 _CURVE_EQUALS: Final = Check(
     "curve_equals_activity",
@@ -196,10 +197,11 @@ def _judge_growth(judging: Judging) -> None:
         judging.report,
         _SHORT,
         judging.connection,
-        f"select date, grain, is_history_short, first_covered from {_GROWTH}, "
+        f"select date, grain, is_history_short, first_covered, resurrected from {_GROWTH}, "
         f"(select min(drop_date) as first_covered from {DROPS} "
         f"where source = '{EVENTS.name}' and is_observed) where {within('date', judging.days)} "
-        f"and is_history_short = coalesce(first_covered <= date - {2 * GROWTH_DAYS - 1}, false)",
+        f"and (is_history_short = coalesce(first_covered <= date - {2 * GROWTH_DAYS - 1}, false) "
+        "or (is_history_short and resurrected > 0))",
     )
 
 

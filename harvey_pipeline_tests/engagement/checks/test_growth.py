@@ -282,6 +282,18 @@ DAILY_FAULTS = [
     ),
     Fault(
         GROWTH,
+        "history_is_short_by_coverage",
+        spoil(GROWTH, "is_history_short = false", USER),
+        "2024-04-02 | user | false | 2024-04-01",
+    ),
+    Fault(
+        GROWTH,
+        "history_is_short_by_coverage",
+        parts_and_whole(GROWTH, "new = new - 1, resurrected = resurrected + 1"),
+        "2024-04-02 | user | true | 2024-04-01 | 1",
+    ),
+    Fault(
+        GROWTH,
         "segments_sum_to_growth",
         spoil(GROWTH, "churned = 1, previous_active = 1", USER),
         "user | user_role | previous_active | 0 | 1",
@@ -693,6 +705,14 @@ COHORT_FAULTS = [
     Fault(
         COHORTS,
         "cohorts_equal_first_activity",
+        spoil(COHORTS, "is_first_month = false", RETURNED),
+        "2024-04-01 | user | 2024-03-01 | is_first_month | true | false",
+        (),
+        APRIL,
+    ),
+    Fault(
+        COHORTS,
+        "cohorts_equal_first_activity",
         (f"delete from {COHORTS} where {OPEN_CELL}",),
         "2024-05-01 | user | 2024-03-01 | cohort_size | 2",
         (),
@@ -864,6 +884,18 @@ def test_growth_of_a_day_follows_that_of_28_days_before(spring: Place) -> None:
     spring.sql(f"update {GROWTH} set active = 7 where date = '2024-03-30' and grain = 'user'")
     result = spring.evaluate(GROWTH, DayRange(day, day))["previous_active_were_active"]
     assert_fails(result, days=[day], naming="2024-04-27 | user | 2 | 7", severity=WARN)
+
+
+def test_history_is_long_enough_once_a_day_55_days_before_is_covered(spring: Place) -> None:
+    day = date(2024, 5, 2)
+    spring.sql("update raw.drops set drop_date = '2024-03-08' where drop_date = '2024-03-30'")
+    assert_fails(
+        spring.evaluate(GROWTH, DayRange(day, day))["history_is_short_by_coverage"],
+        days=[day],
+        naming=f"{day} | user | true | 2024-03-08",
+    )
+    spring.sql("update raw.drops set drop_date = '2024-03-09' where drop_date = '2024-03-08'")
+    assert spring.evaluate(GROWTH, DayRange(day, day))["history_is_short_by_coverage"].passed
 
 
 # --- days, months and runs -----------------------------------------------------------------------

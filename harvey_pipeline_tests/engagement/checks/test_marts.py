@@ -130,6 +130,12 @@ FAULTS: list[tuple[str, str, tuple[str, ...], str]] = [
         spoil(FIRM_USAGE, "adoption_level = 'High Adoption'", F1),
         "f1",
     ),
+    (
+        FIRM_USAGE,
+        "window_pattern_agrees_with_queries",
+        spoil(FIRM_USAGE, "firm_usage_pattern_30d = 'No Usage'", F1),
+        "f1",
+    ),
     *(
         (FIRM_USAGE, "labels_agree_with_thresholds", spoil(FIRM_USAGE, change, F1), label)
         for label, change in {
@@ -181,6 +187,18 @@ FAULTS: list[tuple[str, str, tuple[str, ...], str]] = [
         spoil(SUMMARY, "is_covered = false", DAY),
         "is_covered | true | false",
     ),
+    (
+        SUMMARY,
+        "summary_equals_activity",
+        spoil(SUMMARY, "is_volume_usual = true", DAY),
+        "is_volume_usual | null | true",
+    ),
+    (
+        SUMMARY,
+        "uncovered_days_are_not_usual",
+        spoil(SUMMARY, "is_covered = false", DAY),
+        "2024-04-02",
+    ),
     (SUMMARY, "summary_equals_activity", (f"delete from {SUMMARY} where {DAY}",), "total_events"),
     # dashboard
     (DASHBOARD, "key_is_unique", repeat(DASHBOARD, DAY), "2024-04-02"),
@@ -204,6 +222,12 @@ FAULTS: list[tuple[str, str, tuple[str, ...], str]] = [
         DASHBOARD,
         "dau_equals_active_users",
         spoil(DASHBOARD, "active_users = 2", DAY),
+        "2024-04-02",
+    ),
+    (
+        DASHBOARD,
+        "uncovered_days_are_not_usual",
+        spoil(DASHBOARD, "is_covered = false, is_volume_usual = true", DAY),
         "2024-04-02",
     ),
     (
@@ -326,6 +350,78 @@ def test_a_doubt_warns(
 ) -> None:
     place.sql(*statements)
     assert_fails(place.evaluate(table)[check], days=days, naming=naming, severity=WARN)
+
+
+@pytest.mark.parametrize(
+    ("day", "found"),
+    [pytest.param(LAST, True, id="the-last"), pytest.param(MIDDLE, False, id="another")],
+)
+def test_the_pattern_of_the_window_is_that_of_the_activity_on_the_last_day(
+    place: Place, day: date, found: bool
+) -> None:
+    """Each type of event comes once a day for f1: all three are equal, and never lead alone."""
+    place.sql(
+        f"update {FIRM_USAGE} set firm_usage_pattern_30d = 'Mixed Usage' "
+        f"where date = '{day}' and firm_id = 'f1' and total_queries_30d > total_queries"
+    )
+    result = place.evaluate(FIRM_USAGE)["window_pattern_equals_activity"]
+    assert result.passed is not found
+    if found:
+        assert_fails(result, days=[LAST], naming="f1 | Mixed Usage | Balanced Usage")
+
+
+def test_a_firm_that_is_silent_in_the_window_has_no_usage_by_its_activity(place: Place) -> None:
+    place.sql(f"delete from {ACTIVITY} where firm_id = 'f2'")
+    result = place.evaluate(FIRM_USAGE)["window_pattern_equals_activity"]
+    assert_fails(result, days=[LAST], naming="f2 | Assistant-Focused | No Usage")
+
+
+SATURDAYS = [date(2024, 3, 30), *(date(2024, 4, day) for day in (6, 13, 20, 27))]
+"""Four events each; to the last of them the four others say what is usual."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "figure"),
+    [
+        pytest.param(f"update {SUMMARY} set is_volume_usual = false", "true | false", id="flag"),
+        pytest.param(
+            f"update {ACTIVITY} set queries = 9 where date in ('2024-04-06', '2024-04-13') "
+            "and user_id = 'u1'",
+            # The median of 4, 11, 11, 4 is 7.5, of which 4 are more than half.
+            None,
+            id="median-between-two",
+        ),
+        pytest.param(
+            f"update {ACTIVITY} set queries = 90 where date in ('2024-04-06', '2024-04-13') "
+            "and user_id = 'u1'",
+            "false | true",
+            id="median-far-above",
+        ),
+        pytest.param(
+            "update raw.drops set is_observed = false where drop_date = '2024-03-30'",
+            "null | true",
+            id="three-covered-days",
+        ),
+        pytest.param(
+            "update raw.drops set is_observed = false where drop_date = '2024-04-27' "
+            "and source = 'events'",
+            "false | true",
+            id="not-covered",
+        ),
+    ],
+)
+def test_a_usual_volume_is_told_by_activity_and_ledger(
+    spring: Place, statement: str, figure: str | None
+) -> None:
+    last = SATURDAYS[-1]
+    days = DayRange(last, last)
+    assert spring.evaluate(SUMMARY, days)["summary_equals_activity"].passed
+    spring.sql(statement)
+    result = spring.evaluate(SUMMARY, days)["summary_equals_activity"]
+    if figure is None:
+        assert result.passed
+    else:
+        assert_fails(result, days=[last], naming=f"is_volume_usual | {figure}")
 
 
 @pytest.mark.long

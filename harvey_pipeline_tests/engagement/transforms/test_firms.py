@@ -79,6 +79,7 @@ def test_every_column_of_a_firm_is_as_worked_out_by_hand() -> None:
             "daily_adoption_rate": 25.0,
             "active_users_30d": 4,
             "total_queries_30d": 12,
+            "firm_usage_pattern_30d": "Vault-Focused",
             "avg_feedback_score_30d": 3.4375,
             "queries_per_active_user_30d": 3.0,
             "adoption_rate_30d": 50.0,
@@ -278,6 +279,40 @@ def test_pattern_is_that_of_the_day_and_not_of_the_window(
     before = usage(on=days_before(1), assistant=0, vault=50)
 
     assert row_of(summary([today, before]))["firm_usage_pattern"] == pattern
+
+
+@pytest.mark.parametrize(
+    ("counts", "pattern"),
+    [
+        pytest.param((2, 1, 1), "Assistant-Focused", id="assistant-leads"),
+        pytest.param((1, 2, 1), "Vault-Focused", id="vault-leads"),
+        pytest.param((1, 1, 2), "Workflow-Focused", id="workflow-leads"),
+        pytest.param((2, 2, 2), "Balanced Usage", id="all-are-equal"),
+        pytest.param((2, 2, 1), "Mixed Usage", id="two-share-the-lead"),
+    ],
+)
+def test_pattern_of_the_window_sums_its_30_days_and_all_users(
+    counts: tuple[int, int, int], pattern: str
+) -> None:
+    assistant, vault, workflow = counts
+    activity = [
+        usage("u1", on=days_before(29), assistant=assistant),
+        usage("u1", on=days_before(12), assistant=0, vault=vault),
+        usage("u2", on=days_before(12), assistant=0, workflow=workflow),
+        usage("u1", on=days_before(30), assistant=0, vault=50),
+        usage("u1", on=days_before(-1), assistant=0, vault=50),
+        usage("u1", "b", on=DAY, assistant=0, vault=50),
+    ]
+    row = row_of(summary(activity))
+
+    assert row["firm_usage_pattern_30d"] == pattern
+    assert row["firm_usage_pattern"] == "No Usage"
+
+
+def test_a_firm_without_activity_in_the_window_has_no_usage_there() -> None:
+    activity = [usage("u1", on=days_before(30))]
+
+    assert row_of(summary(activity, [version()]))["firm_usage_pattern_30d"] == "No Usage"
 
 
 @pytest.mark.parametrize(

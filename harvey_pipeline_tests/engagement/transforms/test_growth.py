@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -90,9 +91,14 @@ def whole(sum_up: Whole, name: str, usage_by_segment: pl.DataFrame, days: Sequen
     return rows.rows(named=True)
 
 
-def growth(usage_by_segment: pl.DataFrame, days: Sequence[date] = (DAY,)) -> Rows:
+def growth(
+    usage_by_segment: pl.DataFrame,
+    days: Sequence[date] = (DAY,),
+    first_covered: date | None = date(2020, 1, 1),
+) -> Rows:
     """`marts.growth_accounting` of the days, checked against its schema."""
-    return whole(account_for_growth, "marts.growth_accounting", usage_by_segment, days)
+    sum_up = partial(account_for_growth, first_covered=first_covered)
+    return whole(sum_up, "marts.growth_accounting", usage_by_segment, days)
 
 
 def actives(usage_by_segment: pl.DataFrame, days: Sequence[date] = (DAY,)) -> Rows:
@@ -185,8 +191,8 @@ def test_every_column_of_the_whole_is_as_worked_out_by_hand() -> None:
     everyone = figures((2, 4, 6, 200 / 6), (5, 4, 2, 2, 1, 2, 1.5, 25.0))
     firms = figures((1, 1, 2, 50.0), (1, 2, 0, 1, 0, 1, 0.0, -50.0))
     rows = [
-        {"date": DAY, "grain": "user", **everyone},
-        {"date": DAY, "grain": "firm", **firms},
+        {"date": DAY, "grain": "user", **everyone, "is_history_short": False},
+        {"date": DAY, "grain": "firm", **firms, "is_history_short": False},
     ]
     growth_columns = TABLES["marts.growth_accounting"].polars_schema
     active_columns = TABLES["marts.active_usage"].polars_schema
@@ -503,9 +509,10 @@ def test_a_firm_counts_in_the_tier_of_its_contract(arr_usd: float, tier: str) ->
     assert by_value(rows, "arr_tier") == {tier: 1}
 
 
-ZEROS: Final = dict.fromkeys(COUNTS, 0) | dict.fromkeys(
+ZEROS: Final[dict[str, Any]] = dict.fromkeys(COUNTS, 0) | dict.fromkeys(
     ["stickiness", "quick_ratio", "growth_rate"]
 )
+ZEROS["is_history_short"] = False
 
 
 def zeros(name: str, days: Sequence[date]) -> Rows:
@@ -568,6 +575,33 @@ def test_only_the_days_asked_for_are_summed_up() -> None:
     assert [(row["date"], row["churned"]) for row in growth(parts, [DAY])] == [(DAY, 1)] * 2
     assert [row["date"] for row in actives(parts, [DAY, TOMORROW])] == [DAY] * 2 + [TOMORROW] * 2
     assert growth(parts, [TOMORROW]) == zeros("marts.growth_accounting", [TOMORROW])
+
+
+@pytest.mark.parametrize(
+    ("first_covered", "is_short"),
+    [
+        pytest.param(days_before(56), False, id="covered-before-the-56-days"),
+        pytest.param(days_before(55), False, id="covered-from-their-first-on"),
+        pytest.param(days_before(54), True, id="covered-from-their-second-on"),
+        pytest.param(DAY, True, id="covered-from-the-day-on"),
+        pytest.param(TOMORROW, True, id="not-covered-yet"),
+        pytest.param(None, True, id="never-covered"),
+    ],
+)
+def test_history_is_short_where_the_56_days_begin_before_it(
+    first_covered: date | None, is_short: bool
+) -> None:
+    rows = growth(segments(used("u1", 1)), first_covered=first_covered)
+
+    assert [row["is_history_short"] for row in rows] == [is_short, is_short]
+
+
+def test_history_is_long_enough_from_one_day_of_a_range_on() -> None:
+    days = [days_before(back) for back in (2, 1, 0)]
+    rows = growth(segments(used("u1", 1), days), days, first_covered=days_before(56))
+
+    short = [row["is_history_short"] for row in rows if row["grain"] == "firm"]
+    assert short == [True, False, False]
 
 
 def test_no_days_give_no_rows() -> None:

@@ -1,6 +1,6 @@
 """Event totals and dashboard: hand-worked figures, every edge, and what is read for them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from math import fsum
 from random import Random
@@ -20,6 +20,7 @@ from harvey_pipeline.engagement.transforms.kpis import (
     growth_trend,
     summarise_events,
     usage_volume_category,
+    usual_volume,
 )
 from harvey_pipeline_tests.engagement.transforms.usages import DAY, days_before, usage
 
@@ -66,6 +67,7 @@ def test_every_column_of_a_days_events_is_as_worked_out_by_hand() -> None:
         {
             "date": DAY,
             "is_covered": True,
+            "is_volume_usual": None,
             "total_events": 9,
             "active_users": 3,
             "active_firms": 2,
@@ -83,7 +85,7 @@ def test_every_column_of_a_days_events_is_as_worked_out_by_hand() -> None:
 
 def test_a_day_without_events_is_a_row_of_zeros_without_an_average() -> None:
     zeros = (0,) * 4
-    assert event_totals([]).rows() == [(DAY, True, *zeros, None, *zeros, 0, 0)]
+    assert event_totals([]).rows() == [(DAY, True, None, *zeros, None, *zeros, 0, 0)]
 
 
 def test_days_without_events_stand_in_order_between_the_others() -> None:
@@ -99,6 +101,108 @@ def test_a_day_is_covered_if_it_is_among_the_covered_days() -> None:
     rows = event_totals([usage(on=days_before(1))], [DAY, days_before(-5)], days)
 
     assert rows.select("date", "is_covered").rows() == [(days_before(1), False), (DAY, True)]
+
+
+WEEKS = [days_before(7 * weeks) for weeks in range(10)]
+"""The day, and the days of its weekday before it, the latest first: the last is 63 days before."""
+
+
+def volume(events: Mapping[date, int], covered: Sequence[date], day: date = DAY) -> bool | None:
+    """`is_volume_usual` of a day with so many events on each of some days."""
+    activity = [usage(on=one, assistant=count) for one, count in events.items() if count]
+    [row] = event_totals(activity, covered, [day]).rows(named=True)
+    usual: bool | None = row["is_volume_usual"]
+    return usual
+
+
+@pytest.mark.parametrize(
+    ("events", "usual"),
+    [
+        # 10 and 20 lie in the middle of 30, 10, 20, 1: the median is 15.
+        pytest.param(15, True, id="the-median-itself"),
+        pytest.param(8, True, id="above-half-of-it"),
+        pytest.param(7, False, id="below-half-of-it"),
+        pytest.param(30, True, id="just-double-of-it"),
+        pytest.param(31, False, id="above-double-of-it"),
+        pytest.param(0, False, id="none-at-all"),
+    ],
+)
+def test_a_volume_is_usual_from_half_to_double_the_median(events: int, usual: bool) -> None:
+    before = dict(zip(WEEKS[1:5], (30, 10, 20, 1), strict=True))
+    assert volume({DAY: events, **before}, WEEKS) is usual
+
+
+def test_just_half_the_median_is_usual() -> None:
+    """5 and 7 lie in the middle: the median is 6."""
+    before = dict(zip(WEEKS[1:5], (7, 9, 5, 0), strict=True))
+    assert volume({DAY: 3, **before}, WEEKS) is True
+    assert volume({DAY: 2, **before}, WEEKS) is False
+
+
+def test_half_of_a_median_between_two_numbers_is_compared_exactly() -> None:
+    """5 and 6 lie in the middle: the median is 5.5, half of it 2.75, double of it 11."""
+    before = dict(zip(WEEKS[1:5], (5, 6, 6, 1), strict=True))
+    verdicts = {events: volume({DAY: events, **before}, WEEKS) for events in (2, 3, 11, 12)}
+    assert verdicts == {2: False, 3: True, 11: True, 12: False}
+
+
+def test_only_the_four_latest_covered_days_count() -> None:
+    """The latest two are not covered; of those before, the four latest have 10 events each."""
+    covered = [DAY, *WEEKS[3:]]
+    events = dict.fromkeys(WEEKS[1:3], 100) | dict.fromkeys(WEEKS[3:7], 10) | {WEEKS[7]: 1000}
+    assert volume({DAY: 20, **events}, covered) is True
+    assert volume({DAY: 21, **events}, covered) is False
+
+
+def test_the_days_reach_back_56_days_and_no_further() -> None:
+    """The fourth covered one lies 56 days before, then 63."""
+    events = {DAY: 100, **dict.fromkeys(WEEKS[1:], 100)}
+    assert volume(events, [DAY, *WEEKS[5:9]]) is True
+    assert volume(events, [DAY, *WEEKS[6:10]]) is None
+
+
+def test_other_weekdays_say_nothing() -> None:
+    others = [days_before(back) for back in range(1, 57) if back % 7]
+    assert len(others) == 48
+    assert volume(dict.fromkeys([DAY, *others], 10), [DAY, *others, *WEEKS[1:4]]) is None
+    assert volume(dict.fromkeys([DAY, *others], 10), [DAY, *others, *WEEKS[1:5]]) is False
+
+
+def test_covered_days_without_events_say_that_none_are_usual() -> None:
+    assert volume({DAY: 1}, WEEKS) is False
+    assert volume({}, WEEKS) is True
+
+
+def test_the_volume_of_a_day_that_is_not_covered_is_not_usual() -> None:
+    """A late event may have come nevertheless."""
+    before = dict.fromkeys(WEEKS[1:5], 1)
+    assert volume({DAY: 1, **before}, WEEKS[1:]) is False
+    assert volume({DAY: 1}, []) is False
+
+
+def test_each_day_of_a_range_has_its_own_weekdays() -> None:
+    days = [days_before(back) for back in range(64, -1, -1)]
+    rows = event_totals([usage(on=day, assistant=day.weekday() + 1) for day in days], days, days)
+
+    assert rows["is_volume_usual"].to_list() == [None] * 28 + [True] * 37
+
+
+def test_what_is_usual_is_told_in_events() -> None:
+    """5 and 6 lie in the middle; the day itself, and one that is not covered, do not count."""
+    rows = pl.DataFrame(
+        [
+            event_summary(WEEKS[0], total_events=99),
+            event_summary(WEEKS[1], total_events=99, is_covered=False),
+            *(
+                event_summary(day, total_events=count)
+                for day, count in zip(WEEKS[2:6], (5, 6, 6, 1), strict=True)
+            ),
+        ],
+        schema=TABLES["marts.daily_event_summary"].polars_schema,
+    )
+    assert usual_volume(rows, DAY) == 5.5
+    assert usual_volume(rows, WEEKS[1]) == 5.5
+    assert usual_volume(rows, WEEKS[2]) is None
 
 
 def test_a_user_of_several_firms_is_one_user() -> None:
@@ -229,6 +333,7 @@ def only_row(rows: pl.DataFrame) -> dict[str, Any]:
 
 def test_every_column_of_the_dashboard_is_as_worked_out_by_hand() -> None:
     of_day = event_summary(
+        is_volume_usual=True,
         total_events=8,
         active_users=2,
         active_firms=2,
@@ -296,6 +401,7 @@ def test_every_column_of_the_dashboard_is_as_worked_out_by_hand() -> None:
         {
             "date": DAY,
             "is_covered": True,
+            "is_volume_usual": True,
             "total_events": 8,
             "active_users": 2,
             "active_firms": 2,
@@ -342,7 +448,7 @@ def test_every_column_of_the_dashboard_is_as_worked_out_by_hand() -> None:
             "power_user_retention": 100 / 3,
             "users_moved_up": 1,
             "users_moved_down": 2,
-            "growth_trend": "Critical Decline",
+            "growth_trend": "Insufficient Data",
             "usage_volume_category": "Minimal Usage",
         }
     ]
@@ -596,7 +702,13 @@ def test_a_range_of_more_than_30_days_compares_its_days_with_one_another() -> No
         pytest.param(801, 1000, 801, "Declining", id="loss-below-20-percent-is-declining"),
         pytest.param(800, 1000, 800, "Critical Decline", id="loss-of-20-percent-is-critical"),
         pytest.param(799, 1000, 799, "Critical Decline", id="loss-above-20-percent-is-critical"),
-        pytest.param(0, 1, 0, "Critical Decline", id="loss-of-all-is-critical"),
+        pytest.param(0, 20, 0, "Critical Decline", id="loss-of-all-is-critical"),
+        pytest.param(21, 20, 20, "Stable", id="one-more-than-20-is-stable-though-5-percent"),
+        pytest.param(19, 20, 19, "Stable", id="one-less-than-20-is-stable-though-5-percent"),
+        pytest.param(22, 20, 14, "Strong Growth", id="two-more-than-20-are-10-percent"),
+        pytest.param(18, 20, 18, "Declining", id="two-less-than-20-are-10-percent"),
+        pytest.param(99, 19, 19, "Insufficient Data", id="19-before-are-too-few"),
+        pytest.param(18, 19, 18, "Insufficient Data", id="19-before-are-too-few-for-stable-too"),
         pytest.param(5, 0, 0, "Insufficient Data", id="none-before-is-insufficient"),
     ],
 )
@@ -607,17 +719,17 @@ def test_growth_trend(now: int, before: int, kept: int, trend: str) -> None:
 
 
 def test_growth_trend_is_insufficient_without_history() -> None:
-    expression = growth_trend(pl.lit(11), pl.lit(10), pl.lit(10), pl.lit(False))
+    expression = growth_trend(pl.lit(110), pl.lit(100), pl.lit(100), pl.lit(False))
 
     assert value_of(expression) == "Insufficient Data"
 
 
 def test_growth_trend_reads_the_power_users_of_both_days() -> None:
-    users = [inactive_user(f"u{user}", COMPARED, POWER) for user in range(10)]
-    users += [inactive_user(f"u{user}", DAY, POWER) for user in range(3, 14)]
+    users = [inactive_user(f"u{user}", COMPARED, POWER) for user in range(20)]
+    users += [inactive_user(f"u{user}", DAY, POWER) for user in range(6, 28)]
     row = only_row(dashboard(users))
 
-    assert (row["power_users"], row["power_user_retention"]) == (11, 70.0)
+    assert (row["power_users"], row["power_user_retention"]) == (22, 70.0)
     assert row["growth_trend"] == "Strong Growth"
 
 
@@ -631,7 +743,7 @@ def test_growth_trend_reads_the_power_users_of_both_days() -> None:
     ],
 )
 def test_growth_trend_needs_both_windows_covered(uncovered: date, trend: str) -> None:
-    users = [inactive_user("u1", COMPARED, POWER), inactive_user("u1", DAY, POWER)]
+    users = [inactive_user(f"u{one}", on, POWER) for one in range(20) for on in (COMPARED, DAY)]
     events = covered_days(days=61)
     for row in events:
         row["is_covered"] = row["date"] != uncovered
@@ -640,10 +752,12 @@ def test_growth_trend_needs_both_windows_covered(uncovered: date, trend: str) ->
 
 
 def test_growth_trend_needs_a_row_for_every_day_of_both_windows() -> None:
-    users = [inactive_user("u1", COMPARED, POWER), inactive_user("u1", DAY, POWER)]
+    users = [inactive_user(f"u{one}", on, POWER) for one in range(20) for on in (COMPARED, DAY)]
 
     rows = dashboard(users, events=covered_days(days=59))
     assert only_row(rows)["growth_trend"] == "Insufficient Data"
+    rows = dashboard(users, events=covered_days(days=60))
+    assert only_row(rows)["growth_trend"] == "Stable"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def cohorts_after(
     first_month: date,
     last_covered: date | None,
     *,
+    first_covered: date = date(2020, 1, 1),
     active: dict[str, pl.LazyFrame] | None = None,
     counted_months: Collection[date] = EVERY_MONTH,
 ) -> Rows:
@@ -114,7 +115,7 @@ def cohorts_after(
         active_months(activity) if active is None else active,
         counted_months,
         first_month,
-        last_covered,
+        None if last_covered is None else (first_covered, last_covered),
     )
     return checked(table.name, rows.collect())
 
@@ -133,6 +134,7 @@ def cell(
         "retained": retained,
         "retention_rate": None if retained is None else 100 * retained / size,
         "is_complete": retained is not None,
+        "is_first_month": False,
     }
 
 
@@ -1058,6 +1060,7 @@ def test_a_cell_in_full() -> None:
             "retained": 1,
             "retention_rate": 100 / 3,
             "is_complete": True,
+            "is_first_month": False,
         },
         {
             "grain": "user",
@@ -1068,6 +1071,7 @@ def test_a_cell_in_full() -> None:
             "retained": None,
             "retention_rate": None,
             "is_complete": False,
+            "is_first_month": False,
         },
     ]
 
@@ -1115,6 +1119,36 @@ def test_a_cohort_s_own_month_is_null_until_it_is_over(
     rows = cohorts_after([], [usage(on=date(2024, 3, 5))], MARCH, last_covered)
 
     assert rows == [cell(grain, MARCH, MARCH, 1, retained) for grain in ("user", "firm")]
+
+
+@pytest.mark.parametrize(
+    ("first_covered", "first_cohorts"),
+    [
+        pytest.param(date(2023, 12, 31), [], id="in-the-month-before-all-of-them"),
+        pytest.param(JANUARY, [JANUARY], id="on-the-first-of-a-month"),
+        pytest.param(date(2024, 1, 31), [JANUARY], id="on-the-last-of-a-month"),
+        pytest.param(FEBRUARY, [FEBRUARY], id="in-the-month-of-the-second-cohort"),
+    ],
+)
+def test_a_cohort_of_the_month_in_which_coverage_begins_is_the_first(
+    first_covered: date, first_cohorts: list[date]
+) -> None:
+    rows = cohorts_after([], THREE_MONTHS, JANUARY, date(2024, 3, 31), first_covered=first_covered)
+
+    assert {row["cohort_month"] for row in rows} == {JANUARY, FEBRUARY, MARCH}
+    for row in rows:
+        assert row["is_first_month"] == (row["cohort_month"] in first_cohorts)
+
+
+def test_an_earlier_first_day_makes_another_cohort_the_first_in_every_month() -> None:
+    """Coverage turns out to begin in January, after April alone was run: what stays is told so."""
+    last_covered = date(2024, 4, 30)
+    known = cohorts_after([], THREE_MONTHS, JANUARY, last_covered, first_covered=FEBRUARY)
+    rows = cohorts_after(known, THREE_MONTHS, APRIL, last_covered, first_covered=JANUARY)
+
+    assert rows == cohorts_after([], THREE_MONTHS, JANUARY, last_covered, first_covered=JANUARY)
+    first = [(row["cohort_month"], row["months_since"]) for row in rows if row["is_first_month"]]
+    assert first == [(JANUARY, number) for number in range(4)] * 2
 
 
 def test_nobody_of_a_cohort_in_a_month_that_is_over_is_0_and_not_null() -> None:
