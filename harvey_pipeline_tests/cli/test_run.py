@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -263,6 +263,24 @@ def test_a_shrunken_snapshot_holds_nothing_up(tmp_path: Path, harvey: Harvey) ->
     assert any(line.startswith("Computed, but 1 check failed in ") for line in lines)
     assert "KPIs of 2024-04-03" in lines
     assert "not run" not in finished.stdout
+
+
+@pytest.mark.long
+def test_kpis_are_of_the_last_day_with_a_usual_volume(tmp_path: Path, harvey: Harvey) -> None:
+    """Six Mondays are delivered, of which the last one is cut off; nothing comes between them."""
+    for week, count in enumerate((40, 10, 20, 30, 24, 3)):
+        day = date(2024, 4, 1) + timedelta(weeks=week)
+        one_day(tmp_path, str(day))
+        events = [f"{day} 09:00:{second:02},f1,u1,VAULT,1,5" for second in range(count)]
+        landing_file(tmp_path, f"events/{day}.csv", csv_text(HEADERS["events"], *events))
+    finished = harvey("run", "--landing-dir", "landing")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    lines = finished.stdout.splitlines()
+    place = lines.index("KPIs of 2024-04-29")
+    # Of 10, 20, 30 and 24 the median is 22.
+    told = "2024-05-06, the last day run, has 3 events, where 22 are usual."
+    assert lines[place + 1 : place + 3] == [told, ""]
+    assert lines[place + 4].split()[:2] == ["Events", "24"]
 
 
 def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> None:

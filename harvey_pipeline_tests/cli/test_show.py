@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -17,6 +19,7 @@ from harvey_pipeline.cli.show import (
     describe_failure,
     headline_table,
     name_days,
+    unusual_volume,
 )
 from harvey_pipeline.engagement import SUBJECT
 
@@ -238,3 +241,97 @@ def test_kpis_of_a_day_in_two_columns() -> None:
     for part in ("12.3 %", "1,055.50", "Stable", "Growth"):
         assert part in text
     assert "…" not in text
+
+
+LAST = date(2024, 6, 30)
+
+Day = tuple[int, bool, bool | None, int]
+"""How many days before the last one, whether it is covered and usual, and its events."""
+
+
+def kpi_rows(*days: Day) -> pl.DataFrame:
+    """What the dashboard says of the volume of some days."""
+    rows = [(LAST - timedelta(days=back), *said) for back, *said in days]
+    names = ["date", "is_covered", "is_volume_usual", "total_events"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+WEEKS: tuple[Day, ...] = (
+    (7, True, True, 300),
+    (14, True, None, 364),
+    (21, True, None, 1200),
+    (28, True, None, 200),
+)
+"""Days of the last one's weekday, of which 332 events are the median."""
+
+
+@pytest.mark.parametrize(
+    ("days", "back", "told"),
+    [
+        pytest.param([(0, True, True, 300), *WEEKS], 0, None, id="the-last-day-is-usual"),
+        pytest.param([(0, True, None, 3)], 0, None, id="nothing-says-what-is-usual"),
+        pytest.param(
+            [(0, True, False, 14), *WEEKS],
+            7,
+            "2024-06-30, the last day run, has 14 events, where 332 are usual.",
+            id="the-last-day-is-cut-off",
+        ),
+        pytest.param(
+            [(0, True, False, 1), (1, False, False, 0), (2, True, None, 9), (3, True, True, 9)],
+            2,
+            "2024-06-30, the last day run, has 1 event.",
+            id="the-latest-day-that-is-not-unusual",
+        ),
+        pytest.param(
+            [(0, False, False, 0), *WEEKS[:3], (28, True, None, 10_001)],
+            7,
+            "2024-06-30, the last day run, has 0 events, where 782 are usual.",
+            id="the-last-day-is-not-covered",
+        ),
+        pytest.param(
+            [(0, True, False, 9_000), *WEEKS[1:], (35, True, None, 2_001)],
+            14,
+            "2024-06-30, the last day run, has 9,000 events, where 782 are usual.",
+            id="the-last-day-is-swollen",
+        ),
+        pytest.param(
+            [
+                (0, True, False, 2),
+                (7, True, None, 5),
+                (14, True, None, 6),
+                (21, True, None, 9),
+                (28, True, None, 1),
+            ],
+            7,
+            "2024-06-30, the last day run, has 2 events, where 5.5 are usual.",
+            id="the-median-lies-between-two",
+        ),
+        pytest.param(
+            [(1, False, False, 0), (0, False, False, 0)],
+            0,
+            "2024-06-30, the last day run, has 0 events.",
+            id="no-day-is-usual",
+        ),
+    ],
+)
+def test_the_headline_is_of_the_latest_day_with_a_usual_volume(
+    days: list[Day], back: int, told: str | None
+) -> None:
+    headline = SUBJECT.headline
+    assert headline is not None
+    rows = kpi_rows(*days)
+    chosen, last = headline.choose(rows)
+
+    assert (chosen["date"], last["date"]) == (LAST - timedelta(days=back), LAST)
+    said = unusual_volume(headline, rows, last)
+    assert (None if said is None else said.plain) == told
+
+
+def test_a_headline_without_a_volume_is_of_the_last_day() -> None:
+    assert SUBJECT.headline is not None
+    headline = replace(SUBJECT.headline, volume=None)
+    rows = kpi_rows((1, True, True, 300), (0, True, False, 14))
+    chosen, last = headline.choose(rows)
+
+    assert chosen == last == rows.row(1, named=True)
+    assert unusual_volume(headline, rows, last) is None
