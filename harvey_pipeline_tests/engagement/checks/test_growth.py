@@ -284,13 +284,13 @@ DAILY_FAULTS = [
         GROWTH,
         "history_is_short_by_coverage",
         spoil(GROWTH, "is_history_short = false", USER),
-        "2024-04-02 | user | false | 2024-04-01",
+        "2024-04-02 | user | False | 2024-04-01",
     ),
     Fault(
         GROWTH,
         "history_is_short_by_coverage",
         parts_and_whole(GROWTH, "new = new - 1, resurrected = resurrected + 1"),
-        "2024-04-02 | user | true | 2024-04-01 | 1",
+        "2024-04-02 | user | True | 2024-04-01 | 1",
     ),
     Fault(
         GROWTH,
@@ -892,7 +892,7 @@ def test_history_is_long_enough_once_a_day_55_days_before_is_covered(spring: Pla
     assert_fails(
         spring.evaluate(GROWTH, DayRange(day, day))["history_is_short_by_coverage"],
         days=[day],
-        naming=f"{day} | user | true | 2024-03-08",
+        naming=f"{day} | user | True | 2024-03-08",
     )
     spring.sql("update raw.drops set drop_date = '2024-03-09' where drop_date = '2024-03-08'")
     assert spring.evaluate(GROWTH, DayRange(day, day))["history_is_short_by_coverage"].passed
