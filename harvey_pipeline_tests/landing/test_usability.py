@@ -107,10 +107,12 @@ def test_a_marker_lets_an_unusable_drop_through_and_takes_it_back(tmp_path: Path
     assert store.ingest(SOURCES["users"], day_range(DAY)).reloaded == [DAY]
     assert shown(store, "users") == [DAY] * 4
     assert store.last_covered_day(SOURCES["users"]) == DAY
+    assert store.first_covered_day(SOURCES["users"]) == DAY
     marker.unlink()
     assert store.ingest(SOURCES["users"], day_range(DAY)).reloaded == [DAY]
     assert shown(store, "users") == []
     assert store.last_covered_day(SOURCES["users"]) is None
+    assert store.first_covered_day(SOURCES["users"]) is None
     assert len(quarantined(store)) == 6
 
 
