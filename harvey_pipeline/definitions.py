@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 import dagster as dg
@@ -229,10 +230,15 @@ SUBJECTS: Final = choose_subjects(_SETTINGS.subjects)
 
 CALENDAR: Final = read_calendar(_SETTINGS, sources_of(SUBJECTS))
 
-defs = build_definitions(
-    SUBJECTS,
-    CALENDAR,
-    *build_resources(_SETTINGS, CALENDAR),
-    _SETTINGS.incomplete_after_hour,
-    _SETTINGS.look_seconds,
-)
+
+@dg.definitions
+@cache
+def defs() -> dg.Definitions:
+    """The graph of the subjects that are run; telling what is due needs none, so it waits."""
+    return build_definitions(
+        SUBJECTS,
+        CALENDAR,
+        *build_resources(_SETTINGS, CALENDAR),
+        _SETTINGS.incomplete_after_hour,
+        _SETTINGS.look_seconds,
+    )

@@ -51,8 +51,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         return module
 
     yield make
-    code_versions._definitions_of.cache_clear()
-    code_versions._code_of.cache_clear()
+    for name in ("_text_of", "_line_of_class", "_code_of"):
+        getattr(code_versions, name).cache_clear()
 
 
 def digest(module: Any) -> str:
@@ -88,6 +88,80 @@ def test_what_changes_nothing(load: Load, old: str, new: str) -> None:
 def test_what_makes_another_version(load: Load, old: str, new: str) -> None:
     assert old in CODE
     assert digest(load(CODE.replace(old, new))) != digest(load(CODE))
+
+
+DEEP = """
+def first(value):
+    return second(value) + 1
+
+def second(value):
+    return third(value)
+
+def third(value):
+    return 5 if value else first(True)
+"""
+
+
+def test_what_is_called_by_what_is_called_counts(load: Load) -> None:
+    """Even where the last one calls the first one again."""
+    before = digest_code(load(DEEP).first)
+    assert digest_code(load(DEEP).first) == before
+    assert digest_code(load(DEEP.replace("5", "6")).first) != before
+    assert digest_code(load(DEEP.replace("first(True)", "first(1)")).first) != before
+
+
+PIECES = """
+from dataclasses import dataclass
+
+TEXT = '''
+class Rule:
+    pass
+'''
+
+@dataclass(
+    frozen=True,
+)
+# About the class.
+class Rule:
+    limit: int
+
+    def told(self):
+        return f'''
+Limit
+{self.limit}'''
+
+if TEXT:
+    def checked(
+        value
+    ):
+        return value > Rule(3).limit
+else:
+    def checked(value):
+        return False
+
+def compute(value):
+    return [
+checked(value),
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_other"),
+    [
+        pytest.param("Limit", "Bound", True, id="at-the-margin-in-a-string"),
+        pytest.param("checked(value),", "checked(1),", True, id="at-the-margin-in-brackets"),
+        pytest.param("value > Rule", "value < Rule", True, id="in-a-branch"),
+        pytest.param("frozen=True", "frozen=False", True, id="decorator-of-a-class"),
+        pytest.param("    pass\n", "    ...\n", False, id="what-only-looks-like-a-class"),
+        pytest.param("# About the class.\n", "\n\n", False, id="below-a-decorator"),
+        pytest.param("return False", "return True", False, id="the-branch-that-is-not-taken"),
+    ],
+)
+def test_code_is_found_wherever_it_stands(load: Load, old: str, new: str, is_other: bool) -> None:
+    assert PIECES.count(old) == 1
+    made = digest(load(PIECES.replace(old, new)))
+    assert (made != digest(load(PIECES))) is is_other
 
 
 def test_what_a_function_closes_over_counts(load: Load) -> None:

@@ -230,8 +230,8 @@ def test_the_code_location_loads_in_a_fresh_interpreter_and_an_empty_folder(
         printed = run_python(
             f"from {location} import defs\n"
             "import dagster as dg\n"
-            "dg.Definitions.validate_loadable(defs)\n"
-            "print(len(list(defs.resolve_all_asset_specs())))",
+            "dg.Definitions.validate_loadable(defs())\n"
+            "print(len(list(defs().resolve_all_asset_specs())))",
             tmp_path,
         )
         assert int(printed) >= 10

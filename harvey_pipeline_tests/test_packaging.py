@@ -50,7 +50,7 @@ def test_workspace_and_pyproject_name_one_code_location(pyproject: dict[str, Any
 
 def test_the_named_module_holds_definitions(pyproject: dict[str, Any]) -> None:
     module = import_module(pyproject["tool"]["dg"]["project"]["code_location_target_module"])
-    assert isinstance(module.defs, dg.Definitions)
+    assert isinstance(module.defs(), dg.Definitions)
 
 
 def test_the_console_script_exists(pyproject: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ from typing import Final
 
 import dagster as dg
 
-from harvey_pipeline.graph.event_log import KeptOpenSqliteEventLogStorage
 from harvey_pipeline.graph.sign_of_life import taken_if_dead
 
 DEAD_TAG: Final = "harvey/process_gone"
@@ -33,6 +32,9 @@ def report_dead_runs(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
 
     Nothing is known of runs in an event log other than the pipeline's, so none of them is dead.
     """
+    # An instance has imported what it stores events by; what asks nothing of one need not wait.
+    from harvey_pipeline.graph.event_log import KeptOpenSqliteEventLogStorage
+
     storage = instance.event_log_storage
     if not isinstance(storage, KeptOpenSqliteEventLogStorage):
         return []

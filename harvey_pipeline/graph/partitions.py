@@ -29,8 +29,11 @@ class Partitions:
 
     def freshness(self, table: Table) -> dg.FreshnessPolicy | None:
         """When a table counts as late; never by months, and where the calendar is over."""
-        if table.is_monthly or self.calendar.last is not None:
-            return None
+        return None if table.is_monthly or self.calendar.last is not None else self._by_hour
+
+    @cached_property
+    def _by_hour(self) -> dg.FreshnessPolicy:
+        """Made once: Dagster tries a thousand days of the hour to see that it fits."""
         hour = min(max(self.deadline_hour, 1), 23)
         return dg.FreshnessPolicy.cron(
             deadline_cron=f"0 {hour} * * *", lower_bound_delta=timedelta(hours=hour)

@@ -12,7 +12,7 @@ SUMMARY = "marts.daily_event_summary"
 
 
 def test_every_asset_with_a_table_has_its_contract_checked() -> None:
-    assets = {".".join(key.path) for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assets = {".".join(key.path) for key in defs().resolve_asset_graph().get_all_asset_keys()}
     checked = {name: {one.name for one in plan.checks} for name, plan in PLANS.items()}
     assert assets == set(checked)
     for table, names in checked.items():
