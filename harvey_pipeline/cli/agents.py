@@ -123,7 +123,7 @@ def _show_queue(console: Console, last: date, oldest: Sequence[Row]) -> None:
 def _show_checks(console: Console, settings: "Settings") -> None:
     from harvey_pipeline.agents import SUBJECT
 
-    failed = failed_checks(settings, SUBJECT)
+    failed = failed_checks(settings, [SUBJECT])[SUBJECT.name]
     say(console, Text("\nChecks that did not pass", style="bold"))
     for name in failed or ["none"]:
         say(console, f"  {name}")

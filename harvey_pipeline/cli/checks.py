@@ -160,16 +160,18 @@ def latest_evaluations(home: Path, declared: Iterable[tuple[str, "Check"]]) -> I
     """The last result of each check, of tables by name, that was ever evaluated."""
     import dagster as dg
 
+    by_key = {
+        dg.AssetCheckKey(dg.AssetKey(table.split(".")), check.name): (table, check)
+        for table, check in declared
+    }
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        for table, check in declared:
-            key = dg.AssetCheckKey(dg.AssetKey(table.split(".")), check.name)
-            record = instance.get_latest_asset_check_evaluation_record(key)
-            if record is None or record.event is None:
-                continue
-            result = _evaluation_of(record.event)
-            if result is not None:
-                moment = datetime.fromtimestamp(record.create_timestamp, UTC)
-                yield Evaluated(table, check, result, record.run_id, moment)
+        records = instance.event_log_storage.get_latest_asset_check_execution_by_key([*by_key])
+    for key, (table, check) in by_key.items():
+        record = records.get(key)
+        result = _evaluation_of(record.event) if record and record.event else None
+        if record is not None and result is not None:
+            moment = datetime.fromtimestamp(record.create_timestamp, UTC)
+            yield Evaluated(table, check, result, record.run_id, moment)
 
 
 def _evaluation_of(entry: "dg.EventLogEntry") -> "dg.AssetCheckEvaluation | None":

@@ -1,7 +1,7 @@
 """`harvey status`: what is due, and how each subject stands."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -59,8 +59,8 @@ class SubjectStatus:
     last_day: date
     last_complete_day: date | None
     missing_drops: list[str]
-    failed_checks: list[str]
-    quarantined: dict[str, int]
+    failed_checks: Sequence[str]
+    quarantined: Mapping[str, int]
 
 
 def show_status(
@@ -77,7 +77,19 @@ def show_status(
         settings = replace(read_usable_settings(), lock_timeout_seconds=_PATIENCE_SECONDS)
         surveyed = survey(settings)
     active, days, plan = surveyed.subjects, surveyed.days, surveyed.plan
-    statuses = [_status_of(settings, subject, days, plan) for subject in active]
+    failed = failed_checks(settings, active)
+    quarantined = _quarantined(settings, active, days)
+    statuses = [
+        SubjectStatus(
+            one.name,
+            days.first,
+            days.last,
+            *_completeness_of(settings, one, days, plan),
+            failed_checks=failed[one.name],
+            quarantined=quarantined[one.name],
+        )
+        for one in active
+    ]
     sizes = _sizes(settings)
     if is_json_wanted:
         everything = {
@@ -100,22 +112,16 @@ def show_status(
     return OK
 
 
-def _status_of(
+def _completeness_of(
     settings: "Settings", subject: "Subject", days: "DayRange", plan: "Plan"
-) -> SubjectStatus:
+) -> tuple[date | None, list[str]]:
+    """The last day that is complete, and the drops that are missing, the latest first."""
     missing = _missing_by_day(settings, subject, days)
     tables = {table.name for table in (*subject.raw_tables, *subject.daily_tables)}
     due = {one.day for one in plan if one.table in tables}
-    complete = [day for day in reversed(days.days) if day not in due and day not in missing]
-    return SubjectStatus(
-        subject.name,
-        days.first,
-        days.last,
-        complete[0] if complete else None,
-        [name for day in sorted(missing, reverse=True) for name in missing[day]],
-        failed_checks(settings, subject),
-        _quarantined(settings, subject, days),
-    )
+    complete = (day for day in reversed(days.days) if day not in due and day not in missing)
+    named = [name for day in sorted(missing, reverse=True) for name in missing[day]]
+    return next(complete, None), named
 
 
 def _missing_by_day(
@@ -131,8 +137,10 @@ def _missing_by_day(
     return {day: [f"{name}/{day}" for name in names] for day, names in missing.items() if names}
 
 
-def failed_checks(settings: "Settings", subject: "Subject") -> list[str]:
-    """`table check` of every check whose latest result is an error, and then of the warnings."""
+def failed_checks(
+    settings: "Settings", subjects: Sequence["Subject"]
+) -> Mapping[str, Sequence[str]]:
+    """By subject `table check` of every check whose latest result is an error, then of warnings."""
     import dagster as dg
 
     from harvey_pipeline.cli.home import find_dagster_home
@@ -140,35 +148,49 @@ def failed_checks(settings: "Settings", subject: "Subject") -> list[str]:
 
     home = find_dagster_home(settings)
     if not (home / "dagster.yaml").exists():
-        return []
+        return {subject.name: [] for subject in subjects}
+    tables = tables_of(SUBJECTS)
+    plans = {subject.name: subject.plan_checks(tables) for subject in subjects}
     declared = [
         (plan.table.name, check)
-        for plan in subject.plan_checks(tables_of(SUBJECTS))
+        for some in plans.values()
+        for plan in some
         for check in plan.checks
     ]
-    failed = [
-        (one.result.severity is dg.AssetCheckSeverity.WARN, f"{one.table} {one.check.name}")
+    failed = sorted(
+        (one.result.severity is dg.AssetCheckSeverity.WARN, one.table, one.check.name)
         for one in latest_evaluations(home, declared)
         if not one.result.passed
-    ]
-    return [f"{name} (warning)" if is_warning else name for is_warning, name in sorted(failed)]
+    )
+    told: dict[str, list[str]] = {subject.name: [] for subject in subjects}
+    subject_of = {plan.table.name: name for name, some in plans.items() for plan in some}
+    for is_warning, table, check in failed:
+        told[subject_of[table]].append(f"{table} {check}{' (warning)' * is_warning}")
+    return told
 
 
-def _quarantined(settings: "Settings", subject: "Subject", days: "DayRange") -> dict[str, int]:
+def _quarantined(
+    settings: "Settings", subjects: Sequence["Subject"], days: "DayRange"
+) -> Mapping[str, Mapping[str, int]]:
+    """By subject the records of the last days by source and reason, the most first."""
     from harvey_pipeline.definitions import CALENDAR, build_resources
     from harvey_pipeline.landing.ledger import QUARANTINE
 
     if not settings.warehouse.exists():
-        return {}
+        return {subject.name: {} for subject in subjects}
     warehouse, _ = build_resources(settings, CALENDAR)
     rows = warehouse.query(
-        "select source || ' ' || reason, count(*) from (select source, unnest(reasons) as reason "
-        f"from {QUARANTINE} where drop_date > ? and list_contains(?, source)) "
-        "group by 1 order by 2 desc, 1",
-        [days.last - timedelta(days=_RECENT_DAYS), [one.name for one in subject.sources]],
+        "select source, source || ' ' || reason, count(*) from (select source, unnest(reasons) "
+        f"as reason from {QUARANTINE} where drop_date > ?) group by all order by 3 desc, 2",
+        [days.last - timedelta(days=_RECENT_DAYS)],
         tables=[QUARANTINE],
     )
-    return dict(rows)
+    subject_of = {source.name: subject.name for subject in subjects for source in subject.sources}
+    told: dict[str, dict[str, int]] = {subject.name: {} for subject in subjects}
+    for source, reason, count in rows:
+        if source in subject_of:
+            told[subject_of[source]][reason] = count
+    return told
 
 
 def _sizes(settings: "Settings") -> dict[str, int | float | None]:

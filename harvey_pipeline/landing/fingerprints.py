@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,13 @@ _SETTLED_NS: Final = 2_000_000_000
 """A file that was written to more recently than this may be again, without a new time of change."""
 
 
+@lru_cache(maxsize=1)
+def _read_known(file: Path, _stamp: Stamp) -> Mapping[str, list[int | str]]:
+    """What was kept; read once for as long as the file is the same, whatever source asks."""
+    known: dict[str, list[int | str]] = json.loads(file.read_text())
+    return known
+
+
 class Fingerprints:
     """What files hold, by content.
 
@@ -37,30 +45,35 @@ class Fingerprints:
 
     def _remembered(self) -> dict[str, list[int | str]]:
         try:
-            known: dict[str, list[int | str]] = json.loads(self._file.read_text())
+            return dict(_read_known(self._file, Stamp.of(self._file.stat())))
         except (OSError, ValueError):
             return {}
-        return known
 
-    def read_all(self, files: SourceFiles, paths: Iterable[LandingPath]) -> None:
-        """Take in several files at a time; those that cannot be read are left out.
+    def of_all(self, files: SourceFiles, paths: Iterable[LandingPath]) -> dict[LandingPath, str]:
+        """What `of` says of several files, several at a time; without those that cannot be read.
 
         Raises:
             UnreachableError: The storage does not answer, or refuses.
         """
-        unknown = [path for path in paths if self._recall(path) is None]
-        if len(unknown) > 1:
+        found = {path: self._recall(path) for path in paths}
+        unknown = [path for path, known in found.items() if known is None]
+        if unknown:
             with ThreadPoolExecutor(max_workers=2) as pool:
-                list(pool.map(lambda path: self._try(files, path), unknown))
+                found.update(
+                    zip(
+                        unknown, pool.map(lambda path: self._try(files, path), unknown), strict=True
+                    )
+                )
+        return {path: known for path, known in found.items() if known is not None}
 
-    def _try(self, files: SourceFiles, path: LandingPath) -> None:
+    def _try(self, files: SourceFiles, path: LandingPath) -> str | None:
         try:
-            self.of(files, path)
+            return self.of(files, path)
         except UnreachableError:
             raise
         except LandingError:
             # Loading its day tells what is wrong with it.
-            return
+            return None
 
     def of(self, files: SourceFiles, path: LandingPath) -> str:
         """SHA-256 of a file's content, as hexadecimal.

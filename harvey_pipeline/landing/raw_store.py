@@ -4,6 +4,7 @@
 together with the quarantine slice, is what makes a drop loaded.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -110,7 +111,7 @@ class RawStore(dg.ConfigurableResource[None]):
             tables=[DROPS],
         )
         folder = Path(self.root) / source.table.own_name
-        there = {path.name for path in folder.glob("*.parquet")}
+        there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
         return {day for day, name in named if name not in there} & set(days)
 
     def versions(self, source: Source, days: Sequence[date]) -> dict[date, Version]:

@@ -1,8 +1,8 @@
 """What each day of a source is made from: where two versions are equal, so are the rows."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -46,7 +46,7 @@ class Version:
     """The parsing code and the source's declaration."""
 
     def __str__(self) -> str:
-        return _SEPARATOR.join(astuple(self))
+        return _SEPARATOR.join(getattr(self, part) for part in _PARTS)
 
     def is_of(self, file: str | None, fingerprint: str | None) -> bool:
         """Whether it is of a file with this name and content."""
@@ -57,7 +57,10 @@ class Version:
     def parse(cls, text: str) -> "Version | None":
         """The version that a text says; None if it says none."""
         parts = text.split(_SEPARATOR)
-        return cls(*parts) if len(parts) == len(fields(cls)) else None
+        return cls(*parts) if len(parts) == len(_PARTS) else None
+
+
+_PARTS: Final = tuple(field.name for field in fields(Version))
 
 
 def neighbours(files: SourceFiles, day: date) -> list[date]:
@@ -82,21 +85,28 @@ def versions_of(
     wanted = sorted(days)
     compared = {*wanted, *neighbours(files, wanted[0])} if wanted else set()
     paths = [path for day, path in files.drops.items() if day in compared]
-    fingerprints.read_all(files, [*paths, *([files.bulk] if files.bulk else [])])
-    maker = _Maker(files, root, start_date, fingerprints)
+    known = fingerprints.of_all(files, [*paths, *([files.bulk] if files.bulk else [])])
+    maker = _Maker(files, root, start_date, fingerprints, known)
     return {day: maker.version(day) for day in wanted}
 
 
 class _Maker:
     def __init__(
-        self, files: SourceFiles, root: Path, start_date: date, fingerprints: Fingerprints
+        self,
+        files: SourceFiles,
+        root: Path,
+        start_date: date,
+        fingerprints: Fingerprints,
+        known: Mapping[LandingPath, str],
     ) -> None:
         self._files = files
         self._root = root
         self._start_date = start_date
         self._fingerprints = fingerprints
         self._code = digest(parser_version(), files.source.declaration)
-        self._contents: dict[LandingPath, str] = {}
+        self._contents = {
+            path: _content_of(files.name_of(path), content) for path, content in known.items()
+        }
 
     def version(self, day: date) -> Version:
         files = self._files
