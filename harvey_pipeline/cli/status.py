@@ -1,7 +1,9 @@
 """`harvey status`: what is due, and how each subject stands."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -211,7 +213,13 @@ def _sizes(settings: "Settings") -> dict[str, int | float | None]:
 
 
 def _size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = 0
+    # A file that another process removes meanwhile is not counted.
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                size += _size_of(Path(entry)) if entry.is_dir() else entry.stat().st_size
+    return size
 
 
 def _show_subject(console: Console, status: SubjectStatus) -> None:
