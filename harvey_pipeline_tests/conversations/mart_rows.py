@@ -21,6 +21,9 @@ from harvey_pipeline.conversations.tables.sums import (
     USER_DAILY,
 )
 from harvey_pipeline.conversations.tables.users import CREDIT_EXHAUSTION, FIRST_STEPS
+from harvey_pipeline.conversations.transforms.window_conversations import (
+    tell_window_conversations,
+)
 from harvey_pipeline.warehouse.table import Table
 
 Row = dict[str, Any]
@@ -87,6 +90,14 @@ def conversation_rows(*rows: Row) -> pl.LazyFrame:
         moments["last_error_type"] = "timeout" if row.get("failures") else None
         whole.append(moments | row)
     return frame(CONVERSATION_DAILY, whole, usual)
+
+
+def talks_of(
+    conversations: pl.LazyFrame | None, use_cases: Sequence[str], days: Sequence[date]
+) -> pl.LazyFrame:
+    """window_conversations of some days, of rows of conversation_daily; without any, none."""
+    rows = conversation_rows() if conversations is None else conversations
+    return pl.concat(tell_window_conversations(rows, use_cases, days))
 
 
 def steps(*rows: Row) -> pl.LazyFrame:

@@ -34,6 +34,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "conversations.user_profiles": ("date", "user_id"),
     "conversations.tool_usage": ("date", "tool_name"),
     "conversations.failure_points": ("date", "tool_name", "error_type"),
+    "conversations.window_conversations": ("date", "use_case"),
     "conversations.use_cases": ("date", "use_case"),
     "conversations.activation_funnel": ("date", "cohort"),
     "conversations.retention": ("date", "period"),

@@ -16,6 +16,7 @@ from harvey_pipeline.conversations.tables.marts import (
     RETENTION,
     TOOL_USAGE,
     USE_CASES,
+    WINDOW_CONVERSATIONS,
 )
 from harvey_pipeline.conversations.tables.sums import (
     CONVERSATION_DAILY,
@@ -28,7 +29,10 @@ from harvey_pipeline.conversations.transforms.funnel import tell_activation
 from harvey_pipeline.conversations.transforms.retention import follow_cohorts
 from harvey_pipeline.conversations.transforms.signals import read_signals
 from harvey_pipeline.conversations.transforms.tools import find_failure_points, tell_tool_usage
-from harvey_pipeline.conversations.transforms.window_conversations import tell_use_cases
+from harvey_pipeline.conversations.transforms.window_conversations import (
+    tell_use_cases,
+    tell_window_conversations,
+)
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
@@ -68,9 +72,16 @@ def failure_points(days: list[date], tool_daily: pl.LazyFrame) -> Pieces:
     return Pieces(find_failure_points(tool_daily, days))
 
 
-@table_asset(USE_CASES, {"conversation_daily": reads(CONVERSATION_DAILY, before=_WINDOW)})
-def use_cases(days: list[date], conversation_daily: pl.LazyFrame) -> Pieces:
-    return Pieces(tell_use_cases(conversation_daily, CATALOGUE.use_case_names, days))
+@table_asset(
+    WINDOW_CONVERSATIONS, {"conversation_daily": reads(CONVERSATION_DAILY, before=_WINDOW)}
+)
+def window_conversations(days: list[date], conversation_daily: pl.LazyFrame) -> Pieces:
+    return Pieces(tell_window_conversations(conversation_daily, CATALOGUE.use_case_names, days))
+
+
+@table_asset(USE_CASES, {"window_conversations": reads(WINDOW_CONVERSATIONS)})
+def use_cases(days: list[date], window_conversations: pl.LazyFrame) -> pl.LazyFrame:  # noqa: ARG001
+    return tell_use_cases(window_conversations)
 
 
 @table_asset(
@@ -122,7 +133,7 @@ def retention(
     PMF_SIGNALS,
     {
         "user_daily": reads(USER_DAILY, before=_WINDOW),
-        "conversation_daily": reads(CONVERSATION_DAILY, before=_WINDOW),
+        "window_conversations": reads(WINDOW_CONVERSATIONS),
         "credit_exhaustion": reads(_EXHAUSTION, before=_WINDOW),
         "failure_points": reads(FAILURE_POINTS),
         "retention": reads(RETENTION, before=_WEEK_AGO + _WINDOW),
@@ -132,7 +143,7 @@ def retention(
 def pmf_signals(
     days: list[date],
     user_daily: pl.LazyFrame,
-    conversation_daily: pl.LazyFrame,
+    window_conversations: pl.LazyFrame,
     credit_exhaustion: pl.LazyFrame,
     failure_points: pl.LazyFrame,
     retention: pl.LazyFrame,
@@ -140,11 +151,10 @@ def pmf_signals(
     return Pieces(
         read_signals(
             user_daily,
-            conversation_daily,
+            window_conversations,
             credit_exhaustion,
             failure_points,
             retention,
-            CATALOGUE.use_case_names,
             CATALOGUE.vision,
             days,
         )
@@ -156,7 +166,7 @@ def pmf_signals(
     {
         "first_steps": _STEPS_OF_ALL_DAYS,
         "user_daily": reads(USER_DAILY, before=_WINDOW),
-        "conversation_daily": reads(CONVERSATION_DAILY, before=_WINDOW),
+        "window_conversations": reads(WINDOW_CONVERSATIONS),
         "credit_exhaustion": reads(_EXHAUSTION, before=_WINDOW),
         "retention": reads(RETENTION, before=RETENTION_DAYS + _WINDOW),
         "use_cases": reads(USE_CASES),
@@ -169,7 +179,7 @@ def pmf_dashboard(
     days: list[date],
     first_steps: pl.LazyFrame,
     user_daily: pl.LazyFrame,
-    conversation_daily: pl.LazyFrame,
+    window_conversations: pl.LazyFrame,
     credit_exhaustion: pl.LazyFrame,
     retention: pl.LazyFrame,
     use_cases: pl.LazyFrame,
@@ -181,7 +191,7 @@ def pmf_dashboard(
         tell_market_fit(
             first_steps,
             user_daily,
-            conversation_daily,
+            window_conversations,
             credit_exhaustion,
             retention,
             use_cases,
@@ -196,6 +206,7 @@ def pmf_dashboard(
 ASSETS: Final[tuple[TableAsset, ...]] = (
     tool_usage,
     failure_points,
+    window_conversations,
     use_cases,
     activation_funnel,
     retention,

@@ -9,6 +9,8 @@ USER: Final = "user"
 
 OTHER: Final = "other"
 """The use case of what fits none of the catalogue's."""
+NO_USE_CASE: Final = ""
+"""What stands in a key for the use case of conversations without one."""
 
 UNKNOWN_TOOL: Final = "unknown"
 NO_TOOL: Final = "none"

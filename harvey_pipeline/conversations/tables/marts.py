@@ -7,6 +7,7 @@ import polars as pl
 
 from harvey_pipeline.conversations.tables.labels import (
     FUNNEL_COHORTS,
+    HIGHEST_SATISFACTION,
     PERIODS,
     SIGNALS,
     TOP_USE_CASES,
@@ -46,6 +47,37 @@ class FailurePoints(dy.Schema):
     affected_users_30d = c.count("Users with one in the 30 days.", minimum=1)
     days_30d = c.count("Days with one, of the 30.", minimum=1)
     is_repeated = c.flag("Whether it came on 3 or more of these days, to 2 or more users.")
+
+
+class WindowConversations(dy.Schema):
+    """One row per (`date`, `use_case`): sums of the conversations of the 30 days.
+
+    A conversation is one user's part in one conversation id, its days of the 30 together. The
+    marts of conversations are made of these sums.
+    """
+
+    date = c.day("Day.", key=True)
+    use_case = c.text(
+        "Use case of the catalogue, or `other`; the empty text where there are no user messages.",
+        key=True,
+    )
+    conversations = c.count("Conversations of it.", minimum=1)
+    users = c.count("Users with one.", minimum=1)
+    completed = c.count("Completed ones.")
+    credits_used = c.count("Credits used in these.")
+    satisfaction = c.count("Their satisfaction signals, added up.")
+    messages = c.count("Messages in these, whoever wrote them.")
+    loved = c.count("Those with a loved message.")
+    requesting = c.count("Those with a feature request.")
+
+    @dy.rule()
+    def parts_are_of_the_conversations(cls) -> pl.Expr:
+        """No part of the conversations is larger than all, and no signal is above 10."""
+        parts = ("users", "completed", "loved", "requesting")
+        conversations = pl.col("conversations")
+        return pl.all_horizontal(pl.col(part) <= conversations for part in parts) & (
+            pl.col("satisfaction") <= HIGHEST_SATISFACTION * conversations
+        )
 
 
 class UseCases(dy.Schema):
@@ -218,6 +250,9 @@ PmfDashboard: Final = type(
 
 TOOL_USAGE: Final = Table("conversations.tool_usage", ToolUsage, "date")
 FAILURE_POINTS: Final = Table("conversations.failure_points", FailurePoints, "date")
+WINDOW_CONVERSATIONS: Final = Table(
+    "conversations.window_conversations", WindowConversations, "date"
+)
 USE_CASES: Final = Table("conversations.use_cases", UseCases, "date")
 ACTIVATION_FUNNEL: Final = Table("conversations.activation_funnel", ActivationFunnel, "date")
 RETENTION: Final = Table("conversations.retention", Retention, "date")
@@ -232,6 +267,7 @@ PMF_DASHBOARD: Final = Table(
 TABLES: Final = (
     TOOL_USAGE,
     FAILURE_POINTS,
+    WINDOW_CONVERSATIONS,
     USE_CASES,
     ACTIVATION_FUNNEL,
     RETENTION,

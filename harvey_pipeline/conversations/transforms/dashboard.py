@@ -7,7 +7,6 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.conversations.tables.labels import (
-    COMPLETED,
     MONTH_DAYS,
     OTHER,
     PERIODS,
@@ -15,14 +14,16 @@ from harvey_pipeline.conversations.tables.labels import (
     TOP_USE_CASES,
 )
 from harvey_pipeline.conversations.tables.marts import PMF_DASHBOARD
-from harvey_pipeline.conversations.transforms.canonical import EMPTY_OBJECT
 from harvey_pipeline.conversations.transforms.rates import percent, quotient
 from harvey_pipeline.conversations.transforms.retention import pool_cohorts
-from harvey_pipeline.conversations.transforms.running import count_windows, sum_windows, total
+from harvey_pipeline.conversations.transforms.running import (
+    blocks,
+    count_windows,
+    sum_windows,
+    total,
+)
 from harvey_pipeline.conversations.transforms.window_conversations import (
-    blocks_of_folds,
-    collect_folds,
-    sum_folds,
+    sum_window_conversations,
 )
 from harvey_pipeline.warehouse.days import is_dated
 
@@ -34,7 +35,7 @@ _COLUMNS: Final = list(PMF_DASHBOARD.polars_schema)
 def tell_market_fit(
     first_steps: pl.LazyFrame,
     user_daily: pl.LazyFrame,
-    conversation_daily: pl.LazyFrame,
+    window_conversations: pl.LazyFrame,
     credit_exhaustion: pl.LazyFrame,
     retention: pl.LazyFrame,
     use_cases: pl.LazyFrame,
@@ -48,8 +49,8 @@ def tell_market_fit(
     Args:
         first_steps: `conversations.first_steps`, whole.
         user_daily: `conversations.user_daily` of these days and the 29 before.
-        conversation_daily: `conversations.conversation_daily`, likewise.
-        credit_exhaustion: `conversations.credit_exhaustion`, likewise.
+        window_conversations: `conversations.window_conversations` of these days.
+        credit_exhaustion: `conversations.credit_exhaustion` of these days and the 29 before.
         retention: `conversations.retention` of the 59 days before these days.
         use_cases: `conversations.use_cases` of these days.
         pmf_signals: `conversations.pmf_signals` of these days.
@@ -57,11 +58,11 @@ def tell_market_fit(
         covered_days: The days of these of which events were delivered.
         days: Consecutive days, ascending.
     """
-    for block in blocks_of_folds(days):
+    for block in blocks(days):
         parts = [
             _count_users(first_steps, user_daily, credit_exhaustion, block),
             _sum_use(user_daily, block),
-            _describe_conversations(conversation_daily, block),
+            _describe_conversations(window_conversations, block),
             *(_retain(retention, period, block) for period in PERIODS),
             _rank_use_cases(use_cases, order, block),
             _count_signals(pmf_signals, block),
@@ -122,20 +123,18 @@ def _sum_use(user_daily: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:
     )
 
 
-def _describe_conversations(conversation_daily: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:
+def _describe_conversations(
+    window_conversations: pl.LazyFrame, days: Sequence[date]
+) -> pl.LazyFrame:
     """One row per day: how the window conversations went, whatever their use case."""
-    folds = collect_folds(
-        conversation_daily.with_columns(use_case_messages=pl.lit(EMPTY_OBJECT)),
-        (),
-        days,
-        number=pl.lit(1, pl.Int64),
-        completed=(pl.col("completion_status") == COMPLETED).cast(pl.Int64),
-        satisfaction=pl.col("user_satisfaction_signal").cast(pl.Int64),
-    )
-    return sum_folds(folds, ["number", "completed", "satisfaction"], days).select(
+    names = ("conversations", "completed", "satisfaction")
+    number = pl.col("conversations")
+    return sum_window_conversations(
+        window_conversations, days, **{name: pl.col(name) for name in names}
+    ).select(
         "date",
-        completion_rate=percent(pl.col("completed"), pl.col("number")),
-        avg_satisfaction=quotient(pl.col("satisfaction"), pl.col("number")),
+        completion_rate=percent(pl.col("completed"), number),
+        avg_satisfaction=quotient(pl.col("satisfaction"), number),
     )
 
 

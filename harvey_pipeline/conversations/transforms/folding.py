@@ -88,7 +88,7 @@ def fold(
     )
     for name in _JSON:
         days = _add_counts(days, name)
-    return _judge(days).pipe(_name_use_case, use_cases)
+    return judge(days).pipe(_name_use_case, use_cases)
 
 
 # --- first of several ----------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _add_counts(days: pl.LazyFrame, name: str) -> pl.LazyFrame:
     Many rows hold the same text: each is added up once.
     """
     added = (
-        _members(days.select(text=name).filter(pl.col("text").str.contains("}{", literal=True)))
+        members_of(days.select(text=name).filter(pl.col("text").str.contains("}{", literal=True)))
         .sort("text", pl.col("name").str.replace_many(_ESCAPES, _ESCAPED_CHARACTERS))
         .group_by("text")
         .agg(pl.concat_str(pl.lit('"'), "name", pl.lit('":'), "count").str.join(",").alias("all"))
@@ -139,7 +139,7 @@ def _add_counts(days: pl.LazyFrame, name: str) -> pl.LazyFrame:
     )
 
 
-def _members(texts: pl.LazyFrame) -> pl.LazyFrame:
+def members_of(texts: pl.LazyFrame) -> pl.LazyFrame:
     """One row per distinct `text` and `name` in it, escaped as there: the sum of its counts."""
     member = pl.col("member").str.extract_groups(_NAME_AND_COUNT).struct
     return (
@@ -160,7 +160,7 @@ def _name_use_case(days: pl.LazyFrame, use_cases: Sequence[str]) -> pl.LazyFrame
         names, list(range(len(names))), default=len(names), return_dtype=pl.Int64
     )
     best = (
-        _members(days.select(text="use_case_messages"))
+        members_of(days.select(text="use_case_messages"))
         .filter(pl.col("count") > 0)
         .sort(pl.col("name") == OTHER, -pl.col("count"), place, "name")
         .unique("text", keep="first", maintain_order=True)
@@ -172,8 +172,11 @@ def _name_use_case(days: pl.LazyFrame, use_cases: Sequence[str]) -> pl.LazyFrame
 # --- what follows --------------------------------------------------------------------------------
 
 
-def _judge(days: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds how it ended, what was in the way, and how satisfied the user seems."""
+def judge(days: pl.LazyFrame) -> pl.LazyFrame:
+    """Folds with how they ended, what was in the way, and how satisfied the user seems.
+
+    Adds `completion_status`, `blocker_reason` and `user_satisfaction_signal`.
+    """
     return (
         days.with_columns(completion_status=_completion_status())
         .with_columns(blocker_reason=_blocker_reason())

@@ -7,19 +7,18 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.conversations.tables.labels import MONTH_DAYS, SIGNALS
+from harvey_pipeline.conversations.tables.labels import MONTH_DAYS, NO_USE_CASE, SIGNALS
 from harvey_pipeline.conversations.tables.marts import PMF_SIGNALS
 from harvey_pipeline.conversations.transforms.rates import percent, quotient
 from harvey_pipeline.conversations.transforms.retention import pool_cohorts
 from harvey_pipeline.conversations.transforms.running import (
+    blocks,
     count_single,
     count_windows,
     sum_windows,
 )
 from harvey_pipeline.conversations.transforms.window_conversations import (
-    blocks_of_folds,
-    collect_folds,
-    sum_folds,
+    sum_window_conversations,
 )
 from harvey_pipeline.warehouse.days import is_dated
 
@@ -92,11 +91,10 @@ _KIND_OF: Final = {name: kind for kind, names in SIGNALS.items() for name in nam
 
 def read_signals(
     user_daily: pl.LazyFrame,
-    conversation_daily: pl.LazyFrame,
+    window_conversations: pl.LazyFrame,
     credit_exhaustion: pl.LazyFrame,
     failure_points: pl.LazyFrame,
     retention: pl.LazyFrame,
-    use_cases: Sequence[str],
     vision: Collection[str],
     days: Sequence[date],
 ) -> Iterator[pl.LazyFrame]:
@@ -104,18 +102,17 @@ def read_signals(
 
     Args:
         user_daily: `conversations.user_daily` of these days and the 29 before.
-        conversation_daily: `conversations.conversation_daily`, likewise.
-        credit_exhaustion: `conversations.credit_exhaustion`, likewise.
+        window_conversations: `conversations.window_conversations` of these days.
+        credit_exhaustion: `conversations.credit_exhaustion` of these days and the 29 before.
         failure_points: `conversations.failure_points` of these days.
         retention: `conversations.retention` of the days 7 to 36 before these days.
-        use_cases: Use cases of the catalogue, in its order.
         vision: Use cases that the product is made for; none where that is not stated.
         days: Consecutive days, ascending.
     """
-    for block in blocks_of_folds(days):
+    for block in blocks(days):
         parts = [
             _count_users(user_daily, credit_exhaustion, block),
-            _count_conversations(conversation_daily, use_cases, vision, block),
+            _count_conversations(window_conversations, vision, block),
             _count_blockers(failure_points, block),
             pool_cohorts(retention, "day_7", block),
         ]
@@ -145,24 +142,21 @@ def _count_users(
 
 
 def _count_conversations(
-    conversation_daily: pl.LazyFrame,
-    use_cases: Sequence[str],
-    vision: Collection[str],
-    days: Sequence[date],
+    window_conversations: pl.LazyFrame, vision: Collection[str], days: Sequence[date]
 ) -> pl.LazyFrame:
     """One row per day: window conversations, by what was said in them."""
-    use_case = pl.col("extracted_use_case")
-    holds = {
-        "conversations": pl.col("conversation_id").is_not_null(),
-        "loved": pl.col("loved_messages") > 0,
-        "requesting": pl.col("feature_requests").list.len() > 0,
-        "with_use_case": use_case.is_not_null(),
-        "outside": use_case.is_not_null() & ~use_case.is_in(list(vision)),
-    }
-    counted = {name: one.cast(pl.Int64) for name, one in holds.items()}
-    messages = pl.col("messages")
-    folds = collect_folds(conversation_daily, use_cases, days, messages=messages, **counted)
-    return sum_folds(folds, ["messages", *holds], days)
+    use_case, conversations = pl.col("use_case"), pl.col("conversations")
+    has_use_case = use_case != NO_USE_CASE
+    return sum_window_conversations(
+        window_conversations,
+        days,
+        conversations=conversations,
+        messages=pl.col("messages"),
+        loved=pl.col("loved"),
+        requesting=pl.col("requesting"),
+        with_use_case=conversations * has_use_case,
+        outside=conversations * (has_use_case & ~use_case.is_in(list(vision))),
+    )
 
 
 def _count_blockers(failure_points: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:

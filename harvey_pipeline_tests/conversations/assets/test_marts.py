@@ -26,12 +26,12 @@ from harvey_pipeline_tests.conversations.mart_rows import (
     before,
     cases,
     cells,
-    conversation_rows,
     days_to,
     exhaustions,
     rows_of,
     signals,
     steps,
+    talks_of,
     user_rows,
 )
 
@@ -101,7 +101,7 @@ def test_the_dashboard_says_whether_its_day_is_covered(covered: date, *, is_cove
         PMF_DASHBOARD,
         first_steps=steps(),
         user_daily=user_rows(),
-        conversation_daily=conversation_rows(),
+        window_conversations=talks_of(None, (), [DAY]),
         credit_exhaustion=exhaustions(),
         retention=cells(),
         use_cases=cases(
@@ -119,7 +119,7 @@ def test_the_dashboard_says_whether_its_day_is_covered(covered: date, *, is_cove
     ]
 
 
-@pytest.mark.parametrize("table", ["tool_usage", "failure_points", "use_cases"])
+@pytest.mark.parametrize("table", ["tool_usage", "failure_points", "window_conversations"])
 def test_marts_of_thirty_days_read_these(table: str) -> None:
     [asset] = [one for one in ASSETS if one.table.own_name == table]
     [read] = asset.inputs.values()

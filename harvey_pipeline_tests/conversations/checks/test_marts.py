@@ -38,6 +38,7 @@ from harvey_pipeline_tests.conversations.mart_rows import (
     exhaustions,
     points,
     steps,
+    talks_of,
     tool_rows,
     user_rows,
 )
@@ -59,17 +60,16 @@ def tables() -> dict[Table, pl.LazyFrame]:
         {"user_id": "v", "signed_up_date": before(90)},
     )
     used = user_rows({"date": FIRST, "attempts": 2, "failures": 1}, {"credits_used": 99})
-    talks = conversation_rows(
+    conversations = conversation_rows(
         talk | {"use_case_messages": '{"drafting":1}', "date": FIRST},
         talk | {"use_case_messages": '{"other":1}', "conversation_id": "d"},
         talk | {"use_case_messages": '{"litigation":1}', "conversation_id": "e"},
     )
     called = tool_rows({"successes": 1}, {"tool_name": "draft"})
     retention = together(follow_cohorts(people, used, DAYS, DAYS))
-    cases = together(tell_use_cases(talks, (), DAYS))
-    signals = together(
-        read_signals(used, talks, exhaustions({}), points({}), retention, (), (), DAYS)
-    )
+    talks = talks_of(conversations, (), DAYS)
+    cases = tell_use_cases(talks)
+    signals = together(read_signals(used, talks, exhaustions({}), points({}), retention, (), DAYS))
     shown = tell_market_fit(
         people, used, talks, exhaustions({}), retention, cases, signals, (), DAYS, DAYS
     )

@@ -27,6 +27,7 @@ from harvey_pipeline_tests.conversations.oracle.marts import (
     signals_rows,
     tool_usage_rows,
     use_cases_rows,
+    window_conversations_rows,
     window_of,
 )
 from harvey_pipeline_tests.conversations.oracle.reading import Event, events_of
@@ -131,6 +132,7 @@ def tables_of_events(
     marts: Tables = {
         "tool_usage": [],
         "failure_points": [],
+        "window_conversations": [],
         "use_cases": [],
         "activation_funnel": [],
         "retention": retention,
@@ -144,6 +146,7 @@ def tables_of_events(
         signals = signals_rows(window, failure_points, retention)
         marts["tool_usage"] += tool_usage_rows(window)
         marts["failure_points"] += failure_points
+        marts["window_conversations"] += window_conversations_rows(window)
         marts["use_cases"] += use_cases
         marts["activation_funnel"] += funnel_rows(
             day, first_steps, user_daily, accounts, default_limit

@@ -162,6 +162,28 @@ def failure_points_rows(window: Window) -> list[TableRow]:
 # --- Use cases ------------------------------------------------------------------------------
 
 
+def window_conversations_rows(window: Window) -> list[TableRow]:
+    """One row per use case of the window's conversations, the empty text where there is none."""
+    by_case: dict[str, list[tuple[str, TableRow]]] = defaultdict(list)
+    for (_, user_id), fold in window.folds.items():
+        by_case[fold["extracted_use_case"] or ""].append((user_id, fold))
+    return [
+        {
+            "date": window.day,
+            "use_case": name,
+            "conversations": len(own),
+            "users": len({user_id for user_id, _ in own}),
+            "completed": completed_of(fold for _, fold in own),
+            "credits_used": sum(fold["credits_used"] for _, fold in own),
+            "satisfaction": satisfaction_sum(fold for _, fold in own),
+            "messages": sum(fold["messages"] for _, fold in own),
+            "loved": sum(fold["loved_messages"] > 0 for _, fold in own),
+            "requesting": sum(bool(fold["feature_requests"]) for _, fold in own),
+        }
+        for name, own in by_case.items()
+    ]
+
+
 def use_cases_rows(window: Window) -> list[TableRow]:
     """One row per use case of the window's conversations."""
     by_case: dict[str, list[tuple[str, TableRow]]] = defaultdict(list)

@@ -23,6 +23,7 @@ from harvey_pipeline_tests.conversations.mart_rows import (
     rows_of,
     signals,
     steps,
+    talks_of,
     user_rows,
 )
 
@@ -46,7 +47,7 @@ def shown(
     plans = tell_market_fit(
         steps() if people is None else people,
         user_rows() if used is None else used,
-        conversation_rows() if conversations is None else conversations,
+        talks_of(conversations, order, asked),
         exhaustions() if exhausted is None else exhausted,
         cells() if retention is None else retention,
         cases() if told is None else told,

@@ -22,6 +22,7 @@ from harvey_pipeline_tests.conversations.mart_rows import (
     per_user,
     points,
     rows_of,
+    talks_of,
     user_rows,
 )
 
@@ -42,11 +43,10 @@ def read(
 ) -> dict[tuple[date, str], Row]:
     plans = read_signals(
         user_rows() if used is None else used,
-        conversation_rows() if conversations is None else conversations,
+        talks_of(conversations, ("drafting", "personal_video"), days or [DAY]),
         exhaustions() if exhausted is None else exhausted,
         points() if failing is None else failing,
         cells() if retention is None else retention,
-        ("drafting", "personal_video"),
         vision,
         days or [DAY],
     )

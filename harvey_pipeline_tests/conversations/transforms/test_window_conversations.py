@@ -1,6 +1,8 @@
 """Conversations folded over their days in a window, and the use cases that they are of."""
 
-from datetime import date
+import random
+from collections import defaultdict
+from datetime import date, datetime, time
 
 import polars as pl
 import pytest
@@ -11,8 +13,8 @@ from harvey_pipeline.conversations.transforms import window_conversations
 from harvey_pipeline.conversations.transforms.folding import fold
 from harvey_pipeline.conversations.transforms.window_conversations import (
     fold_windows,
-    sum_folds,
     tell_use_cases,
+    tell_window_conversations,
 )
 from harvey_pipeline.warehouse.days import is_dated
 from harvey_pipeline_tests.conversations.mart_rows import (
@@ -23,6 +25,7 @@ from harvey_pipeline_tests.conversations.mart_rows import (
     days_to,
     figures,
     rows_of,
+    talks_of,
 )
 
 DRAFTING = {"user_messages": 1, "messages": 1, "use_case_messages": '{"drafting":1}'}
@@ -32,12 +35,12 @@ ORDER = ("personal_video", "drafting")
 
 
 def told(rows: pl.LazyFrame, length: int = 1) -> list[Row]:
-    return rows_of(tell_use_cases(rows, ORDER, days_to(length)), USE_CASES)
+    return rows_of([tell_use_cases(talks_of(rows, ORDER, days_to(length)))], USE_CASES)
 
 
 def spans(rows: pl.LazyFrame, length: int) -> list[tuple[date, date, int]]:
-    folds = fold_windows(rows, ORDER, days_to(length)).select("since", "until", "messages")
-    return folds.collect().sort("since").rows()
+    folds = pl.concat(fold_windows(rows, ORDER, days_to(length)))
+    return folds.select("since", "until", "messages").sort("since").rows()
 
 
 def test_a_conversation_holds_from_its_day_for_thirty_days() -> None:
@@ -75,31 +78,81 @@ def test_conversations_of_two_users_are_two() -> None:
     assert sorted(spans(rows, 1)) == [(DAY, before(-1), 1), (DAY, before(-1), 2)]
 
 
-def test_every_window_is_folded_from_its_own_rows() -> None:
-    rows = conversation_rows(
-        *(
-            {
-                "date": before(ago),
-                "conversation_id": f"c{ago % 4}",
-                "user_id": f"u{ago % 3}",
-                "messages": 1 + ago % 5,
-                "completions": ago % 7 == 0,
-            }
-            for ago in range(0, 75, 2)
-        ),
-        *({"date": before(ago), "conversation_id": "daily", "messages": 1} for ago in range(75)),
-    )
-    days = days_to(20)
-    folds = fold_windows(rows, ORDER, days).with_columns(
-        number=pl.lit(1, pl.Int64),
-        done=(pl.col("completion_status") == "completed").cast(pl.Int64),
-    )
-    names = ["number", "messages", "done"]
-    found = sum_folds(folds, names, days).collect()
-    for place, day in enumerate(days):
-        whole = fold(rows.filter(is_dated(before(29, day), day)), KEY).collect()
-        done = (whole["completion_status"] == "completed").sum()
-        assert found.row(place) == (day, whole.height, whole["messages"].sum(), done)
+MOMENTS = ("last_success_at", "last_failure_at", "last_refusal_at")
+COUNTS = (
+    "messages",
+    "user_messages",
+    "tool_calls",
+    "creations",
+    "failures",
+    "refusals",
+    "completions",
+    "credits_used",
+    "positive_messages",
+    "loved_messages",
+    "negative_messages",
+    "repeated_prompts",
+)
+USE_CASE_TEXTS = (
+    "{}",
+    '{"drafting":1}',
+    '{"drafting":2,"other":9}',
+    '{"other":3}',
+    '{"personal_video":1}',
+    # Of no catalogue any more, and with an escape in it.
+    '{"an \\"old\\" one":2}',
+    '{"zeal":2}',
+)
+
+
+def random_row(choose: random.Random, ago: int) -> Row:
+    """A row whose moments may be at the same time, on few conversations of few users."""
+    day = before(ago)
+    row: Row = {name: choose.choice((0, 0, 1, 2)) for name in COUNTS}
+    row |= {
+        name: datetime.combine(day, time(choose.randint(10, 12))) if choose.random() < 0.4 else None
+        for name in MOMENTS
+    }
+    failed = row["last_failure_at"] is not None
+    return row | {
+        "date": day,
+        "conversation_id": f"c{choose.randint(0, 4)}",
+        "user_id": f"u{choose.randint(0, 2)}",
+        "credits_used": choose.choice((0, 999_999_999)),
+        "last_error_type": choose.choice(("credits", "timeout")) if failed else None,
+        "use_case_messages": choose.choice(USE_CASE_TEXTS),
+        "feature_requests": choose.choice(([], [], ["Can you add it?"])),
+    }
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_window_is_folded_from_its_own_rows(seed: int) -> None:
+    choose = random.Random(seed)
+    drawn = [random_row(choose, choose.randint(0, 75)) for _ in range(choose.choice((20, 200)))]
+    by_key = {(row["date"], row["conversation_id"], row["user_id"]): row for row in drawn}
+    rows = conversation_rows(*by_key.values())
+    days = days_to(40)
+    found = pl.concat(tell_window_conversations(rows, ORDER, days)).collect()
+    for day in days:
+        whole = fold(rows.filter(is_dated(before(29, day), day)), KEY, ORDER).collect()
+        by_case: dict[str, list[Row]] = defaultdict(list)
+        for one in whole.rows(named=True):
+            by_case[one["extracted_use_case"] or ""].append(one)
+        expected = {
+            name: (
+                len(own),
+                len({one["user_id"] for one in own}),
+                sum(one["completion_status"] == "completed" for one in own),
+                sum(one["credits_used"] for one in own),
+                sum(one["user_satisfaction_signal"] for one in own),
+                sum(one["messages"] for one in own),
+                sum(one["loved_messages"] > 0 for one in own),
+                sum(bool(one["feature_requests"]) for one in own),
+            )
+            for name, own in by_case.items()
+        }
+        of_day = found.filter(pl.col("date") == day).drop("date")
+        assert {name: tuple(figures) for name, *figures in of_day.rows()} == expected
 
 
 def test_use_cases_of_a_day() -> None:
@@ -176,7 +229,9 @@ def test_many_days_at_once_are_what_each_gives_alone() -> None:
     )
     together = told(rows, 40)
     alone = [
-        row for day in days_to(40) for row in rows_of(tell_use_cases(rows, ORDER, [day]), USE_CASES)
+        row
+        for day in days_to(40)
+        for row in rows_of([tell_use_cases(talks_of(rows, ORDER, [day]))], USE_CASES)
     ]
     assert together == alone
     assert len(together) == 80
