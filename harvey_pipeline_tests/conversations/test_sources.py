@@ -6,10 +6,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from harvey_pipeline.conversations.sources import ACCOUNTS, CONTENT, CONVERSATION_EVENTS
+from harvey_pipeline.conversations.sources import ACCOUNTS, CONVERSATION_EVENTS
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline_tests.builders import (
@@ -219,42 +218,3 @@ def test_a_line_that_is_no_object_is_rejected(tmp_path: Path) -> None:
     landing_file(tmp_path, f"conversation_events/{DAY}.jsonl", f'"text"\n{json.dumps(EVENT)}\n')
     store.ingest(CONVERSATION_EVENTS, day_range(DAY))
     assert findings(store) == [(1, "rejected", ["not_an_object"])]
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ('{"role":"User","tool":" X "}', '{"role":"User","tool":" X "}'),
-        ('{"role":5,"message":["a"],"tool":null,"error":1,"params":[1]}', "{}"),
-        ('{"error":{"code":"E1","message":"m"}}', '{"error":"E1"}'),
-        ('{"error":{"code":5,"message":"m"}}', '{"error":"m"}'),
-        ('{"error":{"code":5}}', "{}"),
-        ('{"params":{"style":"Dry","n":1,"o":{}}}', '{"params":{"style":"Dry"}}'),
-        # Of a key that comes twice the last counts, as of columns.
-        ('{"role":"a","role":"b"}', '{"role":"b"}'),
-        ('{"role":"a","role":5}', "{}"),
-        (r'{"r\u006fle":"x"}', '{"role":"x"}'),
-        # A pair of surrogates is a character, half of one is none.
-        (r'{"message":"\ud83d\ude00"}', '{"message":"😀"}'),
-        (r'{"message":"a\ud800b\udc00"}', '{"message":"a\ufffdb\ufffd"}'),
-        (r'{"message":"\\ud800"}', r'{"message":"\\ud800"}'),
-        (r'{"message":"a\u0000b"}', r'{"message":"a\u0000b"}'),
-        ('{"message":"a\u2028b\u200fשלום e\u0301"}', '{"message":"a\u2028b\u200fשלום e\u0301"}'),
-        ('{"n":1e999,"m":' + "9" * 400 + "}", "{}"),
-        ('{"d":' + "[" * 100 + "]" * 100 + "}", "{}"),
-        ('{"d":' + "[" * 100_000 + "]" * 100_000 + "}", None),
-        ('{"n":Infinity}', None),
-        ("{", None),
-        ("[]", None),
-        (None, None),
-    ],
-)
-def test_what_is_kept_of_content(content: str | None, expected: str | None) -> None:
-    assert CONTENT.read(pl.Series([content], dtype=pl.String)).to_list() == [expected]
-
-
-@pytest.mark.parametrize("key", ["message", "error"])
-def test_of_a_long_text_the_beginning_is_kept(key: str) -> None:
-    text = json.dumps({key: "é" * 1_000_000})
-    (kept,) = CONTENT.read(pl.Series([text])).to_list()
-    assert json.loads(kept) == {key: "é" * 2_000}

@@ -1,63 +1,77 @@
 """JSON lines whose keys come in one order, read all at once by one regular expression.
 
-A line that matches is an object of just these keys, whose values stand in it one by one: what
+A line that matches is an object of some of these keys, whose values stand in it one by one: what
 matches a value is one JSON value, so there is no other way to read the line. It says nothing about
-lines that do not match, such as those with objects within objects.
+lines that do not match, such as those with another key, or with objects nested deeply.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from harvey_pipeline.landing.json_text import SCALAR, SPACE, is_nested_json, nested_pattern
+
 SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
-_STRING: Final = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
-_NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-_SCALAR: Final = rf"{_STRING}|{_NUMBER}|true|false|null"
-_BETWEEN: Final = rf"(?:[0-9a-zA-Z+\-.,: \t]|{_STRING})*"
-_FLAT: Final = rf"\[{_BETWEEN}\]|\{{{_BETWEEN}\}}"
-"""An array or object without another one in it matches; so does some text that is no JSON."""
+_DEPTH: Final = 3
+"""Arrays and objects within each other that a value may be."""
 
-_SPACE: Final = r"[ \t]*"
 _MOST_KEYS: Final = 100
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One order of keys.
+    """An order of keys, of which a line has the first and whichever of the others.
 
     `pattern`: what its lines match; a group for each key, numbered from 1.
-    `columns`: of each column that a key names, the group.
+    `columns`: of each column that a key names, the groups, that of the last key first.
     `nested`: the groups in which an array or object may stand.
     """
 
     pattern: str
-    columns: dict[str, str]
+    columns: dict[str, list[str]]
     nested: list[str]
 
-    def read(
-        self, lines: pl.DataFrame, is_json: Callable[[str], bool]
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def read(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The lines that match, with a column of text for each that a key names, and the others.
 
         Args:
             lines: With the column `text`.
-            is_json: Whether the text of an array or object is JSON.
         """
         groups = lines["text"].str.extract_groups(self.pattern).struct.unnest()
         is_read = groups["1"].is_not_null()
         for group in self.nested:
-            texts = groups[group].unique().drop_nulls()
-            texts = texts.filter(texts.str.contains(r"^[\[{]"))
-            if broken := [text for text in texts if not is_json(text)]:
-                is_read &= ~groups[group].is_in(broken)
-        named = [pl.col(group).alias(name) for name, group in self.columns.items()]
+            # What matches a nested value has its brackets in pairs, and may yet be no JSON.
+            value = groups[group]
+            places = value.str.contains(r"^[\[{]").fill_null(value=False).arg_true()
+            broken = places.filter(~is_nested_json(value.gather(places), _DEPTH))
+            if len(broken):
+                is_read = is_read.scatter(broken, False)
+        named = [
+            pl.coalesce(pl.col(one) for one in own).alias(name)
+            for name, own in self.columns.items()
+        ]
         values = _values(groups.filter(is_read).select(named))
         return lines.filter(is_read).hstack(values), lines.filter(~is_read)
+
+
+def merged_keys(known: Sequence[str], keys: Sequence[str]) -> tuple[str, ...] | None:
+    """One order of keys of which two are parts that begin alike; None where there is none."""
+    if known[:1] != keys[:1] or len({*keys}) < len(keys):
+        return None
+    merged = list(known)
+    place = 0
+    for key in keys:
+        if key not in merged:
+            merged.insert(place, key)
+        elif merged.index(key) < place:
+            return None
+        place = merged.index(key) + 1
+    return tuple(merged)
 
 
 def layout_of(
@@ -67,19 +81,22 @@ def layout_of(
 
     Args:
         keys: The keys, in their order.
-        columns: The places of the keys that count, each with its column.
+        columns: The places of the keys that count, ascending, each with its column.
         holding_json: The columns in which an array or object is a value.
     """
-    if not 0 < len(keys) <= _MOST_KEYS or SURROGATES.search("".join(keys)):
+    is_plain = not SURROGATES.search("".join(keys)) and len({*keys}) == len(keys)
+    if not 0 < len(keys) <= _MOST_KEYS or not is_plain:
         return None
-    groups = {column: str(place + 1) for place, column in columns}
-    nested = [groups[column] for column in holding_json if column in groups]
-    members = (
-        f"{_SPACE}{pl.escape_regex(json.dumps(key, ensure_ascii=False))}{_SPACE}:{_SPACE}"
-        f"({_SCALAR}{f'|{_FLAT}' if str(group) in nested else ''}){_SPACE}"
+    groups: dict[str, list[str]] = {}
+    for place, column in columns:
+        groups[column] = [str(place + 1), *groups.get(column, [])]
+    nested = [group for column in holding_json for group in groups.get(column, [])]
+    first, *others = (
+        f"{SPACE}{pl.escape_regex(json.dumps(key, ensure_ascii=False))}{SPACE}:{SPACE}"
+        f"({SCALAR}{f'|{nested_pattern(_DEPTH)}' if str(group) in nested else ''}){SPACE}"
         for group, key in enumerate(keys, start=1)
     )
-    return Layout(rf"^\{{{','.join(members)}\}}$", groups, nested)
+    return Layout(rf"^\{{{first}{''.join(f'(?:,{one})?' for one in others)}\}}$", groups, nested)
 
 
 def _values(raw: pl.DataFrame) -> pl.DataFrame:

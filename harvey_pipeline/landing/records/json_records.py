@@ -6,7 +6,7 @@ for is read one by one.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +26,12 @@ from harvey_pipeline.landing.records.examination import (
     read_lines,
 )
 from harvey_pipeline.landing.records.header import matched, text_column
-from harvey_pipeline.landing.records.json_layouts import SURROGATES, Layout, layout_of
+from harvey_pipeline.landing.records.json_layouts import (
+    SURROGATES,
+    Layout,
+    layout_of,
+    merged_keys,
+)
 from harvey_pipeline.landing.records.lazily import scan_batches
 
 _PIECE_BYTES: Final = 8 << 20
@@ -115,26 +120,41 @@ def _read_by_layouts(
     apart: list[pl.DataFrame] = []
 
     def take(layout: Layout, rest: pl.DataFrame) -> pl.DataFrame:
-        matching, others = layout.read(rest, reader.is_json)
+        matching, others = layout.read(rest)
         read.append(matching.drop("line", "text"))
         return others
 
-    for known in layouts.values():
-        lines = take(known, lines)
+    for layout in layouts.values():
+        lines = take(layout, lines)
     for _ in range(_MOST_LAYOUTS):
         if lines.height < _FEW_LINES:
             break
         first, height = lines.head(1), lines.height
-        keys = reader.keys_of(first["text"][0])
-        layout = reader.layout_of(keys) if keys is not None and keys not in layouts else None
-        if layout is not None and keys is not None:
-            lines = take(layout, lines)
-            if height - lines.height > 1 and len(layouts) < _MOST_LAYOUTS:
-                layouts[keys] = layout
+        known, keys = _extended(layouts, reader.keys_of(first["text"][0]))
+        found = reader.layout_of(keys) if keys is not None and keys not in layouts else None
+        if found is not None and keys is not None:
+            lines = take(found, lines)
+            if height - lines.height > 1 and (known is not None or len(layouts) < _MOST_LAYOUTS):
+                layouts.pop(known or keys, None)
+                layouts[keys] = found
         if first.equals(lines.head(1)):
             apart.append(first)
             lines = lines.slice(1)
     return read, pl.concat([*apart, lines])
+
+
+def _extended(
+    layouts: Collection[tuple[str, ...]], keys: tuple[str, ...] | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """An order of keys that is known and, extended, holds some others too; and what it becomes.
+
+    Without such a one it is None, and the keys by themselves.
+    """
+    if keys is not None:
+        for known in layouts:
+            if (extended := merged_keys(known, keys)) is not None:
+                return known, extended
+    return None, keys
 
 
 def _read_one_by_one(
@@ -205,16 +225,10 @@ class _ObjectReader:
 
     def layout_of(self, keys: tuple[str, ...]) -> Layout | None:
         """How lines with these keys are read all at once, if they can be."""
-        columns = [(place, self._columns[column]) for place, column in self._order_of(keys)]
+        self._order_of(keys)
+        places = ((place, self._places.get(matched(key))) for place, key in enumerate(keys))
+        columns = [(place, self._columns[one]) for place, one in places if one is not None]
         return layout_of(keys, columns, self._holding_json)
-
-    @staticmethod
-    def is_json(text: str) -> bool:
-        try:
-            _DECODER.decode(text)
-        except (ValueError, RecursionError):
-            return False
-        return True
 
     @staticmethod
     def _pairs_of(text: str) -> list[tuple[str, Any]] | None:

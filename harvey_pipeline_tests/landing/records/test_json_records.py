@@ -207,6 +207,40 @@ def test_what_is_read_at_once_is_what_is_read_one_by_one(
     assert 0.1 < faulty < 0.5
 
 
+def test_lines_that_lack_some_keys_and_nest_a_little_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys in one order, of which all but the first may lack; `note` holds up to four levels."""
+    notes = ('"x"', '{"a":[1,{"b":"}"}]}', '{"a":[{"b":[1]}]}', '{"a" : [ ]}', '{"a":[}]}', "[1,]")
+    texts = []
+    for place in range(600):
+        members = [f'"id":{place}']
+        members += [f'"made":"{place}"'] if place % 2 else []
+        members += ['"more":null'] if place % 3 else []
+        members += [f'"note":{notes[place % len(notes)]}'] if place % 5 else []
+        texts.append(f"{{{','.join(members)}}}")
+    alone: list[str] = []
+    read_one_by_one = json_records._read_one_by_one
+
+    def noted(lines: pl.DataFrame, *more: Any) -> pl.DataFrame:
+        alone.extend(lines["text"])
+        return read_one_by_one(lines, *more)
+
+    monkeypatch.setattr(json_records, "_read_one_by_one", noted)
+    expected: list[tuple[int, tuple[str | None, ...] | str]] = []
+    for place, text in enumerate(texts):
+        note = notes[place % len(notes)] if place % 5 else None
+        if note in ('{"a":[}]}', "[1,]"):
+            expected.append((place + 1, text))
+        else:
+            made = str(place) if place % 2 else None
+            expected.append((place + 1, (str(place), made, "x" if note == '"x"' else note)))
+    assert read(tmp_path, "\n".join(texts), "things.jsonl", COLUMNS) == expected
+    # Besides those that are no JSON and those of four levels, the lines that nothing is known from.
+    odd = [text for text in alone if not any(one in text for one in (notes[2], *notes[4:]))]
+    assert len(odd) < 40
+
+
 def test_lines_with_keys_in_any_order_are_read(tmp_path: Path) -> None:
     texts = []
     for place in range(500):
