@@ -18,7 +18,6 @@ from harvey_pipeline.conversations.tables.labels import (
     UNKNOWN_TOOL,
     USER,
 )
-from harvey_pipeline.landing.source import EVENT_DATE
 
 UNKNOWN_ERROR: Final = "unknown"
 """The error type of a failed event that says nothing."""
@@ -113,16 +112,19 @@ def error_type(error: pl.Expr) -> pl.Expr:
 
 # --- events --------------------------------------------------------------------------------------
 
+SAID: Final = ("event_type", "content", "tool_name", "success")
+"""The columns of an event that tell what it says."""
+
 
 def read_outcomes(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     """Events with what became of them.
 
-    Adds `role`, `message`, `params` (texts by preference key) and, whatever the event, `date`,
-    `tool` (its name, never null), `credits`, `error_type` (null unless it failed) and whether it
-    `is_failed`, `is_refusal`, `is_call`, `is_success`, `is_creation`, `is_completion`.
+    Adds `role`, `message`, `params` (texts by preference key) and, whatever the event, `tool` (its
+    name, never null), `error_type` (null unless it failed) and whether it `is_failed`,
+    `is_refusal`, `is_call`, `is_success`, `is_creation`, `is_completion`.
 
     Args:
-        events: `raw.raw_conversation_events`.
+        events: Rows with the columns `SAID`.
         catalogue: The words.
     """
     kind = pl.col("event_type").cast(pl.String)
@@ -145,12 +147,10 @@ def read_outcomes(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
         events.with_columns(read=pl.col("content").str.json_decode(_content_type(catalogue)))
         .with_columns(
             params,
-            date=EVENT_DATE,
             role=content.struct.field("role").str.strip_chars(" ").str.to_lowercase(),
             message=content.struct.field("message"),
             error=pl.when(is_failed).then(content.struct.field("error").fill_null("")),
             tool=tool,
-            credits=pl.col("credits_consumed").cast(pl.Int64).fill_null(0),
             is_message=kind == "message",
             is_call=is_call,
             is_failed=is_failed,

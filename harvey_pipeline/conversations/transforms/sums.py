@@ -28,6 +28,7 @@ from harvey_pipeline.conversations.transforms.canonical import (
     counts_as_json,
 )
 from harvey_pipeline.conversations.transforms.reading import (
+    SAID,
     Catalogue,
     read_messages,
     read_outcomes,
@@ -110,6 +111,43 @@ def _in_blocks(
         yield sum_block(block)
 
 
+# --- what is said --------------------------------------------------------------------------------
+
+
+def _numbered(text: str | pl.Expr) -> pl.Expr:
+    """Texts as numbers of their own, so that groups are told by these."""
+    found = pl.col(text) if isinstance(text, str) else text
+    return found.cast(pl.Categorical(pl.Categories.random()))
+
+
+def _number(events: pl.LazyFrame) -> tuple[pl.DataFrame, pl.LazyFrame]:
+    """Events with `said`, a number, in place of what they say; and what is said, in that order.
+
+    Much is said again and again, so that it is read once: what comes of it is looked up.
+    """
+    rows = events.select(
+        "id",
+        "timestamp",
+        _numbered("conversation_id"),
+        _numbered("user_id"),
+        _numbered("content"),
+        _numbered("tool_name"),
+        "event_type",
+        "success",
+        date=EVENT_DATE,
+        credits=pl.col("credits_consumed").cast(pl.Int64).fill_null(0),
+    ).collect(engine="streaming")
+    said = rows.select(SAID).unique().with_row_index("said")
+    numbered = rows.join(said, on=SAID, how="left", nulls_equal=True).drop(SAID)
+    texts = pl.col("content", "tool_name").cast(pl.String)
+    return numbered, said.select(SAID).with_columns(texts).lazy()
+
+
+def _told(events: pl.DataFrame, said: pl.LazyFrame) -> pl.DataFrame:
+    """Events, as `_number` returns them, with what comes of what they say."""
+    return events.hstack(said.collect().select(pl.all().gather(events["said"]))).drop("said")
+
+
 # --- conversations -------------------------------------------------------------------------------
 
 
@@ -128,66 +166,94 @@ def sum_conversations(
 
 def _sum_conversations(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     use_cases = {name: use_case_column(name) for name in (*catalogue.use_case_names, OTHER)}
-    needed = ("id", "timestamp", *_CONVERSATION, "tool", "credits", "error_type", "shown", "normal")
-    read = (
-        read_words(read_messages(read_outcomes(events, catalogue)), catalogue)
-        .select(*needed, "^is_.*$")
-        # Within a group rows keep their order, so that its first and last are known.
-        .sort("timestamp", "id")
-        .collect()
-    )
-    normal = pl.col("normal").filter(pl.col("normal") != "")
-    sums = read.group_by(_CONVERSATION).agg(
-        pl.len().cast(pl.Int64).alias("events"),
-        _count("is_message").alias("messages"),
-        _count("is_user_message").alias("user_messages"),
-        _count("is_call").alias("tool_calls"),
-        _count("is_success").alias("successful_calls"),
-        _count("is_creation").alias("creations"),
-        _count(pl.col("is_call") | pl.col("is_failed")).alias("attempts"),
-        _count("is_failed").alias("failures"),
-        _count("is_refusal").alias("refusals"),
-        _count("is_completion").alias("completions"),
-        _count("is_sharing").alias("sharing_events"),
-        pl.col("credits").sum().alias("credits_used"),
-        _count("is_positive").alias("positive_messages"),
-        _count("is_loved").alias("loved_messages"),
-        _count("is_negative").alias("negative_messages"),
-        (normal.len().cast(pl.Int64) - normal.n_unique().cast(pl.Int64)).alias("repeated_prompts"),
-        *(_count(column).alias(column) for column in use_cases.values()),
-        pl.col("timestamp").first().alias("first_event_at"),
-        pl.col("timestamp").last().alias("last_event_at"),
-    )
-    of_some = (
-        ("is_message", [pl.col("timestamp").last().alias("last_message_at")]),
-        ("is_success", [pl.col("timestamp").last().alias("last_success_at")]),
-        (
-            "is_failed",
-            [
-                pl.col("timestamp").last().alias("last_failure_at"),
-                pl.col("error_type").last().alias("last_error_type"),
-            ],
+    rows, said = _number(events)
+    words = read_words(read_messages(read_outcomes(said, catalogue)), catalogue)
+    told = _told(
+        rows,
+        words.select(
+            *("tool", "error_type", "shown", "^is_.*$"),
+            # Prompts are compared as numbers.
+            prompt=_numbered(pl.when(pl.col("normal") != "").then("normal")).to_physical(),
         ),
-        ("is_refusal", [pl.col("timestamp").last().alias("last_refusal_at")]),
-        (pl.col("shown") != "", [pl.col("shown").first().alias("first_message")]),
-        ("is_request", [pl.col("shown").head(MOST_FEATURE_REQUESTS).alias("feature_requests")]),
     )
-    for condition, figures in of_some:
-        found = read.filter(condition).group_by(_CONVERSATION).agg(figures)
-        sums = sums.join(found, on=_CONVERSATION, how="left")
-    calls = read.filter("is_call").group_by(*_CONVERSATION, "tool").agg(calls=pl.len())
-    tools = as_json_object(calls, _CONVERSATION, "tool", "calls", "tools_used")
+    moment = pl.col("timestamp")
+    parts = [
+        told.group_by(_CONVERSATION).agg(
+            pl.len().cast(pl.Int64).alias("events"),
+            _count("is_message").alias("messages"),
+            _count("is_user_message").alias("user_messages"),
+            _count("is_call").alias("tool_calls"),
+            _count("is_success").alias("successful_calls"),
+            _count("is_creation").alias("creations"),
+            _count(pl.col("is_call") | pl.col("is_failed")).alias("attempts"),
+            _count("is_failed").alias("failures"),
+            _count("is_refusal").alias("refusals"),
+            _count("is_completion").alias("completions"),
+            _count("is_sharing").alias("sharing_events"),
+            pl.col("credits").sum().alias("credits_used"),
+            moment.min().alias("first_event_at"),
+            moment.max().alias("last_event_at"),
+            _last("is_message").alias("last_message_at"),
+            _last("is_success").alias("last_success_at"),
+            _last("is_failed").alias("last_failure_at"),
+            _last("is_refusal").alias("last_refusal_at"),
+        ),
+        told.filter("is_user_message")
+        .group_by(_CONVERSATION)
+        .agg(
+            _count("is_positive").alias("positive_messages"),
+            _count("is_loved").alias("loved_messages"),
+            _count("is_negative").alias("negative_messages"),
+            *(_count(column).alias(column) for column in use_cases.values()),
+        ),
+        told.filter(pl.col("prompt").is_not_null())
+        .filter(~pl.struct(*_CONVERSATION, "prompt").is_first_distinct())
+        .group_by(_CONVERSATION)
+        .agg(repeated_prompts=pl.len().cast(pl.Int64)),
+        _in_order(told.filter("is_failed"))
+        .group_by(_CONVERSATION)
+        .agg(last_error_type=pl.col("error_type").last()),
+        _in_order(told.filter(pl.col("shown") != ""))
+        .group_by(_CONVERSATION)
+        .agg(first_message=pl.col("shown").first()),
+        _in_order(told.filter("is_request"))
+        .group_by(_CONVERSATION)
+        .agg(feature_requests=pl.col("shown").head(MOST_FEATURE_REQUESTS)),
+        as_json_object(
+            told.filter("is_call").group_by(*_CONVERSATION, "tool").agg(calls=pl.len()),
+            _CONVERSATION,
+            "tool",
+            "calls",
+            "tools_used",
+        ),
+    ]
+    sums = parts[0]
+    for part in parts[1:]:
+        sums = sums.join(part, on=_CONVERSATION, how="left")
+    of_some = ("positive_messages", "loved_messages", "negative_messages", "repeated_prompts")
     return (
-        sums.join(tools, on=_CONVERSATION, how="left")
-        .with_columns(
+        sums.with_columns(
+            pl.col(*of_some, *use_cases.values()).fill_null(0),
             pl.col("tools_used").fill_null(EMPTY_OBJECT),
             pl.col("feature_requests").fill_null([]),
+        )
+        .with_columns(
+            pl.col("conversation_id", "user_id").cast(pl.String),
             use_case_messages=counts_as_json(use_cases),
         )
         .select(_CONVERSATION_COLUMNS)
         .sort("date")
         .lazy()
     )
+
+
+def _in_order(events: pl.DataFrame) -> pl.DataFrame:
+    """Within a group rows keep their order, so that its first and last are known."""
+    return events.sort("timestamp", "id")
+
+
+def _last(condition: str) -> pl.Expr:
+    return pl.when(condition).then("timestamp").max()
 
 
 def _count(condition: str | pl.Expr) -> pl.Expr:
@@ -266,16 +332,24 @@ def sum_tools(
 def _sum_tools(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     kind = pl.col("event_type").cast(pl.String)
     is_attempt = kind.is_in(["tool_call", "error"]) | pl.col("success").eq_missing(False)
+    rows, said = _number(events.filter(is_attempt))
+    outcomes = read_outcomes(said, catalogue).select(
+        "^is_.*$", _numbered("tool"), error_type=_numbered(pl.col("error_type").fill_null(""))
+    )
     return (
-        read_outcomes(events.filter(is_attempt), catalogue)
-        .group_by("date", "user_id", "tool", pl.col("error_type").fill_null(""))
+        _told(rows, outcomes)
+        .lazy()
+        .group_by("date", "user_id", "tool", "error_type")
         .agg(
             calls=_count("is_call"),
             successes=_count("is_success"),
             failures=_count("is_failed"),
             credits_used=pl.col("credits").sum(),
         )
-        .rename({"tool": "tool_name"})
+        .with_columns(
+            pl.col("user_id", "error_type").cast(pl.String),
+            tool_name=pl.col("tool").cast(pl.String),
+        )
         .select(_TOOL_COLUMNS)
         .sort("date")
     )
@@ -296,40 +370,31 @@ def sum_traits(
 
 def _sum_traits(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     kind = pl.col("event_type").cast(pl.String)
-    prompts = (
-        read_messages(read_outcomes(events.filter(kind == "message"), catalogue))
-        .filter(pl.col("normal").str.contains(" ", literal=True))
-        .select(
-            "date",
-            "user_id",
-            kind=pl.lit(PROMPT),
-            name=pl.col("normal").str.head(TRAIT_CHARACTERS),
-        )
+    rows, said = _number(events.filter(kind.is_in(["message", "tool_call"])))
+    read = read_messages(read_outcomes(said.with_row_index("said"), catalogue)).collect()
+    prompts = read.filter(pl.col("normal").str.contains(" ", literal=True)).select(
+        "said", kind=pl.lit(PROMPT), name=pl.col("normal").str.head(TRAIT_CHARACTERS)
     )
-    calls = read_outcomes(events.filter(kind == "tool_call"), catalogue).select(
-        "date", "user_id", "params"
-    )
-    preferences = (calls.pipe(_preferences, key) for key in catalogue.preference_keys)
+    calls = read.filter("is_call")
+    traits = pl.concat(
+        [prompts, *(_preferences(calls, key) for key in catalogue.preference_keys)]
+    ).with_columns(pl.col("kind").cast(_TRAIT_KIND), _numbered("name"))
     return (
-        pl.concat([prompts, *preferences])
+        rows.lazy()
+        .join(traits.lazy(), on="said")
         .group_by("date", "user_id", "kind", "name")
         .agg(times=pl.len().cast(pl.Int64))
-        .with_columns(pl.col("kind").cast(_TRAIT_KIND))
+        .with_columns(pl.col("user_id", "name").cast(pl.String))
         .select(_TRAIT_COLUMNS)
         .sort("date")
     )
 
 
-def _preferences(calls: pl.LazyFrame, key: str) -> pl.LazyFrame:
+def _preferences(calls: pl.DataFrame, key: str) -> pl.DataFrame:
     """One row per tool call that was given a text for a preference key."""
     given = pl.col("params").struct.field(key).str.strip_chars(" ").str.to_lowercase()
     return (
-        calls.select("date", "user_id", value=given.str.head(PREFERENCE_CHARACTERS))
+        calls.select("said", value=given.str.head(PREFERENCE_CHARACTERS))
         .filter(pl.col("value") != "")
-        .select(
-            "date",
-            "user_id",
-            kind=pl.lit(PREFERENCE),
-            name=pl.concat_str(pl.lit(f"{key}="), "value"),
-        )
+        .select("said", kind=pl.lit(PREFERENCE), name=pl.concat_str(pl.lit(f"{key}="), "value"))
     )

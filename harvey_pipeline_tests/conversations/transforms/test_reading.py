@@ -264,11 +264,6 @@ def test_outcomes(one: Event, flags: str, kind: str | None) -> None:
     assert None not in {value for name, value in found.items() if name.startswith("is_")}
 
 
-def test_credits_that_are_not_told_are_none() -> None:
-    found = read_outcomes(raw_events(call(), call(credits_consumed=3)), CATALOGUE).collect()
-    assert found["credits"].to_list() == [0, 3]
-
-
 def test_preferences_are_texts_of_their_keys() -> None:
     given = {"style": " Dry ", "tone": 5, "format": None, "colour": "red", "length": ["a"]}
     assert outcome(call(params=given))["params"] == {
