@@ -76,6 +76,19 @@ def fold(
         use_cases: Names in the order of the catalogue: of use cases with equally many messages
             the first counts. Those that it does not name follow, in order of their text.
     """
+    # Most have one day only, which is what it is: to group it costs far more than to see that.
+    rows = conversation_daily.collect()
+    is_one_of_several = rows.select(pl.struct(by).is_duplicated()).to_series()
+    single = rows.filter(~is_one_of_several).with_columns(
+        pl.col("feature_requests").list.head(MOST_FEATURE_REQUESTS),
+        active_days=pl.lit(1, pl.Int64),
+    )
+    several = _fold_several(rows.filter(is_one_of_several).lazy(), by)
+    days = pl.concat([single.lazy().select(several.collect_schema().names()), several])
+    return judge(days.collect().lazy()).pipe(_name_use_case, use_cases)
+
+
+def _fold_several(conversation_daily: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
     days = conversation_daily.group_by(list(by)).agg(
         pl.len().cast(pl.Int64).alias("active_days"),
         pl.col(_SUMMED).sum(),
@@ -88,7 +101,7 @@ def fold(
     )
     for name in _JSON:
         days = _add_counts(days, name)
-    return judge(days).pipe(_name_use_case, use_cases)
+    return days
 
 
 # --- first of several ----------------------------------------------------------------------------

@@ -30,12 +30,13 @@ from harvey_pipeline.conversations.tables.labels import (
 )
 from harvey_pipeline.conversations.tables.users import USER_PROFILES
 from harvey_pipeline.conversations.transforms.canonical import EMPTY_OBJECT, as_json_text
+from harvey_pipeline.conversations.transforms.numbering import numbered
 from harvey_pipeline.conversations.transforms.rates import percent, quotient
 from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
 
 _COLUMNS: Final = list(USER_PROFILES.polars_schema)
 
-_BLOCK_ROWS: Final = 400_000
+_BLOCK_ROWS: Final = 1_000_000
 """Rows of profiles made at a time; a single day is never cut."""
 _MOST_BLOCK_DAYS: Final = 30
 """Days of a block at most: what a block reads beside its window."""
@@ -449,48 +450,47 @@ def _rank(uses: pl.LazyFrame, first: date, last: date, fewest: int) -> pl.DataFr
         last: Last day.
         fewest: Times in the window from which on a name counts.
     """
-    pairs = (
-        uses.group_by("user", "name")
-        .agg("date", "times", total=pl.col("times").sum())
-        .filter(pl.col("total") >= fewest)
-        .collect(engine="streaming")
-        .with_row_index("pair")
+    rows = uses.select("user", "date", numbered("name"), "times").collect(engine="streaming")
+    rows = rows.with_columns(
+        pair=pl.col("user").cast(pl.UInt64) * 2**32 + pl.col("name").to_physical()
     )
-    names = pairs["name"].unique().sort()
-    known = pairs.lazy().select("pair", "date", "times").explode("date", "times")
-    leaving = pl.col("date") + timedelta(days=WINDOW_DAYS)
-    changes = pl.concat(
-        [
-            known.select(
-                "pair", "times", day=pl.max_horizontal("date", pl.lit(first)), used="date"
-            ),
-            known.filter(leaving <= last).select(
-                "pair", -pl.col("times"), day=leaving, used=pl.lit(None, dtype=pl.Date)
-            ),
-        ]
+    if fewest > 1:
+        totals = rows.group_by("pair").agg(pl.col("times").sum())
+        rows = rows.join(totals.filter(pl.col("times") >= fewest), on="pair", how="semi")
+    entering = rows.select(
+        "pair", "user", "name", "times", day=pl.max_horizontal("date", pl.lit(first)), used="date"
     )
-    ranked = (
-        changes.group_by("pair", "day")
-        .agg(pl.col("times").sum(), pl.col("used").max())
-        .collect(engine="streaming")
-        .sort("pair", "day")
-        .with_columns(
-            pl.col("times").cum_sum().over("pair"),
-            # The last use that was is in the window wherever any is.
-            pl.col("used").forward_fill().over("pair"),
-            until=(pl.col("day").shift(-1).over("pair") - timedelta(days=1)).fill_null(last),
+    leaving = rows.select(
+        "pair", "user", "name", -pl.col("times"), day=pl.col("date") + timedelta(days=WINDOW_DAYS)
+    )
+    # All that enters leaves again, in the days or after them. So the running total of one pair
+    # ends with zero, and the next one's begins with it, with a use.
+    followed = (
+        pl.concat([entering, leaving], how="diagonal")
+        .sort("pair", "day", "used")
+        .with_columns(pl.col("times").cum_sum(), pl.col("used").forward_fill())
+        .filter(
+            pl.any_horizontal(
+                pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in ("pair", "day")
+            )
         )
-        .filter(pl.col("times") >= fewest)
-        .with_columns(date=pl.date_ranges("day", "until"))
-        .explode("date")
+        .with_columns(
+            until=pl.min_horizontal(pl.col("day").shift(-1) - timedelta(days=1), pl.lit(last))
+        )
+        .filter((pl.col("times") >= fewest) & (pl.col("day") <= last))
     )
     # Names are compared as numbers: their places in order.
-    places = pairs["name"].cast(pl.Enum(names)).to_physical().cast(pl.UInt32)
-    at = ranked["pair"]
-    ranked = ranked.select(
-        "date", "times", "used", user=pairs["user"].gather(at), place=places.gather(at)
-    ).sort("user", "date", "times", "used", "place", descending=[False, False, True, True, False])
-    return ranked.select("user", "date", name=names.gather(ranked["place"]))
+    names = followed["name"].unique().to_frame().with_columns(text=pl.col("name").cast(pl.String))
+    names = names.sort("text").with_row_index("place")
+    ranked = (
+        followed.join(names.select("name", "place"), on="name", how="left")
+        .select("user", "times", "used", "place", date=pl.date_ranges("day", "until"))
+        .explode("date")
+        .sort(
+            "user", "date", "times", "used", "place", descending=[False, False, True, True, False]
+        )
+    )
+    return ranked.select("user", "date", name=names["text"].gather(ranked["place"]))
 
 
 def _first_names(ranked: pl.DataFrame, column: str) -> pl.DataFrame:

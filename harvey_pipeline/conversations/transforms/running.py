@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from harvey_pipeline.conversations.transforms.numbering import numbered
 from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
 
 BLOCK_DAYS: Final = 30
@@ -59,17 +60,41 @@ def count_windows(
 
     The arguments are those of `sum_windows`, `entity` is the column of which values are counted.
     """
+    seen = (
+        rows_of_windows(rows, days, length)
+        .select("date", *map(numbered, by), numbered(entity).to_physical())
+        .unique()
+        .sort(*(pl.col(name).to_physical() for name in by), entity, "date")
+    )
     key = [*by, entity]
-    seen = rows_of_windows(rows, days, length).select("date", *key).unique()
-    changes = _enter_and_leave(seen.with_columns(number=pl.lit(1, pl.Int64)), ["number"], length)
-    return total(count_while(changes, key, pl.col("number") > 0), ["number"], days, by)
+    is_same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in key)
+    days_since = (pl.col("date") - pl.col("date").shift(1)).dt.total_days()
+    # Whoever comes back on the day of leaving, or before, has never gone.
+    enters = ~(is_same & (days_since <= length)).fill_null(value=False)
+    spans = seen.with_columns(enters=enters).with_columns(
+        leaves=pl.col("enters").shift(-1, fill_value=True)
+    )
+    one = pl.lit(1, pl.Int64)
+    changes = pl.concat(
+        [
+            spans.filter("enters").select("date", *by, number=one),
+            spans.filter("leaves").select(
+                pl.col("date") + pl.duration(days=length), *by, number=-one
+            ),
+        ]
+    )
+    summed = changes.group_by("date", *by).agg(pl.col("number").sum())
+    return total(
+        summed.with_columns(pl.col(name).cast(pl.String) for name in by), ["number"], days, by
+    )
 
 
 def count_single(
     rows: pl.LazyFrame, entity: str, sums: str, days: Sequence[date], length: int
 ) -> pl.LazyFrame:
     """One row per day: `number`, the values of `entity` whose sum over the window is one."""
-    changes = _enter_and_leave(rows_of_windows(rows, days, length), [sums], length, [entity])
+    numbers = rows_of_windows(rows, days, length).with_columns(numbered(entity).to_physical())
+    changes = _enter_and_leave(numbers, [sums], length, [entity])
     holding = count_while(changes.rename({sums: "number"}), [entity], pl.col("number") == 1)
     return total(holding, ["number"], days)
 

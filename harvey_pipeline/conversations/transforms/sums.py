@@ -27,6 +27,7 @@ from harvey_pipeline.conversations.transforms.canonical import (
     as_json_object,
     counts_as_json,
 )
+from harvey_pipeline.conversations.transforms.numbering import numbered
 from harvey_pipeline.conversations.transforms.reading import (
     SAID,
     Catalogue,
@@ -114,12 +115,6 @@ def _in_blocks(
 # --- what is said --------------------------------------------------------------------------------
 
 
-def _numbered(text: str | pl.Expr) -> pl.Expr:
-    """Texts as numbers of their own, so that groups are told by these."""
-    found = pl.col(text) if isinstance(text, str) else text
-    return found.cast(pl.Categorical(pl.Categories.random()))
-
-
 def _number(events: pl.LazyFrame) -> tuple[pl.DataFrame, pl.LazyFrame]:
     """Events with `said`, a number, in place of what they say; and what is said, in that order.
 
@@ -128,19 +123,19 @@ def _number(events: pl.LazyFrame) -> tuple[pl.DataFrame, pl.LazyFrame]:
     rows = events.select(
         "id",
         "timestamp",
-        _numbered("conversation_id"),
-        _numbered("user_id"),
-        _numbered("content"),
-        _numbered("tool_name"),
+        numbered("conversation_id"),
+        numbered("user_id"),
+        numbered("content"),
+        numbered("tool_name"),
         "event_type",
         "success",
         date=EVENT_DATE,
         credits=pl.col("credits_consumed").cast(pl.Int64).fill_null(0),
     ).collect(engine="streaming")
     said = rows.select(SAID).unique().with_row_index("said")
-    numbered = rows.join(said, on=SAID, how="left", nulls_equal=True).drop(SAID)
+    told = rows.join(said, on=SAID, how="left", nulls_equal=True).drop(SAID)
     texts = pl.col("content", "tool_name").cast(pl.String)
-    return numbered, said.select(SAID).with_columns(texts).lazy()
+    return told, said.select(SAID).with_columns(texts).lazy()
 
 
 def _told(events: pl.DataFrame, said: pl.LazyFrame) -> pl.DataFrame:
@@ -173,7 +168,7 @@ def _sum_conversations(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFra
         words.select(
             *("tool", "error_type", "shown", "^is_.*$"),
             # Prompts are compared as numbers.
-            prompt=_numbered(pl.when(pl.col("normal") != "").then("normal")).to_physical(),
+            prompt=numbered(pl.when(pl.col("normal") != "").then("normal")).to_physical(),
         ),
     )
     moment = pl.col("timestamp")
@@ -334,7 +329,7 @@ def _sum_tools(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     is_attempt = kind.is_in(["tool_call", "error"]) | pl.col("success").eq_missing(False)
     rows, said = _number(events.filter(is_attempt))
     outcomes = read_outcomes(said, catalogue).select(
-        "^is_.*$", _numbered("tool"), error_type=_numbered(pl.col("error_type").fill_null(""))
+        "^is_.*$", numbered("tool"), error_type=numbered(pl.col("error_type").fill_null(""))
     )
     return (
         _told(rows, outcomes)
@@ -378,7 +373,7 @@ def _sum_traits(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
     calls = read.filter("is_call")
     traits = pl.concat(
         [prompts, *(_preferences(calls, key) for key in catalogue.preference_keys)]
-    ).with_columns(pl.col("kind").cast(_TRAIT_KIND), _numbered("name"))
+    ).with_columns(pl.col("kind").cast(_TRAIT_KIND), numbered("name"))
     return (
         rows.lazy()
         .join(traits.lazy(), on="said")

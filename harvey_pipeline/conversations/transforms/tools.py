@@ -9,7 +9,12 @@ import polars as pl
 from harvey_pipeline.conversations.tables.labels import MONTH_DAYS
 from harvey_pipeline.conversations.tables.marts import FAILURE_POINTS, TOOL_USAGE
 from harvey_pipeline.conversations.transforms.rates import percent
-from harvey_pipeline.conversations.transforms.running import blocks, count_windows, sum_windows
+from harvey_pipeline.conversations.transforms.running import (
+    blocks,
+    count_windows,
+    rows_of_windows,
+    sum_windows,
+)
 
 REPEATED_DAYS: Final = 3
 REPEATED_USERS: Final = 2
@@ -29,11 +34,12 @@ def tell_tool_usage(tool_daily: pl.LazyFrame, days: Sequence[date]) -> Iterator[
         tool_daily: `conversations.tool_daily` of these days and the 29 before.
         days: Consecutive days, ascending.
     """
-    calls = tool_daily.filter(pl.col("calls") > 0)
     for block in blocks(days):
+        rows = _read(tool_daily, block, "user_id", *_TOOL, *_SUMS)
+        calls = rows.filter(pl.col("calls") > 0)
         key = ["date", *_TOOL]
-        of_day = sum_windows(tool_daily, _SUMS, block, 1, _TOOL)
-        month = sum_windows(tool_daily, _SUMS, block, MONTH_DAYS, _TOOL).rename(
+        of_day = sum_windows(rows, _SUMS, block, 1, _TOOL)
+        month = sum_windows(rows, _SUMS, block, MONTH_DAYS, _TOOL).rename(
             {name: f"{name}_30d" for name in _SUMS}
         )
         users = count_windows(calls, "user_id", block, 1, _TOOL).rename({"number": "users"})
@@ -51,6 +57,12 @@ def tell_tool_usage(tool_daily: pl.LazyFrame, days: Sequence[date]) -> Iterator[
         )
 
 
+def _read(tool_daily: pl.LazyFrame, days: Sequence[date], *columns: str) -> pl.LazyFrame:
+    """What several figures of the windows of some days are made of, at hand: it is read once."""
+    rows = rows_of_windows(tool_daily, days, MONTH_DAYS).select("date", *columns)
+    return rows.collect(engine="streaming").lazy()
+
+
 def _success_rate(successes: str, failures: str) -> pl.Expr:
     return percent(pl.col(successes), pl.col(successes) + pl.col(failures))
 
@@ -62,12 +74,13 @@ def find_failure_points(tool_daily: pl.LazyFrame, days: Sequence[date]) -> Itera
         tool_daily: `conversations.tool_daily` of these days and the 29 before.
         days: Consecutive days, ascending.
     """
-    failed = tool_daily.filter(pl.col("failures") > 0)
-    # A pair has one row per day, so that its days are counted by adding up.
-    by_day = failed.group_by("date", *_POINT).agg(
-        pl.col("failures").sum(), days=pl.lit(1, pl.Int64)
-    )
+    some = tool_daily.filter(pl.col("failures") > 0)
     for block in blocks(days):
+        failed = _read(some, block, "user_id", *_POINT, "failures")
+        # A pair has one row per day, so that its days are counted by adding up.
+        by_day = failed.group_by("date", *_POINT).agg(
+            pl.col("failures").sum(), days=pl.lit(1, pl.Int64)
+        )
         key = ["date", *_POINT]
         month = sum_windows(by_day, ["failures", "days"], block, MONTH_DAYS, _POINT).rename(
             {"failures": "failure_count_30d", "days": "days_30d"}

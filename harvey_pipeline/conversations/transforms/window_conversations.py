@@ -23,6 +23,7 @@ from harvey_pipeline.conversations.tables.labels import (
 )
 from harvey_pipeline.conversations.tables.marts import USE_CASES, WINDOW_CONVERSATIONS
 from harvey_pipeline.conversations.transforms.folding import judge, members_of
+from harvey_pipeline.conversations.transforms.numbering import numbered
 from harvey_pipeline.conversations.transforms.rates import percent, quotient
 from harvey_pipeline.conversations.transforms.running import (
     rows_of_windows,
@@ -117,10 +118,6 @@ def fold_windows(
 
 def _read(conversation_daily: pl.LazyFrame) -> pl.DataFrame:
     """What is needed of the rows; texts that come again stand as numbers."""
-
-    def numbered(name: str) -> pl.Expr:
-        return pl.col(name).cast(pl.Categorical(pl.Categories.random()))
-
     return (
         conversation_daily.select(
             "date",
