@@ -289,6 +289,7 @@ TIMESTAMP: Final = Reader(
     MOMENT,
     _adaptively(
         _timestamps_like(rf"^{_DAY} {_HOUR_MINUTE}:[0-5][0-9]$", "%Y-%m-%d %H:%M:%S"),
+        _timestamps_like(rf"^{_DAY}T{_HOUR_MINUTE}:[0-5][0-9]Z$", "%Y-%m-%dT%H:%M:%SZ"),
         _timestamps_like(rf"^{_DAY}$", "%Y-%m-%d"),
         _timestamps_like(rf"^{_US_DAY}$", "%m/%d/%Y"),
         _read_other_timestamps,

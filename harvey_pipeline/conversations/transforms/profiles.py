@@ -138,10 +138,11 @@ def _profile_block(
         .hstack(_accounts_as_of(grid, accounts, numbers))
         .filter(pl.col("is_valid") | pl.col("last_active_date").is_not_null())
     )
+    traits = window.trait_daily.with_columns(numbered("name")).collect(engine="streaming").lazy()
     named = [
         _preferred_tools(window.tool_daily, first, last),
-        _frequent_prompts(window.trait_daily, first, last),
-        _preferences(window.trait_daily, first, last),
+        _frequent_prompts(traits, first, last),
+        _preferences(traits, first, last),
     ]
     for lists in named:
         of_days = of_days.join(lists, on=["user", "date"], how="left")
@@ -319,17 +320,24 @@ def _messages_by_use_case(
     """One row per `user` and `date`: user messages of each use case, `other` included."""
     names = [*use_cases, OTHER]
     counts = pl.Struct(dict.fromkeys(names, pl.Int64()))
-    return (
+    # Many rows hold the same text: each is read once.
+    text = pl.col("use_case_messages")
+    rows = (
         conversation_daily.filter(pl.col("user_messages") > 0)
-        .select("user", "date", pl.col("use_case_messages").str.json_decode(counts))
+        .select("user", "date", numbered("use_case_messages"))
+        .collect(engine="streaming")
+    )
+    texts = (
+        rows.select(text.unique())
+        .with_columns(read=text.cast(pl.String).str.json_decode(counts))
         .select(
-            "user",
-            "date",
-            *(
-                pl.col("use_case_messages").struct.field(name).alias(_of_use_case(name))
-                for name in names
-            ),
+            text, *(pl.col("read").struct.field(name).alias(_of_use_case(name)) for name in names)
         )
+    )
+    return (
+        rows.lazy()
+        .join(texts.lazy(), on="use_case_messages", how="left")
+        .drop("use_case_messages")
         .group_by("user", "date")
         .agg(pl.all().sum())
     )
@@ -403,7 +411,7 @@ def _preferred_tools(tool_daily: pl.LazyFrame, first: date, last: date) -> pl.Da
     """One row per `user` and `date` with any: `preferred_tools`."""
     called = tool_daily.filter(
         pl.col("calls") > 0, ~pl.col("tool_name").is_in([UNKNOWN_TOOL, NO_TOOL])
-    ).select("user", "date", name="tool_name", times="calls")
+    ).select("user", "date", times="calls", name=numbered("tool_name"))
     return _first_names(_rank(called, first, last, 1), "preferred_tools")
 
 
@@ -445,12 +453,13 @@ def _rank(uses: pl.LazyFrame, first: date, last: date, fewest: int) -> pl.DataFr
     Of each user and day by the times used, then the last date used, both descending, then name.
 
     Args:
-        uses: `user`, `date`, `name`, `times` (at least 1), from the first day's window on.
+        uses: `user`, `date`, `name` (as `numbered` gives it) and `times` (at least 1), from the
+            first day's window on.
         first: First day.
         last: Last day.
         fewest: Times in the window from which on a name counts.
     """
-    rows = uses.select("user", "date", numbered("name"), "times").collect(engine="streaming")
+    rows = uses.select("user", "date", "name", "times").collect(engine="streaming")
     rows = rows.with_columns(
         pair=pl.col("user").cast(pl.UInt64) * 2**32 + pl.col("name").to_physical()
     )
