@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from harvey_pipeline.conversations.catalogue import read_catalogue
-from harvey_pipeline.conversations.sources import CONTENT, CONVERSATION_EVENTS
+from harvey_pipeline.conversations.content import CONTENT
+from harvey_pipeline.conversations.sources import CONVERSATION_EVENTS
 
 DAY = date(2024, 4, 23)
 CATALOGUE = read_catalogue()
