@@ -50,7 +50,7 @@ def test_workspace_and_pyproject_name_one_code_location(pyproject: dict[str, Any
 
 def test_the_named_module_holds_definitions(pyproject: dict[str, Any]) -> None:
     module = import_module(pyproject["tool"]["dg"]["project"]["code_location_target_module"])
-    assert isinstance(module.defs(), dg.Definitions)
+    assert isinstance(module.defs, dg.Definitions)
 
 
 def test_the_console_script_exists(pyproject: dict[str, Any]) -> None:
@@ -73,7 +73,9 @@ def test_setup_cfg_packages_the_product_only(
 
 
 def test_files_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
-    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md, *.json, *.toml"}
+    assert dict(setup_cfg["options.package_data"]) == {
+        "*": "*.md, *.json, *.toml, *.j2, *.css, *.js"
+    }
 
 
 def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
@@ -82,12 +84,14 @@ def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
     project = pyproject["project"]
     extras = project["optional-dependencies"]
     own = re.compile(rf"{project['name']}\[\w+\]")
-    lock, more = (ROOT / name for name in ("requirements.lock", ".ci/s3.lock"))
+    lock = ROOT / "requirements.lock"
+    more, browser = (ROOT / ".ci" / name for name in ("s3.lock", "browser.lock"))
     needed = [*project["dependencies"], *extras["dev"]]
     assert_locked(needed, [lock])
     assert_locked([*extras["s3"], *filterfalse(own.match, extras["test-s3"])], [lock, more])
+    assert_locked(extras["test-browser"], [browser])
     assert_bound([*extras["gs"], *extras["az"]])
-    assert set(extras) == {"dev", "s3", "gs", "az", "test-s3"}
+    assert set(extras) == {"dev", "s3", "gs", "az", "test-s3", "test-browser"}
 
 
 def assert_bound(requirements: Iterable[str]) -> None:

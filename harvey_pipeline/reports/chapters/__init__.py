@@ -1,0 +1,1 @@
+"""Chapters of the report: a module each, by what it answers."""
