@@ -34,6 +34,8 @@ from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.reports.subject import SUBJECT as REPORTS
+from harvey_pipeline.reports.subject import report_over
 from harvey_pipeline.settings import SUBJECTS as SUBJECTS_SETTING
 from harvey_pipeline.settings import (
     Settings,
@@ -53,6 +55,7 @@ ALL_SUBJECTS: Final[tuple[Subject, ...]] = (
     agents.SUBJECT,
     conversations.SUBJECT,
     segments.SUBJECT,
+    REPORTS,
 )
 
 
@@ -62,13 +65,17 @@ def choose_subjects(names: Sequence[str]) -> tuple[Subject, ...]:
     Raises:
         SettingsError: There is none of a name, or one rests on another that is not among them.
     """
-    known = [subject.name for subject in ALL_SUBJECTS]
+    if not names:
+        return ALL_SUBJECTS
+    # A report shows whatever subjects are there.
+    there_are = tuple(report_over(names) if one is REPORTS else one for one in ALL_SUBJECTS)
+    known = [subject.name for subject in there_are]
     for name in names:
         if name not in known:
             raise SettingsError(f"{SUBJECTS_SETTING} names {name!r}; there are {', '.join(known)}.")
-    chosen = tuple(one for one in ALL_SUBJECTS if not names or one.name in names)
+    chosen = tuple(one for one in there_are if one.name in names)
     for subject in chosen:
-        for one in rests_on(subject, ALL_SUBJECTS):
+        for one in rests_on(subject, there_are):
             if one not in chosen:
                 raise SettingsError(
                     f"{SUBJECTS_SETTING} names {subject.name}, but not {one.name}, on which it "
@@ -233,7 +240,7 @@ CALENDAR: Final = read_calendar(_SETTINGS, sources_of(SUBJECTS))
 
 @dg.definitions
 @cache
-def defs() -> dg.Definitions:
+def code_location() -> dg.Definitions:
     """The graph of the subjects that are run; telling what is due needs none, so it waits."""
     return build_definitions(
         SUBJECTS,
@@ -242,3 +249,10 @@ def defs() -> dg.Definitions:
         _SETTINGS.incomplete_after_hour,
         _SETTINGS.look_seconds,
     )
+
+
+def __getattr__(name: str) -> dg.Definitions:
+    """`defs`, as programs that import this module know the graph."""
+    if name == "defs":
+        return code_location()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

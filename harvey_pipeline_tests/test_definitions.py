@@ -12,9 +12,9 @@ from harvey_pipeline_tests.cli.commands import environment
 LOAD = """
 import dagster as dg
 from harvey_pipeline.definitions import defs
-dg.Definitions.validate_loadable(defs())
+dg.Definitions.validate_loadable(defs)
 for name in ("daily", "monthly"):
-    defs().resolve_job_def(name)
+    defs.resolve_job_def(name)
 """
 SOMEBODY_ELSES = """
 @dg.asset(backfill_policy=dg.BackfillPolicy.single_run())

@@ -16,10 +16,12 @@ from harvey_pipeline.cli.archive import archive
 from harvey_pipeline.cli.checks import list_checks
 from harvey_pipeline.cli.conversations import show_conversations
 from harvey_pipeline.cli.docs import write_docs
+from harvey_pipeline.cli.explain import explain_one
 from harvey_pipeline.cli.export_investors import export_investors
 from harvey_pipeline.cli.insights import write_insights
 from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
+from harvey_pipeline.cli.report import write_report
 from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.segments import show_segments
@@ -33,7 +35,9 @@ APP = build_app(
         "run": run_due,
         "status": show_status,
         "ui": open_ui,
+        "report": write_report,
         "agents": show_agents,
+        "explain": explain_one,
         "segments": show_segments,
         "conversations": show_conversations,
         "insights": write_insights,

@@ -421,17 +421,13 @@ def _execute(
     run_id = str(uuid.uuid4())
     instance.add_event_listener(run_id, progress.take_event)
     due = {} if asked.is_all else {DUE_TAG: "true"}
-    return (
-        defs()
-        .resolve_job_def(planned.stage.job_name)
-        .execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            asset_selection=[asset_key(name) for name in planned.due.tables],
-            tags={**range_tags(planned.due.days), **due, PUBLISHED_LATER_TAG: "true"},
-            run_config=_log_config(is_debugging=asked.is_debugging),
-            raise_on_error=False,
-        )
+    return defs.resolve_job_def(planned.stage.job_name).execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        asset_selection=[asset_key(name) for name in planned.due.tables],
+        tags={**range_tags(planned.due.days), **due, PUBLISHED_LATER_TAG: "true"},
+        run_config=_log_config(is_debugging=asked.is_debugging),
+        raise_on_error=False,
     )
 
 

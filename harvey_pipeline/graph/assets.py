@@ -81,8 +81,8 @@ class TableAsset:
     """What computes a table, for any range of its partitions.
 
     `compute` takes `days`, the partitions (days, or first days of months, ascending), each of its
-    inputs by name as a LazyFrame of all days that these read, and `warehouse`, `raw_store` or
-    `calendar` where it names them. What it returns goes into the table.
+    inputs by name as a LazyFrame of all days that these read, and `warehouse`, `raw_store`,
+    `calendar` or `context`, Dagster's, where it names them. What it returns goes into the table.
     """
 
     table: Table

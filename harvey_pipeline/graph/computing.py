@@ -77,6 +77,7 @@ def build_asset(
             "warehouse": warehouse,
             "raw_store": raw_store,
             "calendar": partitions.calendar,
+            "context": context,
         }
         wanted = _parameters(asset.compute)
         given = {name: one for name, one in resources.items() if name in wanted}
@@ -88,7 +89,7 @@ def build_asset(
         subject,
         partitions,
         deps=[
-            dg.AssetDep(asset_key(one.table), partition_mapping=_mapping(asset.table, one))
+            dg.AssetDep(asset_key(one.table), partition_mapping=_mapping(asset.table, one, tables))
             for one in asset.upstream
         ],
         code_version=asset.version,
@@ -139,8 +140,11 @@ def _read(
     return warehouse.read(tables[one.table], window)
 
 
-def _mapping(own: Table, one: Reads) -> dg.PartitionMapping | None:
+def _mapping(own: Table, one: Reads, tables: Mapping[str, Table]) -> dg.PartitionMapping | None:
     if not (one.has_window or own.is_monthly):
+        return None
+    if tables[one.table].is_monthly and not own.is_monthly:
+        # Dagster shifts windows between partitions of one kind only: a day reads its month.
         return None
     return dg.TimeWindowPartitionMapping(
         start_offset=-one.before,

@@ -12,7 +12,7 @@ SUMMARY = "marts.daily_event_summary"
 
 
 def test_every_asset_with_a_table_has_its_contract_checked() -> None:
-    assets = {".".join(key.path) for key in defs().resolve_asset_graph().get_all_asset_keys()}
+    assets = {".".join(key.path) for key in defs.resolve_asset_graph().get_all_asset_keys()}
     checked = {name: {one.name for one in plan.checks} for name, plan in PLANS.items()}
     assert assets == set(checked)
     for table, names in checked.items():
@@ -25,6 +25,7 @@ def test_the_contract_has_a_rule_for_every_rule_of_the_schema() -> None:
         "key_is_unique",
         "required_columns_present",
         "events_add_up_by_type",
+        "uncovered_days_are_not_usual",
         "values_within_bounds",
     ]
     assert check.rules["key_is_unique"] == "One row per `date`."

@@ -36,7 +36,7 @@ def run_harvey(folder: Path, *arguments: str, **settings: str) -> Finished:
         env=environment() | settings,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

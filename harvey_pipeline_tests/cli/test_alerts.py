@@ -18,7 +18,7 @@ from harvey_pipeline_tests.cli.commands import environment, one_day, run_harvey,
 from harvey_pipeline_tests.graph.alert_servers import SECRET, mail_server, webhook_server
 
 CODE = ("-m", "harvey_pipeline.definitions")
-SENSORS = len(list(defs().sensors or ()))
+SENSORS = len(list(defs.sensors or ()))
 WITHIN_SECONDS = 120
 
 

@@ -59,7 +59,7 @@ def tick(root: Path, yesterday: date) -> list[dg.RunRequest] | dg.SkipReason:
         scheduled_execution_time=morning + timedelta(days=1),
         resources={"raw_store": store, "warehouse": store.warehouse},
     ) as context:
-        answer = defs().resolve_schedule_def("daily_schedule")(context)
+        answer = defs.resolve_schedule_def("daily_schedule")(context)
     assert isinstance(answer, list | dg.SkipReason)
     return answer
 
@@ -140,20 +140,20 @@ def test_a_day_within_a_bulk_export_counts_as_there(tmp_path: Path) -> None:
 
 
 def test_the_job_holds_everything_daily_and_all_its_checks() -> None:
-    keys = defs().resolve_asset_graph().get_all_asset_keys()
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
     raw = {"raw_users", "raw_firms", "raw_events"}
     daily = {
         "__".join(key.path)
         for key in keys
         if key.path[0] in ("core", "marts") or key.path[-1] in raw
     }
-    steps = {node.name for node in defs().resolve_job_def("daily").nodes}
-    assert len(daily) == 16
+    steps = {node.name for node in defs.resolve_job_def("daily").nodes}
+    assert len(daily) == 17
     assert steps == daily | {f"{name}_checks" for name in daily}
 
 
 def test_the_schedule_runs_hourly_from_six_utc() -> None:
-    schedule = defs().resolve_schedule_def("daily_schedule")
+    schedule = defs.resolve_schedule_def("daily_schedule")
     assert schedule.cron_schedule == "0 6-23 * * *"
     assert schedule.execution_timezone == "UTC"
     assert schedule.job_name == "daily"
@@ -201,7 +201,7 @@ def monthly_tick(warehouse: Warehouse) -> list[dg.RunRequest] | dg.SkipReason:
         scheduled_execution_time=datetime(2024, 7, 1, tzinfo=UTC),
         resources={"warehouse": warehouse, "raw_store": raw_store(warehouse.path.parent)},
     ) as context:
-        answer = defs().resolve_schedule_def("monthly_schedule")(context)
+        answer = defs.resolve_schedule_def("monthly_schedule")(context)
     assert isinstance(answer, list | dg.SkipReason)
     return answer
 
@@ -377,7 +377,7 @@ def test_months_of_which_only_some_days_are_in_the_calendar_read_those() -> None
 
 def test_the_monthly_job_holds_every_month_table_and_all_its_checks() -> None:
     tables = {table.name.replace(".", "__") for table in MONTHLY}
-    steps = {node.name for node in defs().resolve_job_def("monthly").nodes}
+    steps = {node.name for node in defs.resolve_job_def("monthly").nodes}
     assert steps == tables | {f"{name}_checks" for name in tables}
-    schedule = defs().resolve_schedule_def("monthly_schedule")
+    schedule = defs.resolve_schedule_def("monthly_schedule")
     assert (schedule.cron_schedule, schedule.job_name) == ("*/10 * * * *", "monthly")

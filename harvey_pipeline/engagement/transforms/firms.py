@@ -34,6 +34,12 @@ from harvey_pipeline.history import attributes_as_of
 _WINDOW_SUMS: Final = ("queries", *QUERIES_BY_TYPE, "feedback_hundredths", "feedback_count")
 _COLUMNS: Final = list(TABLES["marts.daily_firm_usage_summary"].polars_schema)
 
+HEALTH_BOUNDS: Final = ((4.5, 10), (4.0, 5), (3.5, 2), (3.0, 0))
+"""Mean score and queries per active user that each of FIRM_HEALTH_STATUSES takes, but the last."""
+
+UNSCORED_QUERIES: Final = 2
+"""Queries per active user that make a firm that scored nothing fair."""
+
 
 def summarise_firms(
     activity: pl.LazyFrame, dim_firms: pl.LazyFrame, days: Sequence[date]
@@ -159,27 +165,17 @@ def firm_health_status(
 
     A firm that scored nothing is judged by its queries alone.
     """
-    excellent, good, fair, needs_attention, critical = (
-        pl.lit(status) for status in FIRM_HEALTH_STATUSES
-    )
-    return (
-        pl.when(queries == 0)
-        .then(critical)
-        .when((average_feedback >= 4.5) & (queries_per_user >= 10))
-        .then(excellent)
-        .when((average_feedback >= 4.0) & (queries_per_user >= 5))
-        .then(good)
-        .when((average_feedback >= 3.5) & (queries_per_user >= 2))
-        .then(fair)
-        .when(average_feedback >= 3.0)
-        .then(needs_attention)
-        .when(average_feedback.is_not_null())
-        .then(critical)
-        .when(queries_per_user >= 2)
-        .then(fair)
-        .otherwise(needs_attention)
-        .cast(pl.Enum(FIRM_HEALTH_STATUSES))
-    )
+    *_, fair, needs_attention, critical = statuses = [pl.lit(one) for one in FIRM_HEALTH_STATUSES]
+    is_fair = queries_per_user >= UNSCORED_QUERIES
+    unscored = pl.when(is_fair).then(fair).otherwise(needs_attention)
+    status: pl.Expr = pl.when(average_feedback.is_not_null()).then(critical).otherwise(unscored)
+    for (feedback, least_queries), reached in reversed(
+        list(zip(HEALTH_BOUNDS, statuses, strict=False))
+    ):
+        is_reached = (average_feedback >= feedback) & (queries_per_user >= least_queries)
+        status = pl.when(is_reached).then(reached).otherwise(status)
+    inactive = pl.when(queries == 0).then(critical)
+    return inactive.otherwise(status).cast(pl.Enum(FIRM_HEALTH_STATUSES))
 
 
 def firm_maturity_stage(days_since_creation: pl.Expr) -> pl.Expr:

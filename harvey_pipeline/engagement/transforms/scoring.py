@@ -15,9 +15,21 @@ from harvey_pipeline.engagement.tables.labels import (
 
 Bounds = tuple[tuple[float, str], ...]
 
-_ACTIVE_DAYS_WEIGHTS: Final = ((20, 100), (15, 80), (10, 60), (5, 40), (2, 20))
-_DOCUMENT_VOLUME_WEIGHTS: Final = ((100, 100), (50, 80), (25, 60), (10, 40), (5, 20))
-_FEATURE_BREADTH_WEIGHTS: Final = ((3, 100), (2, 70), (1, 40))
+Weights = tuple[tuple[int, int], ...]
+"""From which measure on a component weighs how much, the most first; below the last nothing."""
+
+ACTIVE_DAYS_WEIGHTS: Final[Weights] = ((20, 100), (15, 80), (10, 60), (5, 40), (2, 20))
+DOCUMENT_VOLUME_WEIGHTS: Final[Weights] = ((100, 100), (50, 80), (25, 60), (10, 40), (5, 20))
+FEATURE_BREADTH_WEIGHTS: Final[Weights] = ((3, 100), (2, 70), (1, 40))
+
+SCORE_TENTHS: Final = (4, 3, 3)
+"""Tenths of active days, documents and breadth in the score."""
+
+TIER_BOUNDS: Final[Bounds] = tuple(zip((80, 60, 40, 20), POWER_USER_TIERS, strict=False))
+"""From which score on a tier is reached, the best first; below the last is the last tier."""
+
+LEVEL_BOUNDS: Final = ((20, 15), (10, 8), (5, 3), (1, 0))
+"""Queries and active days that each of ENGAGEMENT_LEVELS takes, but the last one."""
 
 
 def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
@@ -53,20 +65,20 @@ def lower_bounds(
 
 def active_days_weight(active_days: pl.Expr) -> pl.Expr:
     """Score component of active days: 0, 20, 40, 60, 80 or 100."""
-    return _weight(active_days, _ACTIVE_DAYS_WEIGHTS)
+    return _weight(active_days, ACTIVE_DAYS_WEIGHTS)
 
 
 def document_volume_weight(documents: pl.Expr) -> pl.Expr:
     """Score component of documents: 0, 20, 40, 60, 80 or 100."""
-    return _weight(documents, _DOCUMENT_VOLUME_WEIGHTS)
+    return _weight(documents, DOCUMENT_VOLUME_WEIGHTS)
 
 
 def feature_breadth_weight(event_types: pl.Expr) -> pl.Expr:
     """Score component of distinct event types: 0, 40, 70 or 100."""
-    return _weight(event_types, _FEATURE_BREADTH_WEIGHTS)
+    return _weight(event_types, FEATURE_BREADTH_WEIGHTS)
 
 
-def _weight(value: pl.Expr, weights: tuple[tuple[int, int], ...]) -> pl.Expr:
+def _weight(value: pl.Expr, weights: Weights) -> pl.Expr:
     expression: pl.Expr = pl.lit(0, dtype=pl.Int16)
     for limit, weight in reversed(weights):
         expression = pl.when(value >= limit).then(pl.lit(weight, pl.Int16)).otherwise(expression)
@@ -75,34 +87,30 @@ def _weight(value: pl.Expr, weights: tuple[tuple[int, int], ...]) -> pl.Expr:
 
 def power_user_score(active_days: pl.Expr, documents: pl.Expr, breadth: pl.Expr) -> pl.Expr:
     """0.4 x active days + 0.3 x documents + 0.3 x breadth weight, in integers: 0 to 100."""
+    days, volume, types = SCORE_TENTHS
     tenfold = (
-        active_days.cast(pl.Int32) * 4 + documents.cast(pl.Int32) * 3 + breadth.cast(pl.Int32) * 3
+        active_days.cast(pl.Int32) * days
+        + documents.cast(pl.Int32) * volume
+        + breadth.cast(pl.Int32) * types
     )
     return (tenfold // 10).cast(pl.Int16)
 
 
 def power_user_tier(score: pl.Expr) -> pl.Expr:
     """Tier of `power_user_score`."""
-    power, high, medium, low, inactive = POWER_USER_TIERS
-    bounds = ((80, power), (60, high), (40, medium), (20, low))
-    return lower_bounds(score, bounds, inactive, POWER_USER_TIERS)
+    return lower_bounds(score, TIER_BOUNDS, POWER_USER_TIERS[-1], POWER_USER_TIERS)
 
 
 def engagement_level(queries: pl.Expr, active_days: pl.Expr) -> pl.Expr:
     """Level by queries and active days: the first whose both thresholds are reached."""
-    high, mid, low, occasional, inactive = ENGAGEMENT_LEVELS
-    return (
-        pl.when((queries >= 20) & (active_days >= 15))
-        .then(pl.lit(high))
-        .when((queries >= 10) & (active_days >= 8))
-        .then(pl.lit(mid))
-        .when((queries >= 5) & (active_days >= 3))
-        .then(pl.lit(low))
-        .when(queries >= 1)
-        .then(pl.lit(occasional))
-        .otherwise(pl.lit(inactive))
-        .cast(pl.Enum(ENGAGEMENT_LEVELS))
-    )
+    *levels, inactive = ENGAGEMENT_LEVELS
+    level: pl.Expr = pl.lit(inactive)
+    for (least_queries, least_days), reached in reversed(
+        list(zip(LEVEL_BOUNDS, levels, strict=True))
+    ):
+        is_reached = (queries >= least_queries) & (active_days >= least_days)
+        level = pl.when(is_reached).then(pl.lit(reached)).otherwise(level)
+    return level.cast(pl.Enum(ENGAGEMENT_LEVELS))
 
 
 def unique_event_types(queries: Iterable[pl.Expr]) -> pl.Expr:

@@ -8,6 +8,7 @@ import polars as pl
 
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import DIRECTIONS, SCORE_COMPONENTS, WINDOW_DAYS
+from harvey_pipeline.engagement.transforms.scoring import SCORE_TENTHS
 from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
 
 _BLOCK_DAYS: Final = 7
@@ -15,7 +16,7 @@ _BLOCK_DAYS: Final = 7
 
 _COMPARED_BEFORE: Final = timedelta(days=WINDOW_DAYS)
 
-_TENTHS: Final = dict(zip(SCORE_COMPONENTS, (4, 3, 3), strict=True))
+_TENTHS: Final = dict(zip(SCORE_COMPONENTS, SCORE_TENTHS, strict=True))
 """Tenths of each component that make up the score."""
 
 _MEASURES: Final = dict(
