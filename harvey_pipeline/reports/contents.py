@@ -57,7 +57,7 @@ DAYS_READ: Final[Mapping[str, Mapping[str, int]]] = {
         "segments.roi_summary": 27,
         "segments.segmentation_dashboard": 182,
         "segments.stability": 366,
-        "segments.user_segments": 27,
+        "segments.user_segments": 182,
     },
 }
 """How many days before the report's own are read of each table, by the subject's name.

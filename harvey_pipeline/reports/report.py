@@ -19,6 +19,7 @@ from harvey_pipeline.reports.chapters.users import USERS
 from harvey_pipeline.reports.figures import Figures
 from harvey_pipeline.reports.page import Chapter, Chart, Grid, Link, Page, Statements
 from harvey_pipeline.reports.pages.firms import firm_pages
+from harvey_pipeline.reports.pages.headline import notes_of
 from harvey_pipeline.reports.pages.users import user_pages
 
 CHAPTERS: Final[tuple[ChapterMaker, ...]] = (TODAY, USERS, FIRMS, SEGMENTS, CONVERSATIONS, AGENTS)
@@ -77,7 +78,7 @@ def write_report(
         day=day,
         lead=_lead(figures),
         chapters=[*chapters, *(_left_out(one) for one in CHAPTERS if one.subject not in subjects)],
-        notes=_notes(figures),
+        notes=notes_of(figures),
     )
     tell("files")
     page = rendering.write_report(folder, index, firms, users, folder.parent / _ASSETS)
@@ -141,21 +142,3 @@ def _lead(figures: Figures) -> str:
     )["day"][0]
     since = f"Events are covered since {first}. " if first is not None else ""
     return f"{since}All days are UTC; a window of 30 days ends on the day that it is told of."
-
-
-def _notes(figures: Figures) -> list[str]:
-    """What has to be known first: a last day that is cut off."""
-    news = figures.news_day
-    if news == figures.day:
-        return []
-    events = {
-        row["date"]: row["total_events"]
-        for row in figures.rows(
-            "select date, total_events from marts.daily_event_summary where date in ($day, $news)",
-            news=news,
-        ).iter_rows(named=True)
-    }
-    return [
-        f"{figures.day} has {events[figures.day]:,} events, which is unusual for its weekday. "
-        f"Headlines are of {news}, with {events[news]:,}."
-    ]
