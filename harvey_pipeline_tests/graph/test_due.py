@@ -169,19 +169,21 @@ def test_a_corrected_drop_of_events_makes_due_what_its_windows_touch(tmp_path: P
     assert days_run(runs, "raw.raw_users") == days_run(runs, "core.dim_user") == set()
     assert numbers(days_run(runs, "core.user_daily_activity")) == [4, 5]
     # Activity of day 4 is another, that of day 5 the same: 30 days, 28 and 2 x 28 from day 4 on.
-    for table, last in (
-        ("marts.daily_user_engagement", 33),
-        ("marts.daily_firm_usage_summary", 33),
-        ("marts.power_curve", 31),
-        ("marts.usage_by_segment", 59),
-        ("marts.harvey_analytics_dashboard", 63),
+    # The event summary may say something else of a volume 56 days on, and the dashboard reads what
+    # it says of 59 days before: planned until day 120, as far as there are days.
+    for table, last, planned in (
+        ("marts.daily_user_engagement", 33, 34),
+        ("marts.daily_firm_usage_summary", 33, 34),
+        ("marts.power_curve", 31, 32),
+        ("marts.usage_by_segment", 59, 60),
+        ("marts.harvey_analytics_dashboard", 63, 70),
     ):
         changed = filled.warehouse.state([TABLES[table]])
         newest = max(changed.changes(table).values())
         days = {one for one, at in changed.changes(table).items() if at == newest}
         assert numbers(days)[0] == 4, table
         assert numbers(days)[-1] <= last, table
-        assert max(numbers(days_run(runs, table))) <= last + 1, table
+        assert max(numbers(days_run(runs, table))) <= planned, table
 
 
 @pytest.mark.long
