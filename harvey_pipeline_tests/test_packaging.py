@@ -73,9 +73,20 @@ def test_setup_cfg_packages_the_product_only(
 
 
 def test_files_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
-    assert dict(setup_cfg["options.package_data"]) == {
-        "*": "*.md, *.json, *.toml, *.j2, *.css, *.js"
+    """Patterns are those of a package's own folder: what lies deeper needs its folder's name."""
+    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md, *.json, *.toml, templates/*"}
+    patterns = setup_cfg["options.package_data"]["*"].split(", ")
+    packages = {path.parent for path in (ROOT / "harvey_pipeline").rglob("__init__.py")}
+    packaged = {
+        path for folder in packages for pattern in patterns for path in folder.glob(pattern)
     }
+    # Pictures are README's.
+    not_code = {
+        path
+        for path in (ROOT / "harvey_pipeline").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".png")
+    }
+    assert not_code - packaged == set()
 
 
 def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
