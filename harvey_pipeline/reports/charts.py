@@ -14,6 +14,9 @@ import polars as pl
 ROWS: Final = alt.NamedData(name="rows")
 """The data of every chart: `alt.Chart(ROWS)`; encodings say their types, such as `date:T`."""
 
+DAY: Final = alt.Tooltip("date:T", title="Day", format="%Y-%m-%d")
+"""What a tooltip says of the column `date`."""
+
 HEIGHT: Final = 260
 """Pixels; the width is that of the page."""
 
@@ -160,7 +163,7 @@ def sparkline(df: pl.DataFrame, column: str) -> dict[str, Any]:
             x=alt.X("date:T", axis=None),
             y=alt.Y(f"{column}:Q", axis=None, scale=alt.Scale(zero=False)),
             tooltip=[
-                alt.Tooltip("date:T", title="Day", format="%Y-%m-%d"),
+                DAY,
                 alt.Tooltip(f"{column}:Q", title=column, format=",.4~f"),
             ],
         )

@@ -41,12 +41,11 @@ from harvey_pipeline.reports.page import (
     Unit,
     Value,
 )
+from harvey_pipeline.reports.transforms import INDEX
 
 Kind = Literal["firm", "user"]
 Href = Callable[[Link], str]
 """Where a link leads, from the page that it stands on; nowhere where it is empty."""
-
-INDEX: Final = "index.html"
 
 # The version of Vega-Lite that the specs are written for.
 _VEGA_LITE: Final = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

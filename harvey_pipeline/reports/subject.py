@@ -81,7 +81,6 @@ def report_over(subjects: Collection[str]) -> Subject:
                 write_report,
                 {"dashboard": dashboard_read},
                 after=tuple(read.values()),
-                code=(list_reports,),
             ),
         ),
         guide=Path(__file__).with_name("guide.md"),

@@ -189,7 +189,7 @@ def latency_over_time(seen: Seen) -> Block:
                 "percentile", "Percentile", list(_PERCENTILES.values()), _PERCENTILE_COLOURS
             ),
             tooltip=[
-                alt.Tooltip("date:T", title="Day", format="%Y-%m-%d"),
+                charts.DAY,
                 alt.Tooltip("percentile:N", title="Percentile"),
                 alt.Tooltip("value:Q", title="Milliseconds", format=",.1f"),
                 alt.Tooltip("queries:Q", title="Queries", format=",.0f"),

@@ -52,7 +52,7 @@ def users_over_time(figures: Figures, seen: Seen) -> Chart:
             y=alt.Y("users:Q", title="Users", axis=alt.Axis(tickMinStep=1, format=",.0f")),
             color=charts.coloured("span", "Users", list(_SPANS.values())),
             tooltip=[
-                alt.Tooltip("date:T", title="Day", format="%Y-%m-%d"),
+                charts.DAY,
                 alt.Tooltip("span:N", title="Active"),
                 alt.Tooltip("users:Q", title="Users", format=",.0f"),
             ],

@@ -379,7 +379,7 @@ def _health_over_days(figures: Figures, health: pl.DataFrame) -> Block:
             order=alt.Order("rank:Q"),
             opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
             tooltip=[
-                alt.Tooltip("date:T", title="Day", format="%Y-%m-%d"),
+                charts.DAY,
                 alt.Tooltip("status:N", title="Health"),
                 alt.Tooltip("firms:Q", title="Firms", format=",.0f"),
             ],

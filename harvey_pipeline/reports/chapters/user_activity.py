@@ -330,7 +330,7 @@ def stickiness(figures: Figures) -> Block:
     )
     rows = alt.Chart(charts.ROWS)
     tooltip = [
-        alt.Tooltip("date:T", title="Day", format="%Y-%m-%d"),
+        charts.DAY,
         alt.Tooltip("stickiness:Q", title="Stickiness (%)", format=".1f"),
         alt.Tooltip("mean:Q", title="Mean of 7 days (%)", format=".1f"),
         alt.Tooltip("dau:Q", title="Daily users"),

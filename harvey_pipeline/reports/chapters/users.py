@@ -140,7 +140,7 @@ def _tiers_over_time(figures: Figures) -> Block:
             order=alt.Order("rank:Q"),
             opacity=alt.Opacity("opacity:Q", scale=None),
             tooltip=[
-                alt.Tooltip("date:T", title="Day", format="%Y-%m-%d"),
+                charts.DAY,
                 alt.Tooltip("tier:N", title="Tier"),
                 alt.Tooltip("users:Q", title="Users"),
             ],

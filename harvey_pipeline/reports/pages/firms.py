@@ -496,9 +496,6 @@ def _tier_bars() -> alt.Chart:
     return chart
 
 
-_DAY: Final = alt.Tooltip("date:T", title="Day", format="%Y-%m-%d")
-
-
 def _user_lines() -> alt.Chart:
     chart: alt.Chart = (
         alt.Chart(charts.ROWS)
@@ -508,7 +505,7 @@ def _user_lines() -> alt.Chart:
             y=alt.Y("users:Q", title="Active users", scale=alt.Scale(domainMin=0)),
             color=charts.coloured("window", "Active", tuple(_WINDOWS.values())),
             tooltip=[
-                _DAY,
+                charts.DAY,
                 alt.Tooltip("window:N", title="Active"),
                 alt.Tooltip("users:Q", title="Users", format=",d"),
             ],
@@ -524,7 +521,7 @@ def _query_bars() -> alt.Chart:
         .encode(
             x=charts.day_axis().timeUnit("yearmonthdate"),
             y=alt.Y("total_queries:Q", title="Queries a day"),
-            tooltip=[_DAY, alt.Tooltip("total_queries:Q", title="Queries", format=",d")],
+            tooltip=[charts.DAY, alt.Tooltip("total_queries:Q", title="Queries", format=",d")],
         )
     )
     return chart
@@ -540,7 +537,7 @@ def _adoption_line() -> alt.Chart:
                 "adoption_rate_30d:Q", title="Adoption (% of seats)", scale=alt.Scale(domainMin=0)
             ),
             tooltip=[
-                _DAY,
+                charts.DAY,
                 alt.Tooltip("adoption_rate_30d:Q", title="Adoption, %", format=".1f"),
                 alt.Tooltip("active_users_30d:Q", title="Active in 30 days", format=",d"),
                 alt.Tooltip("firm_size:Q", title="Seats", format=",d"),
@@ -562,7 +559,7 @@ def _feedback_line() -> alt.Chart:
                 scale=alt.Scale(domain=[1, 5]),
             ),
             tooltip=[
-                _DAY,
+                charts.DAY,
                 alt.Tooltip("avg_feedback_score_30d:Q", title="Mean score", format=".2f"),
             ],
         )

@@ -429,7 +429,7 @@ class _Drawn:
                     legend=alt.Legend(format=",d", tickMinStep=1),
                 ),
                 tooltip=[
-                    _DAY,
+                    charts.DAY,
                     alt.Tooltip("queries:Q", title="Queries", format=",d"),
                     alt.Tooltip("documents:Q", title="Documents", format=",d"),
                 ],
@@ -455,9 +455,6 @@ class _Drawn:
             )
         )
         return alt.LayerChart(layer=[marks, cells])
-
-
-_DAY: Final = alt.Tooltip("date:T", title="Day", format="%Y-%m-%d")
 
 
 def _component_bars() -> alt.Chart:
@@ -495,7 +492,7 @@ def _tier_bars() -> alt.Chart:
             ),
             color=charts.coloured("power_user_tier", "Tier", POWER_USER_TIERS, charts.GRADES),
             tooltip=[
-                _DAY,
+                charts.DAY,
                 alt.Tooltip("power_user_score:Q", title="Score"),
                 alt.Tooltip("power_user_tier:N", title="Tier"),
             ],
