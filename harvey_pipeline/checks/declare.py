@@ -70,7 +70,7 @@ def settle(
             hold_back(connection, plan.table, partitions, name)
         if not failed:
             let_through(connection, plan.table, partitions)
-        warehouse.forget_states([plan.table])
+        warehouse.forget_states([plan.table], [days])
 
 
 def evaluate_days(

@@ -26,6 +26,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
+    SqlEventLogStorageMetadata,
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -51,6 +52,13 @@ _ENDS: Final = frozenset(
 )
 """Kinds of events after which nothing more comes of a run."""
 
+_REVISIONS: Final = sqlalchemy.Table(
+    "alembic_version",
+    sqlalchemy.MetaData(),
+    sqlalchemy.Column("version_num", sqlalchemy.String(32), primary_key=True),
+)
+"""Where alembic notes which revision a file's tables have."""
+
 # Dagster hands over the events of a range in batches only where this is set. Whatever process
 # loads this class stores events through it, so it is set wherever it is of use.
 set_unless_given(DAGSTER_EVENT_BATCH_SIZE, str(_EVENTS_PER_BATCH))
@@ -74,6 +82,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines_lock = threading.Lock()
         self._tables_there: set[str] = set()
         self._columns_there: set[str] = set()
+        self._revision: str | None = None
         self._inst_data = inst_data
         # Dagster connects while it initialises.
         if base_dir is not None:
@@ -122,6 +131,25 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
             _, forgotten = self._engines.popitem(last=False)
             forgotten.dispose()
         return self._engines[shard]
+
+    def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
+        """Make the tables of a file, by alembic once and alike for further new ones.
+
+        Alembic reads all of its scripts each time, which takes longer than a day's events do.
+        """
+        is_new = not for_index_shard and not Path(str(engine.url.database)).exists()
+        if is_new and self._revision is not None:
+            with engine.connect() as connection:
+                connection.execute(sqlalchemy.text("pragma journal_mode = wal"))
+                SqlEventLogStorageMetadata.create_all(connection)
+                _REVISIONS.create(connection)
+                connection.execute(_REVISIONS.insert(), {"version_num": self._revision})
+                connection.commit()
+            return
+        super()._initdb(engine, for_index_shard)
+        if is_new:
+            with engine.connect() as connection:
+                self._revision = connection.scalar(sqlalchemy.select(_REVISIONS.c.version_num))
 
     def dispose(self) -> None:
         for engine in self._engines.values():

@@ -177,7 +177,8 @@ class RawStore(dg.ConfigurableResource[None]):
             record_computing(connection, source.table, days.days, basis)
             self._refresh_view(connection, source)
             connection.commit()
-            self.warehouse.forget_states([source.table, DROPS, drops_of(source.name), QUARANTINE])
+            touched = [source.table, DROPS, drops_of(source.name), QUARANTINE]
+            self.warehouse.forget_states(touched, [days, *consecutive_days(changed)])
         return changed
 
     def _has_same_rows(

@@ -66,15 +66,14 @@ class State:
     def computings(self, table: str) -> Mapping[date, tuple[int, str]]:
         return self.computed.get(table, {})
 
-
-def merged_states(states: Iterable[State]) -> State:
-    """What is known of several tables, as one."""
-    changed: dict[str, Mapping[date, int]] = {}
-    computed: dict[str, Mapping[date, tuple[int, str]]] = {}
-    for one in states:
-        changed.update(one.changed)
-        computed.update(one.computed)
-    return State(changed, computed)
+    def updated(self, newer: "State") -> "State":
+        """The same with what a newer one knows: partitions once computed never become unknown."""
+        changed, computed = dict(self.changed), dict(self.computed)
+        for name, commits in newer.changed.items():
+            changed[name] = {**self.changes(name), **commits}
+        for name, computings in newer.computed.items():
+            computed[name] = {**self.computings(name), **computings}
+        return State(changed, computed)
 
 
 def prepare_record(connection: duckdb.DuckDBPyConnection) -> None:
@@ -153,22 +152,33 @@ def let_through(connection: duckdb.DuckDBPyConnection, table: Table, days: Seque
     )
 
 
-def read_state(connection: duckdb.DuckDBPyConnection, tables: Iterable[str] = ()) -> State:
-    """What is known of the partitions of these tables, or of all."""
-    names = list(tables)
-    chosen = " where list_contains(?, table_name)" if names else ""
-    parameters = [names] if names else []
+def read_state(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Iterable[str] = (),
+    days: DayRange | None = None,
+) -> State:
+    """What is known of the partitions of these tables, or of all; of these days, or of all."""
+    chosen, parameters = "true", dict[str, object]()
+    if names := list(tables):
+        chosen, parameters = "list_contains($names, table_name)", {"names": names}
+    first, last, is_within = "first_day", "last_day", ("true", "true")
+    if days is not None:
+        parameters |= {"first": days.first, "last": days.last}
+        first, last = "greatest(first_day, $first)", "least(last_day, $last)"
+        is_within = ("first_day <= $last and last_day >= $first", "day between $first and $last")
     changed: dict[str, dict[date, int]] = {}
     for name, day, generation in connection.execute(
         "select table_name, day::date, max(generation) from (select table_name, generation, "
-        "unnest(generate_series(first_day, last_day, interval 1 day)) as day "
-        f"from {COMMITS}{chosen}) group by all",
+        f"unnest(generate_series({first}, {last}, interval 1 day)) as day "
+        f"from {COMMITS} where {chosen} and {is_within[0]}) group by all",
         parameters,
     ).fetchall():
         changed.setdefault(name, {})[day] = generation
     computed: dict[str, dict[date, tuple[int, str]]] = {}
     for name, day, generation, version in connection.execute(
-        f"select table_name, day, generation, version from {COMPUTED}{chosen}", parameters
+        f"select table_name, day, generation, version from {COMPUTED} "
+        f"where {chosen} and {is_within[1]}",
+        parameters,
     ).fetchall():
         computed.setdefault(name, {})[day] = (generation, version)
     return State(changed, computed)

@@ -39,6 +39,12 @@ def consecutive_days(days: Iterable[date]) -> list[DayRange]:
     return ranges
 
 
+def hull(ranges: Iterable[DayRange]) -> DayRange:
+    """The days from the first to the last of some ranges, of which there has to be one."""
+    some = list(ranges)
+    return DayRange(min(one.first for one in some), max(one.last for one in some))
+
+
 def is_dated(first: date, last: date, column: str = "date") -> pl.Expr:
     """Rows of the days from first to last.
 

@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 
+from harvey_pipeline.warehouse.commits import State
+from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 
 _OPEN_SECONDS: Final = 5.0
@@ -31,8 +33,12 @@ class KeptOpen:
         """Tables that are known to be there: no other process writes while the file is open."""
         self.has_given_up = False
         """Whether a connection has waited in vain: then no other one waits."""
-        self.states: dict[str, Any] = {}
-        """What was read of the tables' partitions, by table: nobody else changes it meanwhile."""
+        self.state: State | None = None
+        """What was read of the tables' partitions: nobody else changes it meanwhile."""
+        self.outdated: set[str] = set()
+        """Tables of which this process has changed that since,"""
+        self.outdated_days: list[DayRange] = []
+        """and of which days."""
         self._lock = threading.Lock()
         self._uses = 0
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -74,7 +80,9 @@ class KeptOpen:
             self._root.close()
             self._root = None
             self.prepared.clear()
-            self.states.clear()
+            self.state = None
+            self.outdated.clear()
+            self.outdated_days.clear()
 
     def _close_when_idle(self) -> None:
         while not self._is_over.wait(_IDLE_SECONDS / 2):

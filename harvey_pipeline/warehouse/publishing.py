@@ -290,6 +290,8 @@ def _copy_file(path: Path, to: Path) -> None:
     copying = subprocess.run(
         [
             sys.executable,
+            "-I",
+            "-S",
             "-c",
             "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])",
             str(path),

@@ -29,13 +29,12 @@ from harvey_pipeline.warehouse.commits import (
     known_days,
     last_generation,
     merged,
-    merged_states,
     prepare_record,
     read_state,
     record_commits,
     record_computing,
 )
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import DayRange, hull
 from harvey_pipeline.warehouse.kept_open import KeptOpen
 from harvey_pipeline.warehouse.progress import report_progress
 from harvey_pipeline.warehouse.table import Table
@@ -321,7 +320,8 @@ class Warehouse(DuckDBResource):
                 if days is not None:
                     record_computing(connection, table, table.partitions(days), basis)
             connection.commit()
-            self.forget_states(written)
+            noted = [some for one in written.values() for some in one.commits]
+            self.forget_states(written, [some for some in [days, *noted] if some is not None])
         return written
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
@@ -370,28 +370,29 @@ class Warehouse(DuckDBResource):
         return self.state([table]).changes(table.name)
 
     def state(self, tables: Iterable[Table] = ()) -> State:
-        """What is known of the partitions of these tables, or of all."""
+        """What is known of the partitions of these tables at least, or of all."""
         names = [table.name for table in tables]
         with self.connect() as connection:
             self.prepare(connection, ())
             kept = _kept_open.get(self.path.absolute())
-            known: dict[str, State] = {} if kept is None else kept.states
-            missing = [name for name in names if name not in known]
-            if names and not missing:
-                return merged_states(known[name] for name in names)
-            if not names:
-                return read_state(connection)
-            found = read_state(connection, missing)
-            for name in missing:
-                known[name] = State({name: found.changes(name)}, {name: found.computings(name)})
-            return merged_states(known[name] for name in names)
+            if kept is None:
+                return read_state(connection, names)
+            if kept.state is None:
+                kept.state = read_state(connection)
+            elif kept.outdated:
+                kept.state = kept.state.updated(
+                    read_state(connection, kept.outdated, hull(kept.outdated_days))
+                )
+            kept.outdated.clear()
+            kept.outdated_days.clear()
+            return kept.state
 
-    def forget_states(self, tables: Iterable[Table]) -> None:
-        """Read anew what is known of the partitions of some tables: it was changed."""
+    def forget_states(self, tables: Iterable[Table], days: Iterable[DayRange]) -> None:
+        """Read anew what is known of the partitions of some tables: that of some days changed."""
         kept = _kept_open.get(self.path.absolute())
         if kept is not None:
-            for table in tables:
-                kept.states.pop(table.name, None)
+            kept.outdated.update(table.name for table in tables)
+            kept.outdated_days.extend(days)
 
     def generation(self) -> int:
         """The number of the last commit; 0 before the first."""
@@ -434,7 +435,7 @@ def _replace_changed(
         after = connection.sql(f"select * from {table}").pl()
         changed = list(merged(reach(before, after), known_days(connection, days)))
         return replace(written, changed=changed, is_other=not _have_same_rows(before, after))
-    known = read_state(connection, [table.name]).changes(table.name)
+    known = read_state(connection, [table.name], days).changes(table.name)
     is_known = any(day in known for day in table.partitions(days))
     old = _digest(connection, table, days) if is_known else {}
     written = _replace(connection, table, frames, days)

@@ -89,6 +89,19 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing(
     storage.dispose()
 
 
+def test_the_files_of_all_runs_are_made_alike(tmp_path: Path) -> None:
+    """The first by Dagster's own migrations, the next by what they came to."""
+    storage = KeptOpenSqliteEventLogStorage(str(tmp_path))
+    for run_id in ("first", "second"):
+        storage.store_event(entry(run_id, "2024-04-01"))
+    storage.dispose()
+    first, second = (tables_in(tmp_path / f"{run_id}.db") for run_id in ("first", "second"))
+    assert first == second
+    assert {"event_logs", "alembic_version"} <= {name for name, *_ in first[0]}
+    assert len(first[1]) == 1
+    assert counts(tmp_path, "second")[1] == 1
+
+
 def test_only_dagsters_own_reading_is_used() -> None:
     """Guards against a reader of ours that shows something else."""
     own = set(vars(KeptOpenSqliteEventLogStorage)) & set(dir(SqliteEventLogStorage))
@@ -102,6 +115,16 @@ def test_only_dagsters_own_reading_is_used() -> None:
         "store_event",
         "store_event_batch",
     }
+
+
+def tables_in(file: Path) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """A file's columns by table, and the revision that alembic notes in it."""
+    with sqlite3.connect(file) as connection:
+        columns = connection.execute(
+            'select m.name, c.name, c.type, c."notnull", c.pk from sqlite_master m, '
+            "pragma_table_info(m.name) c where m.type = 'table' order by 1, 2"
+        ).fetchall()
+        return columns, connection.execute("select version_num from alembic_version").fetchall()
 
 
 def counts(folder: Path, run_id: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.definitions import SUBJECTS, tables_of
+from harvey_pipeline.warehouse.commits import read_state
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.publishing import publish_after_run
 from harvey_pipeline.warehouse.table import Table
@@ -773,6 +774,25 @@ def test_a_file_kept_open_is_opened_once_and_closed_at_the_end(
         assert len(opened) == 1
         assert not can_be_locked_by_another_process(warehouse.path)
     assert can_be_locked_by_another_process(warehouse.path)
+
+
+def test_what_is_known_of_partitions_is_the_same_in_a_file_kept_open(warehouse: Warehouse) -> None:
+    """Ranges overlap, so that a day's last commit may be one of another range than the next."""
+    writes: list[tuple[Table, DayRange, Mapping[int, int]]] = [
+        (DAILY, days(1, 4), FILLED),
+        (DAILY, days(2, 3), {2: 5, 3: 3}),
+        (DAILY, days(3, 8), {3: 6, 8: 1}),
+        (DAILY, days(1, 2), {1: 1, 2: 5}),
+        (DAILY, days(1, 9), {1: 7, 9: 1}),
+    ]
+    with warehouse.kept_open():
+        for table, some, events in writes:
+            warehouse.write({table: totals(events)}, some)
+            known = warehouse.state([table])
+            with warehouse.connect() as connection:
+                assert known == read_state(connection)
+    assert warehouse.state().changes(DAILY.name) == known.changes(DAILY.name)
+    assert len(set(known.changes(DAILY.name).values())) > 1
 
 
 def test_a_file_kept_open_for_long_is_closed_between_uses(
