@@ -30,6 +30,7 @@ QUALITY_INFO: Final = "HARVEY_QUALITY_INFO_ROWS"
 INCOMPLETE_AFTER: Final = "HARVEY_INCOMPLETE_AFTER_HOUR"
 LOOK_SECONDS: Final = "HARVEY_LOOK_SECONDS"
 SUBJECTS: Final = "HARVEY_SUBJECTS"
+HASH_SECRET: Final = "HARVEY_HASH_SECRET"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
@@ -169,6 +170,18 @@ def read_quality_settings(environment: Mapping[str, str] | None = None) -> Quali
             raise SettingsError(f"{warning} ({limit:g}) lies above {critical} ({higher:g}).")
     rows = read_whole(values, QUALITY_INFO, 1, 1, 10**9)
     return QualitySettings(ids, unusable, some_ids, some_unusable, rows)
+
+
+def read_hash_secret(environment: Mapping[str, str] | None = None) -> str:
+    """The secret of which the pseudonyms of people are made.
+
+    Raises:
+        SettingsError: None is set.
+    """
+    secret = given_values(environment).get(HASH_SECRET)
+    if not secret:
+        raise SettingsError(f"{HASH_SECRET} is not set; people are shown by hashes made with it.")
+    return secret
 
 
 def read_amount(values: Mapping[str, str], name: str, default: float) -> float:

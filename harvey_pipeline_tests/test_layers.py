@@ -28,12 +28,13 @@ FOUNDATION = (
     "history",
     "graph",
     "checks",
+    "pseudonyms",
     "settings",
     "subject",
     "synthetic",
 )
 ROOMS = (
-    ("code_versions", "settings", "synthetic", "warehouse"),
+    ("code_versions", "pseudonyms", "settings", "synthetic", "warehouse"),
     ("landing", "history"),
     ("graph",),
     ("checks",),

@@ -96,13 +96,20 @@ def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
     extras = project["optional-dependencies"]
     own = re.compile(rf"{project['name']}\[\w+\]")
     lock = ROOT / "requirements.lock"
-    more, browser = (ROOT / ".ci" / name for name in ("s3.lock", "browser.lock"))
+    more, services, browser = (
+        ROOT / ".ci" / name for name in ("s3.lock", "services.lock", "browser.lock")
+    )
     needed = [*project["dependencies"], *extras["dev"]]
     assert_locked(needed, [lock])
     assert_locked([*extras["s3"], *filterfalse(own.match, extras["test-s3"])], [lock, more])
+    served = [*extras["llm"], *extras["live"], *filterfalse(own.match, extras["test-services"])]
+    assert_locked(served, [lock, services])
     assert_locked(extras["test-browser"], [browser])
     assert_bound([*extras["gs"], *extras["az"]])
-    assert set(extras) == {"dev", "s3", "gs", "az", "test-s3", "test-browser"}
+    assert set(extras) == {
+        *("dev", "s3", "gs", "az", "llm", "live"),
+        *("test-s3", "test-services", "test-browser"),
+    }
 
 
 def assert_bound(requirements: Iterable[str]) -> None:
