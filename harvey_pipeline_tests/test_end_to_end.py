@@ -2,6 +2,7 @@
 
 import random
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,11 @@ def test_every_record_read_is_accepted_or_in_quarantine(one_run: Pipeline) -> No
 def test_day_by_day_as_the_schedule_runs_gives_the_same_tables(
     tmp_path: Path, reference: dict[str, Rows]
 ) -> None:
-    """The monthly schedule looks at what is due now and then."""
+    """Five weeks by the day, then by the week; the monthly schedule looks now and then."""
     pipeline = Pipeline(SAMPLE, tmp_path, FIRST)
-    for day in days_between(FIRST, LAST):
-        pipeline.run(max(FIRST, day - timedelta(days=1)), day)
+    days = days_between(FIRST, LAST)
+    for before, day in pairwise([FIRST, *days[:35], *days[41::7]]):
+        pipeline.run(before, day)
         if day.day in (2, 17) or day == LAST:
             due = pipeline.months_due(FIRST, day)
             pipeline.run_months(due[0], due[-1])
