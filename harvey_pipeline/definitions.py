@@ -34,6 +34,7 @@ from harvey_pipeline.landing.io_manager import RawStoreIOManager
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.llm.tables import TABLES as LLM_TABLES
 from harvey_pipeline.reports.subject import SUBJECT as REPORTS
 from harvey_pipeline.reports.subject import report_over
 from harvey_pipeline.settings import SUBJECTS as SUBJECTS_SETTING
@@ -95,12 +96,14 @@ def marked_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
 
 
 def tables_of(subjects: Sequence[Subject]) -> Mapping[str, Table]:
-    """All tables by name: raw ones, the ledger's, the subjects' own, and the dimensions' state."""
+    """All tables by name: raw ones, the ledger's, the subjects' own, the models', and the state
+    of dimensions."""
     parts = (
         *(table for subject in subjects for table in subject.raw_tables),
         DROPS,
         QUARANTINE,
         *(table for subject in subjects for table in subject.tables),
+        *LLM_TABLES,
         *(table for subject in subjects for table in subject.state_tables),
     )
     return {table.name: table for table in parts}

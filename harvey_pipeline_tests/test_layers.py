@@ -24,6 +24,7 @@ SUBJECTS = ("agents", "conversations", "engagement", "segments")
 FOUNDATION = (
     "code_versions",
     "landing",
+    "llm",
     "warehouse",
     "history",
     "graph",
@@ -35,7 +36,7 @@ FOUNDATION = (
 )
 ROOMS = (
     ("code_versions", "pseudonyms", "settings", "synthetic", "warehouse"),
-    ("landing", "history"),
+    ("landing", "history", "llm"),
     ("graph",),
     ("checks",),
     ("subject",),

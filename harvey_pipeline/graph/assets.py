@@ -98,6 +98,8 @@ class TableAsset:
     ledger_of: tuple[Source, ...] = ()
     """The sources of which it reads the ledger and quarantine, too, of its own days: what changes
     there need not change a raw row."""
+    beside: tuple[Table, ...] = ()
+    """Tables by day, written by commands and not by assets, of which it reads its own days."""
     code: tuple[Any, ...] = ()
     """What it computes by besides `compute`, where that is made for many tables."""
 
@@ -114,7 +116,7 @@ class TableAsset:
     @cached_property
     def watched(self) -> tuple[Reads, ...]:
         """All whose changes make it out of date."""
-        return (*self.upstream, *map(reads, self.ledgers))
+        return (*self.upstream, *map(reads, self.ledgers), *map(reads, self.beside))
 
     @cached_property
     def version(self) -> str:
@@ -135,9 +137,12 @@ def table_asset(
     after: Sequence[Reads] = (),
     windows: Mapping[str, DaysRead | None] | None = None,
     covered_by: Source | None = None,
+    beside: tuple[Table, ...] = (),
 ) -> Callable[[Callable[..., Frames | Deferred]], TableAsset]:
     """Make an asset of a function: what it computes, and what its parameters read."""
-    return lambda compute: TableAsset(table, compute, inputs, after, windows or {}, covered_by)
+    return lambda compute: TableAsset(
+        table, compute, inputs, after, windows or {}, covered_by, beside=beside
+    )
 
 
 def declare_asset(

@@ -262,7 +262,7 @@ def due_partitions(
 ) -> dict[date, Due]:
     """The partitions of a table that are due while nothing that they read is."""
     read = [tables[one.table] for one in asset.upstream]
-    state = warehouse.state([asset.table, *read, *asset.ledgers.values()])
+    state = warehouse.state([asset.table, *read, *asset.ledgers.values(), *asset.beside])
     return _directly_due(asset, partitions, state, raw_store)
 
 
@@ -276,8 +276,8 @@ def find_overtaken(
     archived = archived_days(warehouse)
     assets = graph.beneath(table)
     read = {one.table: tables[one.table] for asset in assets for one in asset.upstream}
-    ledgers = (ledger for asset in assets for ledger in asset.ledgers.values())
-    state = warehouse.state([table, *read.values(), *ledgers])
+    others = (one for asset in assets for one in (*asset.ledgers.values(), *asset.beside))
+    state = warehouse.state([table, *read.values(), *others])
     partitions = {table.name: set(sorted(state.computings(table.name))[-latest:])}
     for asset in reversed(assets):
         for one in asset.upstream:

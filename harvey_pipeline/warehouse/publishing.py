@@ -30,7 +30,7 @@ from harvey_pipeline.warehouse.warehouse import (
     table_ddl,
 )
 
-UNPUBLISHED_SCHEMAS: Final = ("raw", "history", "meta")
+UNPUBLISHED_SCHEMAS: Final = ("raw", "history", "llm", "meta")
 """Schemas that stay with the pipeline; every other one is published."""
 
 _READ_ONLY: Final = 0o444
