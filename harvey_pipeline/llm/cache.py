@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from harvey_pipeline.llm.costs import write_costs
+from harvey_pipeline.llm.prompts import Prompts
 from harvey_pipeline.llm.tables import LLM_CACHE, LLM_COSTS, LLM_TRACES, OK
 from harvey_pipeline.warehouse.commits import record_commits
 from harvey_pipeline.warehouse.days import DayRange, consecutive_days
@@ -48,6 +49,27 @@ def answers(
     )
 
 
+def answers_that_count(
+    warehouse: Warehouse, models: Sequence[str], prompts: Prompts, days: DayRange
+) -> pl.DataFrame:
+    """Of each row of some days the answer that counts, if there is one.
+
+    It is by the version of the prompt that its user has, and by the first of the models.
+
+    Returns:
+        Rows of `llm.llm_cache`, one per `row_hash`, in no order.
+
+    Raises:
+        WarehouseError: The warehouse stayed locked.
+    """
+    found = answers(warehouse, prompts.purpose, models, prompts.versions, days)
+    return (
+        found.filter(found["prompt_version"] == prompts.versions_of(found["user_id"]))
+        .sort(pl.col("model").replace_strict(list(models), range(len(models)), default=None))
+        .unique("row_hash", keep="first", maintain_order=True)
+    )
+
+
 @dataclass(frozen=True)
 class AnswerStore:
     """Where answers, traces and costs are kept: each call of it opens the warehouse and closes it.
@@ -59,7 +81,7 @@ class AnswerStore:
     secret: str
 
     def known(self, purpose: str, row_hashes: Iterable[str], models: Sequence[str]) -> set[Any]:
-        """(`row_hash`, `prompt_version`) of the rows that one of some models has answered for."""
+        """(`row_hash`, `prompt_version`) of rows of which some of these models has told."""
         return {
             (row_hash, version)
             for row_hash, version, *_ in self._ok("row_hash", purpose, row_hashes, models)
@@ -79,7 +101,7 @@ class AnswerStore:
     ) -> list[tuple[Any, ...]]:
         return self.warehouse.query(
             f"select {column}, prompt_version, output from {LLM_CACHE} where purpose = $1 "
-            f"and status = '{OK}' and list_contains($2, model) and list_contains($3, {column})",
+            f"and status = '{OK}' and list_contains($2, model) and {column} in (select unnest($3))",
             [purpose, list(models), list(hashes)],
             tables=[LLM_CACHE],
         )
@@ -97,7 +119,8 @@ class AnswerStore:
     def save(self, kept: Sequence[Row], traces: Sequence[Row]) -> None:
         """Keep answers in the place of earlier ones of their keys, and the calls they are from.
 
-        Days that have a new valid answer are noted as changed.
+        Days that have a new valid answer are noted as changed. The file is open no longer than
+        that takes, so that who computes does not wait for a network.
 
         Raises:
             WarehouseError: The warehouse stayed locked.
@@ -113,8 +136,8 @@ class AnswerStore:
             connection.commit()
         self.warehouse.forget_states([LLM_CACHE], changed)
 
-    def write_costs(self, days: DayRange) -> None:
-        """Sum up the calls of some days in `marts.llm_costs`.
+    def write_costs(self) -> None:
+        """Sum up in `marts.llm_costs` the calls since the last day that was summed up.
 
         Raises:
             WarehouseError: The warehouse stayed locked.
@@ -122,9 +145,9 @@ class AnswerStore:
         with self.warehouse.connect() as connection:
             self.warehouse.prepare(connection, [LLM_TRACES, LLM_COSTS])
             connection.begin()
-            write_costs(connection, days)
+            changed = write_costs(connection)
             connection.commit()
-        self.warehouse.forget_states([LLM_COSTS], [days])
+        self.warehouse.forget_states([LLM_COSTS], changed)
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, kept: Sequence[Row]) -> None:

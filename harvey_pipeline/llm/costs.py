@@ -1,5 +1,6 @@
 """What a day's calls cost, summed up from their traces."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import duckdb
@@ -7,24 +8,34 @@ import polars as pl
 
 from harvey_pipeline.llm.tables import CACHED, LLM_COSTS, LLM_TRACES, OK
 from harvey_pipeline.warehouse.commits import record_commits
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import DayRange, consecutive_days
 
 _KEY: Final = ["date", "purpose", "prompt_version", "model"]
 _PERCENTILES: Final = (50, 95, 99)
 
 
-def write_costs(connection: duckdb.DuckDBPyConnection, days: DayRange) -> None:
-    """Replace the costs of some days, within a transaction; noted where they changed."""
-    traces = connection.sql(f"select * from {LLM_TRACES} where {LLM_TRACES.within(days)}").pl()
-    costs = sum_costs(traces.cast(dict(LLM_TRACES.polars_schema)))
-    where = LLM_COSTS.within(days)
-    before = connection.sql(f"select * from {LLM_COSTS} where {where}").pl()
+def write_costs(connection: duckdb.DuckDBPyConnection) -> Sequence[DayRange]:
+    """Replace, within a transaction, the costs of days with calls since the last one known.
+
+    Returns:
+        The days of which they changed, which are noted.
+    """
+    since = f"date >= coalesce((select max(date) from {LLM_COSTS}), date '0001-01-01')"
+    found = connection.sql(f"select * from {LLM_TRACES} where {since}").pl()
+    costs = sum_costs(found.cast(dict(LLM_TRACES.polars_schema)))
+    days = costs["date"].unique().to_list()
+    before = connection.sql(
+        f"select * from {LLM_COSTS} where list_contains($1, date)", params=[days]
+    ).pl()
     if before.sort(_KEY).equals(costs):
-        return
-    connection.execute(f"delete from {LLM_COSTS} where {where}")
+        return []
+    connection.execute(f"delete from {LLM_COSTS} where list_contains($1, date)", [days])
     rows = costs.to_arrow()  # noqa: F841  (DuckDB finds it by its name)
     connection.execute(f"insert into {LLM_COSTS} by name select * from rows")
-    record_commits(connection, [LLM_COSTS], days)
+    changed = consecutive_days(days)
+    for some in changed:
+        record_commits(connection, [LLM_COSTS], some)
+    return changed
 
 
 def sum_costs(traces: pl.DataFrame) -> pl.DataFrame:
