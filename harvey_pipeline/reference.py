@@ -284,6 +284,7 @@ def _facts(table: Table, asset: TableAsset | None) -> Iterator[str]:
         read = [_read(one, unit) for one in asset.upstream]
         if asset.ledger_of:
             read.append(f"what {_code(DROPS.name)} and {_code(QUARANTINE.name)} say of its sources")
+        read.extend(f"what {_code(one.name)} holds of its days" for one in asset.beside)
         yield f"Computed from {_listed(read)}."
 
 

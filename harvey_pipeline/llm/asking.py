@@ -132,6 +132,11 @@ class Summary:
     level: str = "ok"
     stopped: str | None = None
 
+    @property
+    def done(self) -> int:
+        """Questions of which something has come."""
+        return self.answered + self.cached + self.invalid + self.failed
+
     def __add__(self, later: "Summary") -> "Summary":
         """This one's counts and a later one's together, and what the later one says of money."""
         return Summary(

@@ -42,7 +42,7 @@ OUTPUT_VALID: Final = Check(
     f"What a model told is an intent of 1 to {_MOST_CHARACTERS} characters, at most {_MOST_TEXTS} "
     "blockers and feature requests, each as long, and a satisfaction signal.",
     is_blocking=True,
-    advice="Remove the answer from `conversations.llm_cache` and run the day again.",
+    advice="Remove the answer from `llm.llm_cache` and run the day again.",
 )
 
 

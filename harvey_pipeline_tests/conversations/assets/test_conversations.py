@@ -1,9 +1,10 @@
 """Conversations and intents as the graph computes them: what they read, and what they hand on."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from harvey_pipeline.conversations.assets.conversations import ASSETS, conversations, intents
-from harvey_pipeline.warehouse.warehouse import Pieces
+from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
 from harvey_pipeline_tests.conversations.dailies import MONDAY, dailies, daily
 
 
@@ -20,7 +21,13 @@ def test_an_intent_rests_on_its_conversation() -> None:
     assert (read.table, read.has_window) == ("conversations.conversations", False)
 
 
-def test_the_catalogue_decides_between_equals_and_names_the_action() -> None:
+def test_an_intent_rests_on_answers_of_its_own_day_alone() -> None:
+    """So that an answer makes its day due, and nothing is computed after who asks."""
+    watched = {one.table: one.has_window for one in intents.watched}
+    assert watched == {"conversations.conversations": False, "llm.llm_cache": False}
+
+
+def test_the_catalogue_decides_between_equals_and_names_the_action(tmp_path: Path) -> None:
     """By their names compliance would be before contract_review."""
     row = daily(
         messages=1,
@@ -31,7 +38,8 @@ def test_the_catalogue_decides_between_equals_and_names_the_action() -> None:
     made = conversations.compute(days=[MONDAY], conversation_daily=dailies([row]))
     assert isinstance(made, Pieces)
     [found] = made.plans
-    told = intents.compute(days=[MONDAY], conversations=found)
+    warehouse = Warehouse(database=str(tmp_path / "warehouse.duckdb"))
+    told = intents.compute(days=[MONDAY], conversations=found, warehouse=warehouse)
     assert not isinstance(told, Pieces)
     assert told.collect()["cluster"].to_list() == ["check/contract_review"]  # type: ignore[union-attr]
 

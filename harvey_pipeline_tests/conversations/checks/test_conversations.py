@@ -16,6 +16,7 @@ from harvey_pipeline.conversations.tables.conversations import CONVERSATIONS, IN
 from harvey_pipeline.conversations.tables.sums import CONVERSATION_DAILY
 from harvey_pipeline.conversations.transforms.conversations import cut_conversations
 from harvey_pipeline.conversations.transforms.intents import tell_intents
+from harvey_pipeline.llm.tables import LLM_CACHE
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Pieces
 from harvey_pipeline_tests.builders import raw_store
@@ -41,7 +42,7 @@ class Place:
         active = self.warehouse.read(CONVERSATION_DAILY).collect().lazy()
         self._write(CONVERSATIONS, Pieces(cut_conversations(active, days, ())), days)
         found = self.warehouse.read(CONVERSATIONS, DayRange(days[0], days[-1])).collect().lazy()
-        self._write(INTENTS, tell_intents(found, ()), days)
+        self._write(INTENTS, tell_intents(found, (), LLM_CACHE.empty().collect()), days)
 
     def _write(self, table: Any, rows: pl.LazyFrame | Pieces, days: Sequence[date]) -> None:
         self.warehouse.write({table: rows}, DayRange(days[0], days[-1]))
