@@ -1,5 +1,6 @@
 """All about one user: why this segment, what would change it, the last weeks, what would help."""
 
+import json
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,9 @@ _RANKED_FROM: Final = 5
 
 _WEEKS: Final = 12
 
+_REVIEW: Final = 0.6
+"""Opinions of less confidence need someone to look."""
+
 
 def show_user(
     console: Console, connection: "duckdb.DuckDBPyConnection", day: date, user: str
@@ -55,11 +59,30 @@ def show_user(
         "'high' desc, priority = 'medium' desc, estimated_time_savings_hours_month desc, rule_id",
         [day, user],
     )
+    opinions = _opinions_of(connection, day, user)
     say(console, Text(f"{user} of {row['tenant_id']} on {day}\n", style="bold"))
     _show_segment(console, row)
+    for opinion in opinions:
+        _show_opinion(console, row, opinion)
     _show_way_up(console, row, scores[0] if scores else None)
     _show_weeks(console, weeks)
     _show_advice(console, advice)
+
+
+def _opinions_of(connection: "duckdb.DuckDBPyConnection", day: date, user: str) -> list[Row]:
+    """What a model says of the user: one row, or none."""
+    is_there = rows_of(
+        connection,
+        "select 1 from information_schema.tables "
+        "where table_schema = 'segments' and table_name = 'llm_opinions'",
+    )
+    if not is_there:
+        return []
+    return rows_of(
+        connection,
+        "select * from segments.llm_opinions where date = ? and user_id = ?",
+        [day, user],
+    )
 
 
 def days_ago(days: int | None) -> str:
@@ -91,6 +114,27 @@ def _show_segment(console: Console, row: Row) -> None:
     say(console, Text("\nEvidence", style="bold"))
     for line in row["evidence"]:
         say(console, f"  {line}")
+
+
+def _show_opinion(console: Console, row: Row, opinion: Row) -> None:
+    """The model's words beside those of the rules; nothing follows from them."""
+    title = f"\nA model's opinion ({opinion['model']}, prompt {opinion['prompt_version']})"
+    say(console, Text(title, style="bold"))
+    beside = "as the rules do" if opinion["agrees"] else f"where the rules say {row['segment']}"
+    say(
+        console,
+        f"  {opinion['segment']} ({opinion['sub_segment']}), {beside}; confidence "
+        f"{opinion['confidence']:.2f}{'; needs review' if opinion['confidence'] < _REVIEW else ''}",
+    )
+    say(console, f"  Churn risk: {opinion['churn_risk'].replace('_', ' ')}")
+    say(console, f"  {opinion['reasoning']}")
+    for line in opinion["evidence"]:
+        say(console, f"  - {line}")
+    if opinion["recommendations"] is None:
+        return
+    say(console, "  It recommends, hours and costs estimated by it:")
+    for one in json.loads(opinion["recommendations"]):
+        _show_recommendation(console, one, indent="    ")
 
 
 # --- the way up ----------------------------------------------------------------------------------
@@ -161,12 +205,16 @@ def _show_advice(console: Console, advice: list[Row]) -> None:
     if not advice:
         say(console, "  none")
     for one in advice:
-        say(console, f"  {one['suggestion']}")
-        hours = one["estimated_time_savings_hours_month"]
-        say(
-            console,
-            f"    {one['category']}, {one['priority']} priority; saves an estimated {hours:g} "
-            f"{'hour' if hours == 1 else 'hours'} a month; costs "
-            f"{one['implementation_cost_usd_year']:,.0f} USD a year, estimated",
-        )
-        say(console, f"    {one['reasoning']}")
+        _show_recommendation(console, one, indent="  ")
+
+
+def _show_recommendation(console: Console, one: Row, indent: str) -> None:
+    say(console, f"{indent}{one['suggestion']}")
+    hours = one["estimated_time_savings_hours_month"]
+    say(
+        console,
+        f"{indent}  {one['category']}, {one['priority']} priority; saves an estimated {hours:g} "
+        f"{'hour' if hours == 1 else 'hours'} a month; costs "
+        f"{one['implementation_cost_usd_year']:,.0f} USD a year, estimated",
+    )
+    say(console, f"{indent}  {one['reasoning']}")

@@ -3,15 +3,32 @@
 from collections.abc import Mapping
 from typing import Final
 
+from harvey_pipeline.llm.tables import LLM_COSTS
+from harvey_pipeline.segments.questions import ADVICE, SEGMENT
 from harvey_pipeline.segments.tables.access import DIM_EMPLOYEE
 from harvey_pipeline.segments.tables.evaluation import AB_READOUT
+from harvey_pipeline.segments.tables.opinions import LLM_OPINIONS
 from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, TENANT_ENGAGEMENT
-from harvey_pipeline.segments.tables.segments import USER_SEGMENTS
+from harvey_pipeline.segments.tables.segments import REVIEW_BELOW, USER_SEGMENTS
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.view import View
 
 _LATEST: Final = f"(select max(date) from {USER_SEGMENTS})"
 """A week that failed leaves the last one in sight."""
+
+
+_OF_MODEL: Final = {
+    "segment": "Segment that the model would give; it and the other columns of the model are null "
+    "where none was asked or answered.",
+    "sub_segment": "Kind of user, in the model's words.",
+    "confidence": "How sure the model is, 0 to 1.",
+    "reasoning": "Why, in the model's words.",
+    "evidence": "Figures that the model rests on, a list.",
+    "churn_risk": "How likely the model takes it that the user leaves.",
+    "recommendations": "What the model recommends, JSON; null where it was asked for nothing.",
+    "agrees": "Whether the model's segment is `segment`.",
+}
+"""What the view of users shows of a model's opinion, with what it means."""
 
 
 def _view(
@@ -22,8 +39,10 @@ def _view(
 
 CURRENT_SEGMENTS: Final = _view(
     "current_segments",
-    "One row per user of the latest Monday: `segments.user_segments`, and who the user is.",
+    "One row per user of the latest Monday: `segments.user_segments`, what a model says, and who "
+    "the user is. `needs_review` is true where either of the two is not sure.",
     {
+        **{f"model_{name}": told for name, told in _OF_MODEL.items()},
         "effective_segment": "`manager_label` where there is one, else `segment`.",
         "manager_id": "The employee's manager on that Monday, or last before it.",
         "department": "The employee's department, likewise.",
@@ -31,13 +50,20 @@ CURRENT_SEGMENTS: Final = _view(
         "name": "The employee's name, likewise.",
     },
     f"""
-    select one.*, coalesce(manager_label, segment) as effective_segment,
+    select one.* replace (
+            one.needs_review or coalesce(opinion.confidence < {REVIEW_BELOW}, false) as needs_review
+        ),
+        {", ".join(f"opinion.{name} as model_{name}" for name in _OF_MODEL)},
+        coalesce(manager_label, one.segment) as effective_segment,
         manager_id, department, email, name
     from (select * from {USER_SEGMENTS} where date = {_LATEST}) one
+    left join {LLM_OPINIONS} opinion
+        on one.user_id = opinion.user_id and one.date = opinion.date
     asof left join {DIM_EMPLOYEE} employee
         on one.user_id = employee.user_id and one.date >= employee.effective_start_date
     """,
     USER_SEGMENTS,
+    LLM_OPINIONS,
     DIM_EMPLOYEE,
 )
 
@@ -199,6 +225,55 @@ INTERVENTION_EFFECTS: Final = _view(
     AB_READOUT,
 )
 
+PROMPT_VERSIONS: Final = _view(
+    "prompt_versions",
+    "One row per (`purpose`, `prompt_version`, `model`) that was asked: how versions of a prompt "
+    "compare, over all days.",
+    {
+        "purpose": f"`{SEGMENT}`, which `segments.llm_opinions` are of, or `{ADVICE}`.",
+        "prompt_version": "Version of the prompt.",
+        "model": "Model that was asked.",
+        "calls": "Calls, every try.",
+        "cached": "Answers that were known already.",
+        "invalid_percent": "Calls with an answer that was none, percent; null without calls.",
+        "error_percent": "Calls without a valid answer for whatever reason, percent; likewise.",
+        "opinions": f"Opinions that it gave; null for `{ADVICE}`, as all that follow.",
+        "agrees_percent": "Opinions with the segment of the rules, percent.",
+        "labelled": "Opinions on users whom someone has labelled.",
+        "agrees_with_labels_percent": "Of these the ones with the label's segment, percent; null "
+        "without any.",
+        "mean_confidence": "Mean confidence, 0 to 1.",
+        "cost_usd": "What the calls cost, USD; not null for any purpose.",
+    },
+    f"""
+    with asked as (
+        select purpose, prompt_version, model, sum(calls)::bigint as calls,
+            sum(cached)::bigint as cached, 100 * sum(invalid) / nullif(sum(calls), 0)
+            as invalid_percent, 100 * sum(errors) / nullif(sum(calls), 0) as error_percent,
+            sum(cost_usd) as cost_usd
+        from {LLM_COSTS}
+        where purpose in ('{SEGMENT}', '{ADVICE}')
+        group by all
+    ), told as (
+        select '{SEGMENT}' as purpose, prompt_version, model, count(*) as opinions,
+            100 * avg(agrees::int) as agrees_percent, count(manager_label) as labelled,
+            100 * avg((opinion.segment = manager_label)::int) as agrees_with_labels_percent,
+            avg(opinion.confidence) as mean_confidence
+        from {LLM_OPINIONS} opinion
+        join {USER_SEGMENTS} using (date, user_id)
+        group by all
+    )
+    select purpose, prompt_version, model, calls, cached, invalid_percent, error_percent, opinions,
+        agrees_percent, labelled, agrees_with_labels_percent, mean_confidence, cost_usd
+    from asked
+    left join told using (purpose, prompt_version, model)
+    order by purpose, prompt_version, model
+    """,
+    LLM_COSTS,
+    LLM_OPINIONS,
+    USER_SEGMENTS,
+)
+
 VIEWS: Final = (
     CURRENT_SEGMENTS,
     SEGMENT_CHANGES,
@@ -207,4 +282,5 @@ VIEWS: Final = (
     SEASON,
     SCORE_THRESHOLDS,
     INTERVENTION_EFFECTS,
+    PROMPT_VERSIONS,
 )

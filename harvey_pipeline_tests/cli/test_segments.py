@@ -1,5 +1,6 @@
 """`harvey segments`: a Monday, a tenant, a user; and what is not there."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -142,6 +143,23 @@ def advice(user: str, rule: str, priority: str, hours: float) -> Values:
     }
 
 
+def opinion(user: str, **values: Any) -> Values:
+    return {
+        "date": LAST,
+        "user_id": user,
+        "segment": "power",
+        "sub_segment": "Daily [bold]drafter",
+        "confidence": 0.9,
+        "reasoning": "Works steadily.",
+        "evidence": ["42 accesses.", "3 apps."],
+        "churn_risk": "very_low",
+        "recommendations": None,
+        "model": "large-1",
+        "prompt_version": "v2",
+        "agrees": True,
+    } | values
+
+
 NOT_MEASURED = {
     "unused": None,
     "underused": None,
@@ -202,6 +220,11 @@ TABLES: Mapping[str, list[Values]] = {
         advice("ana", "a_rule", "medium", 1.0),
         advice("ana", "late", "low", 9.0),
         advice("ana", "first", "high", 7.5),
+    ],
+    "llm_opinions": [
+        opinion("ana", recommendations=json.dumps([advice("", "teach", "low", 1.5)], default=str)),
+        opinion("ana", date=WEEK_BEFORE, sub_segment="Long ago"),
+        opinion("cas", confidence=0.59, agrees=False, churn_risk="high"),
     ],
 }
 
@@ -401,6 +424,34 @@ def test_what_is_odd_about_a_user_is_told(segments: Segments) -> None:
     assert after(told, "Recommendations") == ["none"]
     suppressed = "Churn risk: low (suppressed: holidays, or a dip of the whole tenant)"
     assert suppressed in segments("--user", "eve").lines
+
+
+def test_the_models_words_stand_beside_those_of_the_rules(segments: Segments) -> None:
+    assert after(segments("--user", "ana"), "A model's opinion (large-1, prompt v2)") == [
+        "power (Daily [bold]drafter), as the rules do; confidence 0.90",
+        "Churn risk: very low",
+        "Works steadily.",
+        "- 42 accesses.",
+        "- 3 apps.",
+        "It recommends, hours and costs estimated by it:",
+        "Do teach.",
+        "Training, low priority; saves an estimated 1.5 hours a month; costs 200 USD a year, "
+        "estimated",
+        "Because of teach.",
+    ]
+
+
+def test_an_opinion_that_differs_or_is_unsure_says_so(segments: Segments) -> None:
+    lines = after(segments("--user", "cas"), "A model's opinion (large-1, prompt v2)")
+    assert lines[:2] == [
+        "power (Daily [bold]drafter), where the rules say casual; confidence 0.59; needs review",
+        "Churn risk: high",
+    ]
+    assert not any("recommends" in line for line in lines)
+
+
+def test_without_an_opinion_there_is_nothing_of_a_model(segments: Segments) -> None:
+    assert not any("model" in line for line in segments("--user", "ben").lines)
 
 
 # --- what is not there ---------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from typing import Final
 
 from harvey_pipeline.graph.assets import TableAsset
-from harvey_pipeline.segments.assets import access, evaluation, outcomes, scores, segments
+from harvey_pipeline.segments.assets import access, evaluation, opinions, outcomes, scores, segments
 
 ASSETS: Final[tuple[TableAsset, ...]] = (
     *access.ASSETS,
@@ -11,4 +11,5 @@ ASSETS: Final[tuple[TableAsset, ...]] = (
     *segments.ASSETS,
     *outcomes.ASSETS,
     *evaluation.ASSETS,
+    *opinions.ASSETS,
 )

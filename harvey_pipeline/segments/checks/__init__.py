@@ -3,7 +3,7 @@
 from typing import Final
 
 from harvey_pipeline.checks.plan import TableChecks
-from harvey_pipeline.segments.checks import access, evaluation, outcomes, scores, segments
+from harvey_pipeline.segments.checks import access, evaluation, opinions, outcomes, scores, segments
 
 CHECKS: Final[tuple[TableChecks, ...]] = (
     *access.CHECKS,
@@ -11,4 +11,5 @@ CHECKS: Final[tuple[TableChecks, ...]] = (
     *segments.CHECKS,
     *outcomes.CHECKS,
     *evaluation.CHECKS,
+    *opinions.CHECKS,
 )

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from harvey_pipeline.segments.tables import access, evaluation, outcomes, scores, segments
+from harvey_pipeline.segments.tables import access, evaluation, opinions, outcomes, scores, segments
 from harvey_pipeline.warehouse.table import Table
 
 TABLES: Final[Mapping[str, Table]] = {
     table.own_name: table
-    for part in (access, scores, segments, outcomes, evaluation)
+    for part in (access, scores, segments, outcomes, evaluation, opinions)
     for table in part.TABLES
 }
 """By their own names."""
