@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from harvey_pipeline.cli.agents import show_agents
 from harvey_pipeline.cli.analyze_intents import analyze_intents
+from harvey_pipeline.cli.analyze_segments import analyze_segments
 from harvey_pipeline.cli.app import build_app, run_command
 from harvey_pipeline.cli.archive import archive
 from harvey_pipeline.cli.checks import list_checks
@@ -41,6 +42,7 @@ APP = build_app(
         "agents": show_agents,
         "explain": explain_one,
         "segments": show_segments,
+        "analyze-segments": analyze_segments,
         "conversations": show_conversations,
         "analyze-intents": analyze_intents,
         "insights": write_insights,

@@ -6,7 +6,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from harvey_pipeline.llm.tables import CACHED, LLM_COSTS, LLM_TRACES, OK
+from harvey_pipeline.llm.tables import CACHED, INVALID, LLM_COSTS, LLM_TRACES, OK
 from harvey_pipeline.warehouse.commits import record_commits
 from harvey_pipeline.warehouse.days import DayRange, consecutive_days
 
@@ -54,6 +54,7 @@ def sum_costs(traces: pl.DataFrame) -> pl.DataFrame:
             calls=number.cast(pl.Int64),
             cached=(~is_call).sum().cast(pl.Int64),
             errors=is_error.sum().cast(pl.Int64),
+            invalid=(status == INVALID).sum().cast(pl.Int64),
             prompt_tokens=pl.col("prompt_tokens").sum(),
             completion_tokens=pl.col("completion_tokens").sum(),
             cost_usd=pl.col("cost_usd").sum(),

@@ -87,6 +87,7 @@ class LlmCosts(dy.Schema):
     calls = c.count("Calls, every try.")
     cached = c.count("Answers that were known already.")
     errors = c.count("Calls without a valid answer.")
+    invalid = c.count("Of these, the ones with an answer that was none.")
     error_rate = c.percent("Share of the calls without a valid answer")
     prompt_tokens = c.count("Tokens read.")
     completion_tokens = c.count("Tokens written.")

@@ -123,8 +123,8 @@ def the_one(plans: Iterable[pl.LazyFrame], table: Table) -> Row:
 def database(tables: Mapping[Table, pl.LazyFrame]) -> duckdb.DuckDBPyConnection:
     """A database in memory with some tables, labels as text."""
     connection = duckdb.connect()
-    connection.execute("create schema segments")
     for table, rows in tables.items():
+        connection.execute(f"create schema if not exists {table.schema_name}")
         held = rows.select(list(table.polars_schema)).with_columns(cs.enum().cast(pl.String))
         connection.register("held", held.collect().to_arrow())
         connection.execute(f"create table {table} as select * from held")

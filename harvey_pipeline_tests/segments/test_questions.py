@@ -47,7 +47,7 @@ def share_of(purpose: str, user_id: str) -> int:
 
 def by_version() -> tuple[str, str]:
     """A user whose number is below 90, and one whose is not."""
-    users = [f"u{number}" for number in range(200)]
+    users = [f"u{number}" for number in range(2_000)]
     low = next(user for user in users if share_of(SEGMENT, user) == 89)
     high = next(user for user in users if share_of(SEGMENT, user) == 90)
     return low, high

@@ -7,8 +7,10 @@ import duckdb
 import polars as pl
 import pytest
 
+from harvey_pipeline.llm.tables import LLM_COSTS
 from harvey_pipeline.segments.tables.access import DIM_EMPLOYEE
 from harvey_pipeline.segments.tables.evaluation import AB_READOUT
+from harvey_pipeline.segments.tables.opinions import LLM_OPINIONS
 from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, TENANT_ENGAGEMENT
 from harvey_pipeline.segments.tables.segments import USER_SEGMENTS
 from harvey_pipeline.segments.transforms.seasons import index_seasons
@@ -36,6 +38,8 @@ def views(
     engagement: pl.LazyFrame | None = None,
     employees: pl.LazyFrame | None = None,
     readouts: pl.LazyFrame | None = None,
+    opinions: pl.LazyFrame | None = None,
+    costs: pl.LazyFrame | None = None,
 ) -> duckdb.DuckDBPyConnection:
     given = {
         USER_SEGMENTS: users,
@@ -43,6 +47,8 @@ def views(
         TENANT_ENGAGEMENT: engagement,
         DIM_EMPLOYEE: employees,
         AB_READOUT: readouts,
+        LLM_OPINIONS: opinions,
+        LLM_COSTS: costs,
     }
     connection = database(
         {table: table.empty() if rows is None else rows for table, rows in given.items()}
@@ -64,6 +70,38 @@ def employees(*rows: Row) -> pl.LazyFrame:
         "is_current": True,
     }
     return frame(DIM_EMPLOYEE, (usual | row for row in rows))
+
+
+def opinions(*rows: Row) -> pl.LazyFrame:
+    usual: Row = {
+        "date": MONDAY,
+        "user_id": "u",
+        "segment": "regular",
+        "sub_segment": "Quiet",
+        "confidence": 0.8,
+        "reasoning": "Because.",
+        "evidence": ["One."],
+        "churn_risk": "low",
+        "model": "m",
+        "prompt_version": "v1",
+        "agrees": True,
+    }
+    return frame(LLM_OPINIONS, (usual | row for row in rows))
+
+
+def costs(*rows: Row) -> pl.LazyFrame:
+    usual: Row = {
+        "date": MONDAY,
+        "purpose": "segment_user",
+        "prompt_version": "v1",
+        "model": "m",
+        "calls": 10,
+        "cached": 2,
+        "errors": 3,
+        "invalid": 1,
+        "cost_usd": 0.5,
+    }
+    return frame(LLM_COSTS, (usual | row for row in rows))
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
@@ -108,6 +146,76 @@ def test_current_segments_keep_all_columns_and_have_one_row_per_user() -> None:
             *("effective_segment", "manager_id", "department", "email", "name")
         ]
         assert [row[1] for row in found.fetchall()] == ["u", "v"]
+
+
+def test_current_segments_have_the_models_words_where_there_are_any() -> None:
+    connection = views(
+        users=segments({}, {"user_id": "v"}, {"user_id": "w", "date": EARLIER}),
+        opinions=opinions({}, {"date": EARLIER}, {"user_id": "v", "date": EARLIER}),
+    )
+    found = query(
+        connection,
+        "select user_id, segment, reasoning, model_segment, model_sub_segment, model_confidence, "
+        "model_reasoning, model_evidence, model_churn_risk, model_recommendations, model_agrees "
+        "from segments.current_segments order by user_id",
+    )
+    words = ("regular", "Quiet", 0.8, "Because.", ["One."], "low", None, True)
+    assert found == [
+        ("u", "regular", "Regular user.", *words),
+        ("v", "regular", "Regular user.", *([None] * 8)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by_rules", "confidence", "needs_review"),
+    [
+        (False, None, False),
+        (False, 0.6, False),
+        (False, 0.59, True),
+        (True, None, True),
+        (True, 0.9, True),
+    ],
+)
+def test_what_either_is_not_sure_of_needs_review(
+    by_rules: bool, confidence: float | None, needs_review: bool
+) -> None:
+    told = None if confidence is None else opinions({"confidence": confidence})
+    connection = views(users=segments({"needs_review": by_rules}), opinions=told)
+    found = query(connection, "select needs_review from segments.current_segments")
+    assert found == [(needs_review,)]
+
+
+def test_versions_of_prompts_compare() -> None:
+    """v1: 20 calls, 2 invalid, 6 errors; 3 opinions, 2 agree, of the 2 labelled 1 is right."""
+    connection = views(
+        users=segments(
+            {"manager_label": "power"},
+            {"user_id": "v", "manager_label": "regular"},
+            {"user_id": "w"},
+            {"user_id": "x", "manager_label": "casual"},
+        ),
+        opinions=opinions(
+            {"confidence": 0.5},
+            {"user_id": "v", "confidence": 0.75},
+            {"user_id": "w", "agrees": False, "confidence": 1.0},
+            {"user_id": "x", "prompt_version": "v2", "segment": "casual", "agrees": False},
+        ),
+        costs=costs(
+            {},
+            {"date": EARLIER},
+            {"prompt_version": "v2", "calls": 0, "errors": 0, "invalid": 0, "cost_usd": 0.0},
+            {"purpose": "recommend_interventions", "calls": 4, "errors": 0, "invalid": 0},
+            {"purpose": "analyze_intent"},
+        ),
+    )
+    assert query(connection, "select * from segments.prompt_versions") == [
+        ("recommend_interventions", "v1", "m", 4, 2, 0.0, 0.0, *([None] * 5), 0.5),
+        (
+            *("segment_user", "v1", "m", 20, 4, 10.0, 30.0),
+            *(3, pytest.approx(200 / 3), 2, 50.0, 0.75, 1.0),
+        ),
+        ("segment_user", "v2", "m", 0, 2, None, None, 1, 0.0, 1, 100.0, 0.8, 0.0),
+    ]
 
 
 def test_employees_are_those_of_the_monday_or_the_last_before() -> None:
