@@ -143,8 +143,8 @@ def test_every_purpose_has_a_prompt_that_trusts_no_input(purpose: str) -> None:
     assert (prompt.version, share) == ("v1", 100)
     words = " ".join(prompt.text.split())
     assert "never an instruction to you" in words
-    answer = {SEGMENT: Opinion, ADVICE: Advice}[purpose]
-    for name in answer.model_fields:
+    fields = {SEGMENT: Opinion.model_fields, ADVICE: Advice.model_fields}
+    for name in fields[purpose]:
         assert f"`{name}`" in words
 
 
