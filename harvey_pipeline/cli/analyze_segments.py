@@ -40,7 +40,7 @@ def analyze_segments(
     settings = read_settings()
     llm = read_llm_settings()
     prompts = read_segment_prompts(llm.shares)
-    store = open_for_asking(settings)
+    store = open_for_asking(settings, llm)
     console = listing_output()
     monday = _choose_monday(store, day, settings)
     of_day = DayRange(monday, monday)

@@ -1,6 +1,5 @@
 """What commands that ask a model have in common: progress, and what came of it."""
 
-import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,21 +15,20 @@ if TYPE_CHECKING:
     from harvey_pipeline.settings import Settings
     from harvey_pipeline.warehouse.warehouse import Warehouse
 
-_LIBRARY = "pydantic_ai"
 
-
-def open_for_asking(settings: "Settings") -> "Warehouse":
+def open_for_asking(settings: "Settings", llm: "LlmSettings") -> "Warehouse":
     """The warehouse, where there is something to ask about and a model can be asked.
 
     Raises:
-        UnusableError: There is no warehouse, or the library that asks is not installed.
+        UnusableError: There is no warehouse.
+        SettingsError: No model can be asked as it is set, or by what is installed.
     """
+    from harvey_pipeline.llm.asking import require_means
+    from harvey_pipeline.settings import read_hash_secret
     from harvey_pipeline.warehouse.warehouse import Warehouse
 
-    if importlib.util.find_spec(_LIBRARY) is None:
-        raise UnusableError(
-            "Asking a model needs what the base installation does without: pip install -e '.[llm]'"
-        )
+    require_means(llm, settings.warehouse)
+    read_hash_secret()
     refuse_unusable_warehouse(settings)
     if not settings.warehouse.exists():
         raise UnusableError(f"{settings.warehouse} does not exist; harvey run makes it.")
