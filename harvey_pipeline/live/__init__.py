@@ -1,0 +1,1 @@
+"""Live context: events as they happen, into the landing folder and into sums kept in Redis."""
