@@ -41,7 +41,7 @@ ROOMS = (
     ("checks",),
     ("subject",),
     SUBJECTS,
-    ("reports",),
+    ("reports", "live"),
     ("definitions", "reference"),
     ("cli",),
     ("__main__",),

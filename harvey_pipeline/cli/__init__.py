@@ -29,6 +29,7 @@ from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.segments import show_segments
 from harvey_pipeline.cli.status import show_status
+from harvey_pipeline.cli.stream import stream_events
 from harvey_pipeline.cli.tables import list_tables
 from harvey_pipeline.cli.timings import show_timings
 from harvey_pipeline.cli.ui import open_ui
@@ -52,6 +53,7 @@ APP = build_app(
         "quarantine": QUARANTINE,
         "sample": make_sample,
         "timings": show_timings,
+        "stream": stream_events,
         "prune": prune_runs,
         "archive": archive,
         "docs": write_docs,

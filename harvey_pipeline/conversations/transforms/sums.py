@@ -1,6 +1,6 @@
 """From events to the sums on which everything downstream is built."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -52,21 +52,21 @@ _LATE_DAYS: Final = CONVERSATION_EVENTS.late_days
 _BLOCK_EVENTS: Final = 500_000
 """Events whose texts are held at a time; a single day is never cut."""
 
-_ADDED_UP: Final = (
-    "events",
-    "messages",
-    "user_messages",
-    "tool_calls",
-    "successful_calls",
-    "creations",
-    "attempts",
-    "failures",
-    "refusals",
-    "completions",
-    "sharing_events",
-    "credits_used",
-    "loved_messages",
-)
+COUNTED: Final[Mapping[str, pl.Expr]] = {
+    "messages": pl.col("is_message"),
+    "user_messages": pl.col("is_user_message"),
+    "tool_calls": pl.col("is_call"),
+    "successful_calls": pl.col("is_success"),
+    "creations": pl.col("is_creation"),
+    "attempts": pl.col("is_call") | pl.col("is_failed"),
+    "failures": pl.col("is_failed"),
+    "refusals": pl.col("is_refusal"),
+    "completions": pl.col("is_completion"),
+    "sharing_events": pl.col("is_sharing"),
+}
+"""What is counted of events, by the name of the count: whether one, with what it says, is of it."""
+
+_ADDED_UP: Final = ("events", *COUNTED, "credits_used", "loved_messages")
 """Sums of a user's conversations that are the user's own."""
 
 
@@ -175,16 +175,7 @@ def _sum_conversations(events: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFra
     parts = [
         told.group_by(_CONVERSATION).agg(
             pl.len().cast(pl.Int64).alias("events"),
-            _count("is_message").alias("messages"),
-            _count("is_user_message").alias("user_messages"),
-            _count("is_call").alias("tool_calls"),
-            _count("is_success").alias("successful_calls"),
-            _count("is_creation").alias("creations"),
-            _count(pl.col("is_call") | pl.col("is_failed")).alias("attempts"),
-            _count("is_failed").alias("failures"),
-            _count("is_refusal").alias("refusals"),
-            _count("is_completion").alias("completions"),
-            _count("is_sharing").alias("sharing_events"),
+            *(_count(condition).alias(name) for name, condition in COUNTED.items()),
             pl.col("credits").sum().alias("credits_used"),
             moment.min().alias("first_event_at"),
             moment.max().alias("last_event_at"),

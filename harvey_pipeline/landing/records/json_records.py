@@ -195,7 +195,7 @@ class _ObjectReader:
 
         None if it is no object.
         """
-        pairs = self._pairs_of(text)
+        pairs = _pairs_of(text)
         if pairs is None:
             return None
         keys = tuple([key for key, _ in pairs])
@@ -220,7 +220,7 @@ class _ObjectReader:
 
     def keys_of(self, text: str) -> tuple[str, ...] | None:
         """The keys of an object's text; None if it is no object."""
-        pairs = self._pairs_of(text)
+        pairs = _pairs_of(text)
         return None if pairs is None else tuple([key for key, _ in pairs])
 
     def layout_of(self, keys: tuple[str, ...]) -> Layout | None:
@@ -229,16 +229,6 @@ class _ObjectReader:
         places = ((place, self._places.get(matched(key))) for place, key in enumerate(keys))
         columns = [(place, self._columns[one]) for place, one in places if one is not None]
         return layout_of(keys, columns, self._holding_json)
-
-    @staticmethod
-    def _pairs_of(text: str) -> list[tuple[str, Any]] | None:
-        if not text.startswith("{"):
-            return None
-        try:
-            found: _Object = _DECODER.decode(text)
-        except (ValueError, RecursionError):
-            return None
-        return found.pairs
 
     def _order_of(self, keys: tuple[str, ...]) -> list[tuple[int, int]]:
         """For each column that the keys name, the last key that does, beside the column."""
@@ -272,6 +262,21 @@ class _ObjectReader:
             if isinstance(pairs[place][1], (_Object, list)):
                 start, end = spans[place]
                 values[self._place_of_nested[column]] = text[start:end]
+
+
+def is_object(text: str) -> bool:
+    """Whether a text without blanks around it is a JSON object, as lines of a file have to be."""
+    return _pairs_of(text) is not None
+
+
+def _pairs_of(text: str) -> list[tuple[str, Any]] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        found: _Object = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return found.pairs
 
 
 def _value_spans(text: str, count: int) -> list[tuple[int, int]]:

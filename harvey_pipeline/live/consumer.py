@@ -1,0 +1,446 @@
+"""`harvey stream`: events from Redis into the landing folder, and into the sums of right now.
+
+Of each batch, in this order: its lines are appended to the file of the day and on disk; the sums in
+Redis are changed; its entries are acknowledged. Whatever ends it in between, the entries are
+delivered again: those whose id is in the file are not appended again, and lines that the sums do
+not have yet are caught up from the file, since Redis knows how many of its lines are in them.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from harvey_pipeline.conversations.transforms.reading import Catalogue
+from harvey_pipeline.landing.judge import DropRules
+from harvey_pipeline.live.keys import CHANNEL, GROUP, STREAM, stream_key
+from harvey_pipeline.live.landing_folder import (
+    LandingWriter,
+    count_lines,
+    file_of,
+    lines_from,
+    one_writer,
+)
+from harvey_pipeline.live.lines import line_of_entry, lines_of_message
+from harvey_pipeline.live.reading import measure, read_lines
+from harvey_pipeline.live.redis_client import connect, refuse_in_vain
+from harvey_pipeline.live.settings import LiveSettings
+from harvey_pipeline.live.sums import OutOfStepError, apply_lines, load_script
+
+_MOST_ENTRIES: Final = 1_000
+"""Entries of one batch."""
+_WAITS_MILLISECONDS: Final = 200
+"""How long Redis is waited for when nothing is in the stream: a stop takes as long."""
+_CAUGHT_UP_AT_ONCE: Final = 1_000
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 30.0
+_TOLD_EVERY_SECONDS: Final = 10.0
+
+RulesOf = Callable[[date], DropRules]
+"""What decides in the drop of a day which of its lines count."""
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """What a consumer is told.
+
+    Args:
+        landing: The landing folder, of this machine.
+        live: Where Redis is.
+        catalogue: The words by which events are read.
+        rules_of: What decides in the drop of a day which lines count.
+        claim_after: Seconds after which an entry that another consumer has not acknowledged is
+            taken over.
+        tell: Prints a line.
+    """
+
+    landing: Path
+    live: LiveSettings
+    catalogue: Catalogue
+    rules_of: RulesOf
+    claim_after: float
+    tell: Callable[[str], None]
+
+    @property
+    def name(self) -> str:
+        """The consumer's name: one that starts again goes on with what it had not acknowledged."""
+        folder = sha256(str(self.landing.resolve()).encode()).hexdigest()[:8]
+        return f"{socket.gethostname()}-{folder}"
+
+
+@dataclass
+class Told:
+    """What a consumer has done since it began."""
+
+    appended: int = 0
+    duplicates: int = 0
+    accepted: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """Lines, the entries of the stream that they are of, and whether these came before."""
+
+    lines: Sequence[str]
+    entries: Sequence[bytes] = ()
+    is_redelivered: bool = False
+
+
+def utc_now() -> datetime:
+    """The time, UTC, without a time zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def consume(streaming: Streaming, stop: threading.Event) -> Told:
+    """Take in what comes until told to stop; then end with what is at hand done.
+
+    Raises:
+        StreamError: The landing folder cannot be written as it is.
+        LandingError: A file in it cannot be read.
+        RefusedError: Redis refuses what no waiting mends.
+        MissingExtraError: redis-py is not installed.
+    """
+    redis = connect(streaming.live)
+    told = Told()
+    with one_writer(streaming.landing, stop.wait, streaming.tell) as is_held:
+        if is_held:
+            streaming.tell(
+                f"Reading {STREAM} and {CHANNEL} of Redis at {streaming.live.shown_address} into "
+                f"{file_of(streaming.landing, utc_now().date()).parent}."
+            )
+            _consume(_Consumer(streaming, redis, told, stop))
+    return told
+
+
+def _consume(consumer: "_Consumer") -> None:
+    """Have the consumer at work, and try again for as long as Redis does not answer."""
+    from redis import RedisError
+
+    streaming, stop = consumer.streaming, consumer.stop
+    pause = 0.0
+    while not stop.is_set():
+        before = consumer.steps
+        try:
+            consumer.work()
+        except OutOfStepError as error:
+            streaming.tell(f"{error}; catching up.")
+            stop.wait(_FIRST_PAUSE)
+        except RedisError as error:
+            refuse_in_vain(error, streaming.live)
+            is_new = consumer.steps != before
+            pause = _FIRST_PAUSE if is_new or not pause else min(2 * pause, _LONGEST_PAUSE)
+            reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+            streaming.tell(
+                f"Redis at {streaming.live.shown_address} does not answer ({reason}). "
+                f"Trying again in {pause:g} s."
+            )
+            stop.wait(pause)
+
+
+class _Consumer:
+    """One that holds the lock, while it is connected."""
+
+    def __init__(self, streaming: Streaming, redis: Any, told: Told, stop: threading.Event) -> None:
+        self.streaming = streaming
+        self.redis = redis
+        self.told = told
+        self.stop = stop
+        self.writer = LandingWriter(streaming.landing, utc_now().date())
+        self.steps = 0
+        """Times that Redis answered; as long as they grow, it is there."""
+        self._rules: dict[date, DropRules] = {}
+        self._script = ""
+        self._told_at = time.monotonic()
+        self._told_events = 0
+
+    def work(self) -> None:
+        """Catch up, take what is left over from before, and then what comes, until told to stop."""
+        _make_group(self.redis)
+        self._script = load_script(self.redis)
+        for day in (self.writer.before.day, self.writer.day):
+            self._catch_up(day)
+        self.steps += 1
+        pubsub = self.redis.pubsub(ignore_subscribe_messages=True)
+        try:
+            pubsub.subscribe(CHANNEL)
+            while not self.stop.is_set() and (left := self._read("0")):
+                self._take(left)
+            claimed_at = -self.streaming.claim_after
+            while not self.stop.is_set():
+                if time.monotonic() - claimed_at >= self.streaming.claim_after / 4:
+                    self._claim()
+                    claimed_at = time.monotonic()
+                self._take(self._read(">"))
+                self._take(_read_channel(pubsub))
+                self.steps += 1
+                self._tell_progress()
+        finally:
+            with suppress(OSError):
+                pubsub.close()
+
+    # --- what arrives ---
+
+    def _read(self, position: str) -> _Arrived | None:
+        """The next entries: new ones by `>`, those delivered but not acknowledged by `0`."""
+        answer = self.redis.xreadgroup(
+            GROUP,
+            self.streaming.name,
+            {STREAM: position},
+            count=_MOST_ENTRIES,
+            block=_WAITS_MILLISECONDS,
+        )
+        entries = answer[0][1] if answer else []
+        return self._arrived(entries, is_redelivered=position != ">")
+
+    def _claim(self) -> None:
+        """Take over what other consumers have left unacknowledged for too long."""
+        idle = round(self.streaming.claim_after * 1_000)
+        cursor: Any = b"0-0"
+        while not self.stop.is_set():
+            answer = self.redis.xautoclaim(
+                STREAM, GROUP, self.streaming.name, idle, cursor, count=_MOST_ENTRIES
+            )
+            cursor = answer[0]
+            if claimed := self._arrived(answer[1], is_redelivered=True):
+                self.streaming.tell(
+                    f"Took over {len(claimed.entries):,} entries that another consumer left."
+                )
+                self._take(claimed)
+            if cursor in (b"0-0", "0-0"):
+                return
+
+    def _arrived(self, entries: Sequence[Any], *, is_redelivered: bool) -> _Arrived | None:
+        if not entries:
+            return None
+        # An entry that was deleted from the stream has no fields any more.
+        gone = [entry for entry, fields in entries if not fields]
+        if gone:
+            self.redis.xack(STREAM, GROUP, *gone)
+        left = [(entry, fields) for entry, fields in entries if fields]
+        lines = [line_of_entry(fields) for _, fields in left]
+        return _Arrived(lines, [entry for entry, _ in left], is_redelivered)
+
+    # --- what is done with it ---
+
+    def _take(self, arrived: _Arrived | None) -> None:
+        """Append, flush, change the sums, acknowledge: in this order."""
+        if arrived is None or not arrived.lines:
+            return
+        read = None
+        while read is None or utc_now().date() != self.writer.day:
+            today = utc_now().date()
+            if today != self.writer.day:
+                self.writer.turn_to(today)
+                self._catch_up(today)
+            read = read_lines(arrived.lines, self._rules_of(today))
+        new = self._places_of_new(arrived, read.ids)
+        before, day = self.writer.today.lines, self.writer.day
+        self.writer.append(
+            [arrived.lines[place] for place in new], [read.ids[place] for place in new]
+        )
+        measured = measure(read.accepted, new, self.streaming.catalogue)
+        duplicates = len(arrived.lines) - len(new)
+        apply_lines(self.redis, self._script, day, before, len(new), duplicates, measured)
+        if arrived.entries:
+            self.redis.xack(STREAM, GROUP, *arrived.entries)
+        self.told.appended += len(new)
+        self.told.duplicates += duplicates
+        self.told.accepted += measured.height
+
+    def _places_of_new(self, arrived: _Arrived, ids: Sequence[str | None]) -> list[int]:
+        """The places of the lines that are not in a file yet."""
+        new: list[int] = []
+        seen: set[str] = set()
+        for place, (line, event_id) in enumerate(zip(arrived.lines, ids, strict=True)):
+            if event_id is None:
+                # Two that are alike may both be meant; one that is delivered again is itself.
+                is_known = arrived.is_redelivered and self.writer.has_nameless(line)
+            else:
+                is_known = event_id in seen or self.writer.has_id(event_id)
+                seen.add(event_id)
+            if not is_known:
+                new.append(place)
+        return new
+
+    def _rules_of(self, day: date) -> DropRules:
+        if day not in self._rules:
+            self._rules[day] = self.streaming.rules_of(day)
+        return self._rules[day]
+
+    def _catch_up(self, day: date) -> None:
+        added = catch_up(
+            self.redis,
+            self._script,
+            self.streaming.landing,
+            self._rules_of(day),
+            self.streaming.catalogue,
+            self.streaming.tell,
+        )
+        if added:
+            self.streaming.tell(f"{added:,} lines of {day} were not in the sums yet; now they are.")
+
+    def _tell_progress(self) -> None:
+        now = time.monotonic()
+        seconds = now - self._told_at
+        if seconds < _TOLD_EVERY_SECONDS:
+            return
+        events = self.told.appended + self.told.duplicates
+        if events > self._told_events:
+            self.streaming.tell(
+                f"{utc_now():%H:%M:%S} {self.told.appended:,} appended "
+                f"({(events - self._told_events) / seconds:,.0f} entries/s), "
+                f"{self.told.duplicates:,} duplicates, "
+                f"{self.told.appended - self.told.accepted:,} that do not count."
+            )
+        self._told_at, self._told_events = now, events
+
+
+def catch_up(
+    redis: Any,
+    script: str,
+    landing: Path,
+    rules: DropRules,
+    catalogue: Catalogue,
+    tell: Callable[[str], None],
+    first: date = date.min,
+) -> int:
+    """Bring the lines of a day's file that Redis has not counted into the sums.
+
+    Args:
+        redis: A client.
+        script: The name of the loaded script.
+        landing: The landing folder, of which nobody else writes the file.
+        rules: Those of the day.
+        catalogue: The words by which events are read.
+        tell: Prints a line.
+        first: Events before this date stay away.
+
+    Returns:
+        How many lines these are.
+
+    Raises:
+        redis.RedisError: Redis does not answer, or refuses.
+        LandingError: The file cannot be read.
+    """
+    day = rules.drop_date
+    assert day is not None
+    path = file_of(landing, day)
+    lines = count_lines(path)
+    counted = int(redis.hget(stream_key(day), "lines_appended") or 0)
+    if counted > lines:
+        tell(
+            f"Redis has counted {counted:,} lines of {day}, and the file has {lines:,}: lines were "
+            "taken out of it, or another landing folder has the same Redis. The counter is set to "
+            "the file's; `harvey stream --rebuild` makes the sums anew."
+        )
+        redis.hset(stream_key(day), "lines_appended", lines)
+        redis.hincrby(stream_key(day), "entries_read", lines - counted)
+        return 0
+    before = counted
+    for some in lines_from(path, counted, _CAUGHT_UP_AT_ONCE):
+        read = read_lines(some, rules)
+        measured = measure(read.accepted, range(len(some)), catalogue)
+        if first > date.min:
+            measured = measured.filter(measured["date"] >= str(first))
+        apply_lines(redis, script, day, before, len(some), 0, measured)
+        before += len(some)
+    return before - counted
+
+
+def _make_group(redis: Any) -> None:
+    """Make sure that there are the stream and the group, which begins with the first entry."""
+    from redis.exceptions import ResponseError
+
+    try:
+        redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+    except ResponseError as error:
+        if not str(error).startswith("BUSYGROUP"):
+            raise
+
+
+def _read_channel(pubsub: Any) -> _Arrived | None:
+    """What has come over the channel since the last look."""
+    lines: list[str] = []
+    while len(lines) < _MOST_ENTRIES and (message := pubsub.get_message(timeout=0)) is not None:
+        lines += lines_of_message(message["data"], utc_now())
+    return _Arrived(lines) if lines else None
+
+
+# --- what is asked of it apart -------------------------------------------------------------------
+
+_REBUILT_DAYS: Final = 4
+"""Today and the days of which sums may still be kept."""
+
+
+def rebuild(streaming: Streaming) -> int:
+    """Make the sums of today and the three days before anew from the landing folder's files.
+
+    Returns:
+        How many lines were read.
+
+    Raises:
+        StreamError: Somebody writes the landing folder.
+        LandingError: A file cannot be read.
+        redis.RedisError: Redis does not answer, or refuses.
+        MissingExtraError: redis-py is not installed.
+    """
+    from harvey_pipeline.live.landing_folder import StreamError
+
+    redis = connect(streaming.live, 60.0)
+    with one_writer(streaming.landing, lambda _: True, lambda _: None) as is_held:
+        if not is_held:
+            raise StreamError(
+                f"`harvey stream` is at work in {streaming.landing}. Stop it, rebuild, and start "
+                "it again: what comes meanwhile waits in Redis."
+            )
+        script = load_script(redis)
+        today = utc_now().date()
+        days = [today - timedelta(days=back) for back in reversed(range(_REBUILT_DAYS))]
+        for day in (days[0] - timedelta(days=1), *days, today + timedelta(days=1)):
+            remove_day(redis, day)
+        LandingWriter(streaming.landing, today)
+        lines = 0
+        for day in days:
+            _count_anew(redis, day)
+            added = catch_up(
+                redis,
+                script,
+                streaming.landing,
+                streaming.rules_of(day),
+                streaming.catalogue,
+                streaming.tell,
+                days[0],
+            )
+            streaming.tell(f"{day}: {added:,} lines.")
+            lines += added
+        return lines
+
+
+def remove_day(redis: Any, day: date) -> None:
+    """Remove the sums of a day, and the ids that are in them."""
+    from harvey_pipeline.live.keys import ids_key, live_key, totals_key
+
+    users = redis.scan_iter(match=f"{live_key(day, '')}*", count=1_000)
+    batch = [totals_key(day), ids_key(day)]
+    for key in users:
+        batch.append(key)
+        if len(batch) >= 1_000:
+            redis.unlink(*batch)
+            batch = []
+    if batch:
+        redis.unlink(*batch)
+
+
+def _count_anew(redis: Any, day: date) -> None:
+    """Forget how many lines of a day are counted; what was read twice stays."""
+    key = stream_key(day)
+    if redis.exists(key):
+        duplicates = int(redis.hget(key, "duplicates") or 0)
+        redis.hset(key, mapping={"lines_appended": 0, "entries_read": duplicates})
