@@ -25,6 +25,7 @@ class Point(NamedTuple):
 
 INGESTION: Final = "harvey_pipeline.landing.ingestion"
 WAREHOUSE: Final = "harvey_pipeline.warehouse.warehouse"
+CONSUMER: Final = "harvey_pipeline.live.consumer"
 PUBLISHING: Final = "harvey_pipeline.warehouse.publishing"
 
 POINTS: Final[dict[str, Point]] = {
@@ -42,6 +43,11 @@ POINTS: Final[dict[str, Point]] = {
     "fresh_copy_not_yet_seen": Point(PUBLISHING, "_copy_afresh", True),
     "copy_catching_up": Point(PUBLISHING, "_copy_slice", True),
     "copies_about_to_change_places": Point("os", "link", True),
+    "stream_lines_read": Point(CONSUMER, "read_lines", True),
+    "stream_lines_appended": Point(
+        "harvey_pipeline.live.landing_folder", "LandingWriter.append", True
+    ),
+    "stream_sums_changed": Point(CONSUMER, "apply_lines", True),
     "copies_half_way_to_change_places": Point("pathlib", "Path.rename", False, "retiring.duckdb"),
 }
 
