@@ -1,10 +1,8 @@
 """`harvey ui`: Dagster's UI over the same definitions and the same instance."""
 
-import errno
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +27,7 @@ from harvey_pipeline.cli.app import (
     WarehouseFile,
 )
 from harvey_pipeline.cli.home import prepare_dagster_home
+from harvey_pipeline.cli.ports import refuse_taken_port
 from harvey_pipeline.cli.show import output, say
 from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
@@ -56,7 +55,9 @@ def open_ui(
     except SettingsError as error:
         raise UnusableError(str(error)) from error
     refuse_unusable_warehouse(settings)
-    _refuse_taken_port(host, port)
+    # Dagster's daemon goes on where its webserver cannot start, and whatever listens there already
+    # would be taken for it.
+    refuse_taken_port(host, port)
     prepare_dagster_home(settings)
     dagster = Path(sys.executable).with_name("dagster")
     if not dagster.exists():
@@ -77,33 +78,6 @@ def open_ui(
     with _dead_runs_reported(), _calendar_kept(address):
         process = subprocess.Popen([*command, "--host", host, "--port", str(port)], env=environment)
         return _attend(process, address)
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    """Make sure that the address can be listened on, before anything is started.
-
-    Dagster's daemon goes on where its webserver cannot start, and whatever listens there already
-    would be taken for it.
-    """
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, address in addresses:
-            with socket.socket(family, kind, protocol) as listener:
-                # A port whose last connections are still being closed is free.
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind(address)
-    except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise UnusableError(
-                f"{host} is no address of this machine. Give another --host."
-            ) from error
-        found = {
-            errno.EADDRINUSE: "is taken by another process",
-            errno.EACCES: "is reserved for the system",
-        }.get(error.errno or 0, f"cannot be listened on ({error.strerror})")
-        raise UnusableError(
-            f"port {port} of {host} {found}. Give another --port, or stop what listens there."
-        ) from error
 
 
 @contextmanager
