@@ -41,8 +41,9 @@ ROOMS = (
     ("checks",),
     ("subject",),
     SUBJECTS,
-    ("reports", "live"),
+    ("access", "live", "reports"),
     ("definitions", "reference"),
+    ("service",),
     ("cli",),
     ("__main__",),
 )
