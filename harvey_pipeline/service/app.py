@@ -13,6 +13,7 @@ from harvey_pipeline.service.context import context_router
 from harvey_pipeline.service.live_sums import live_sums
 from harvey_pipeline.service.profiles import PublishedProfiles
 from harvey_pipeline.service.rate_limit import TurnBuckets
+from harvey_pipeline.service.roles import router
 from harvey_pipeline.service.settings import ServiceSettings
 from harvey_pipeline.warehouse.warehouse import published_path
 
@@ -54,6 +55,7 @@ def build_app(warehouse: Path, redis_url: str, settings: ServiceSettings) -> Fas
         lifespan=lifespan,
     )
     app.include_router(context_router(published, live, settings.context_token))
+    app.include_router(router(warehouse))
     return app
 
 

@@ -22,6 +22,7 @@ from harvey_pipeline.service.examples import CONTEXT, FAULT, HEALTH, PROFILE, TO
 from harvey_pipeline.service.live_sums import KEPT_DAYS, LiveSums
 from harvey_pipeline.service.profiles import PublishedProfiles
 
+_UNSTORED: Final = {"Cache-Control": "no-store"}
 _ASKS_FOR_TOKEN: Final = {"WWW-Authenticate": "Bearer"}
 
 Responses = dict[int | str, dict[str, Any]]
@@ -37,11 +38,11 @@ def context_router(published: PublishedProfiles, live: LiveSums, token: str) -> 
         profiles = published.current
         is_plain = wants_plain_text(request.headers.getlist("accept"))
         if is_plain and (profile := profiles.of(user_id)) is not None:
-            return PlainTextResponse(profile["context_summary"])
+            return PlainTextResponse(profile["context_summary"], headers=_UNSTORED)
         days = days_since(profiles.day, _today(), KEPT_DAYS)
         found = context_of(user_id, profiles, await live.of_user(user_id, days))
         if is_plain and found.status == 200:
-            return PlainTextResponse("")
+            return PlainTextResponse("", headers=_UNSTORED)
         return _answer(found)
 
     async def get_today() -> Response:
@@ -160,7 +161,7 @@ def _faults(told: Mapping[int, str]) -> Responses:
 
 def _answer(found: Found) -> Response:
     body = json.dumps(found.body, default=as_json, ensure_ascii=False, separators=(",", ":"))
-    return Response(body.encode(), found.status, media_type="application/json")
+    return Response(body.encode(), found.status, _UNSTORED, "application/json")
 
 
 def _today() -> date:

@@ -32,7 +32,7 @@ PROFILE: Final[Mapping[str, Any]] = {
         "12 conversations in 90 days, 75 % completed; last active 2026-11-28; status power user"
     ),
 }
-SUMS: Final[Mapping[str, Any]] = {
+SUMS: Final[Mapping[str, int]] = {
     "events": 9,
     "messages": 6,
     "user_messages": 3,
@@ -45,19 +45,19 @@ SUMS: Final[Mapping[str, Any]] = {
     "completions": 1,
     "sharing_events": 0,
     "credits_used": 11,
-    "first_event_at": "2026-11-29T08:00:00Z",
-    "last_event_at": "2026-11-29T08:21:30Z",
 }
 CONTEXT: Final[Mapping[str, Any]] = {
     "user_id": "ana",
     "as_of": "2026-11-28",
     "profile": PROFILE,
-    "live": {**SUMS, "conversation_id": "c42", "tool_name": "case_search"},
+    "live": {
+        **SUMS,
+        "first_event_at": "2026-11-29T08:00:00.000000Z",
+        "last_event_at": "2026-11-29T08:21:30.250000Z",
+        "conversation_id": "c42",
+        "tool_name": "case_search",
+    },
     "live_status": "ok",
 }
-TODAY: Final[Mapping[str, Any]] = {
-    "date": "2026-11-29",
-    "users": 120,
-    **{name: value * 100 if isinstance(value, int) else value for name, value in SUMS.items()},
-}
+TODAY: Final[Mapping[str, Any]] = {"date": "2026-11-29", **SUMS, "users": 4}
 HEALTH: Final[Mapping[str, Any]] = {"warehouse": "2026-11-28", "redis": True}

@@ -22,7 +22,7 @@ Identity = tuple[int, int, int]
 """What tells one published file from the next: inode, time of the last write in ns, bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profiles:
     """The profiles of one day, by user.
 
