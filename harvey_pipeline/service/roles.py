@@ -234,7 +234,7 @@ _EXAMPLE_ROWS: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def _example_page(table: str) -> dict[str, Any]:
-    row = _EXAMPLE_ROWS.get(table, {name: None for name in TABLES[table].key})
+    row = _EXAMPLE_ROWS.get(table, dict.fromkeys(TABLES[table].key))
     return {"table": table, "total": 1, "first": 0, "next": None, "rows": [row]}
 
 

@@ -19,22 +19,29 @@ def figures_over(tables: Mapping[Table, Sequence[Mapping[str, Any]]], day: date)
     """
     connection = duckdb.connect()
     for table, rows in tables.items():
-        connection.execute(f"create schema if not exists {table.schema_name}")
-        for statement in table_ddl(table, table.name):
-            connection.execute(statement)
-        columns = table.schema.columns()
-        filled = [
-            {
-                name: row.get(name, None if column.nullable else _neutral(column.dtype))
-                for name, column in columns.items()
-            }
-            for row in rows
-        ]
-        unknown = {name for row in rows for name in row} - columns.keys()
-        assert not unknown, f"{table} has no {unknown}"
-        df = pl.DataFrame(filled, schema=table.polars_schema, orient="row")  # noqa: F841
-        connection.execute(f"insert into {table.name} by name select * from df")
+        make_table(connection, table, rows)
     return Figures(connection, day)
+
+
+def make_table(
+    connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """A table with these rows; columns that a row does not give are neutral."""
+    connection.execute(f"create schema if not exists {table.schema_name}")
+    for statement in table_ddl(table, table.name):
+        connection.execute(statement)
+    columns = table.schema.columns()
+    filled = [
+        {
+            name: row.get(name, None if column.nullable else _neutral(column.dtype))
+            for name, column in columns.items()
+        }
+        for row in rows
+    ]
+    unknown = {name for row in rows for name in row} - columns.keys()
+    assert not unknown, f"{table} has no {unknown}"
+    df = pl.DataFrame(filled, schema=table.polars_schema, orient="row")  # noqa: F841
+    connection.execute(f"insert into {table.name} by name select * from df")
 
 
 def _neutral(dtype: pl.DataType) -> Any:
