@@ -63,9 +63,9 @@ def live_sums(redis_url: str) -> LiveSums:
         asking = asyncio.ensure_future(answer)
         asked.add(asking)
         asking.add_done_callback(forget)
-        done, _ = await asyncio.wait({asking}, timeout=ANSWERS_WITHIN)
+        await asyncio.wait({asking}, timeout=ANSWERS_WITHIN)
         try:
-            return asking.result() if done else None
+            return asking.result() if asking.done() else None
         except (RedisError, OSError):
             return None
 

@@ -44,7 +44,11 @@ def ask(
         "headers": [] if token is None else [(b"authorization", token)],
         "client": (address, 40_000),
     }
-    asyncio.run(application(scope, receive, send))
+
+    async def run() -> None:
+        await application(scope, receive, send)
+
+    asyncio.run(run())
     return sent
 
 

@@ -233,12 +233,12 @@ def test_redis_may_stop_and_come_back_under_load(tmp_path: Path) -> None:
             time.sleep(0.01)
         return found
 
-    def fill() -> None:
+    def fill(redis: RedisServer) -> None:
         for user in ("ana", "ben", "new"):
             sums(redis, user, TODAY, conversation_id=f"c-{user}")
 
     with redis_server(tmp_path) as redis, served(tmp_path, redis.url) as server:
-        fill()
+        fill(redis)
         settled(server, "ana", "ok")
         with ThreadPoolExecutor(3) as pool:
             asking = [pool.submit(ask_on, server, user) for user in ("ana", "ben", "new")]
@@ -253,7 +253,7 @@ def test_redis_may_stop_and_come_back_under_load(tmp_path: Path) -> None:
                     assert server.ask("/today").status == 503
                     assert ok(server.ask("/health"))["redis"] is False
                     redis.start()
-                    fill()
+                    fill(redis)
                     settled(server, "ben", "ok")
             finally:
                 over.set()
