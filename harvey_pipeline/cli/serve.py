@@ -61,6 +61,7 @@ def _run(service: Any, host: str, port: int, settings: "Settings") -> int:
             # Its lines hold the path, and with that the id of a user.
             access_log=False,
             server_header=False,
+            ws="none",
             timeout_graceful_shutdown=_CLOSES_WITHIN,
         )
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from harvey_pipeline.service.attending import Application, attend
-from harvey_pipeline.service.context import context_router
+from harvey_pipeline.service.context import TOO_MANY, context_router
 from harvey_pipeline.service.live_sums import live_sums
 from harvey_pipeline.service.profiles import PublishedProfiles
 from harvey_pipeline.service.rate_limit import TurnBuckets
@@ -55,7 +55,7 @@ def build_app(warehouse: Path, redis_url: str, settings: ServiceSettings) -> Fas
         lifespan=lifespan,
     )
     app.include_router(context_router(published, live, settings.context_token))
-    app.include_router(router(warehouse))
+    app.include_router(router(warehouse), responses=TOO_MANY)
     return app
 
 

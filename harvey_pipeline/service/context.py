@@ -28,6 +28,16 @@ _ASKS_FOR_TOKEN: Final = {"WWW-Authenticate": "Bearer"}
 Responses = dict[int | str, dict[str, Any]]
 
 
+def _faults(told: Mapping[int, str]) -> Responses:
+    return {
+        status: {"description": text, "content": {"application/json": {"example": FAULT}}}
+        for status, text in told.items()
+    }
+
+
+TOO_MANY: Final = _faults({429: "Too many requests; `Retry-After` says when to ask again."})
+
+
 def context_router(published: PublishedProfiles, live: LiveSums, token: str) -> APIRouter:
     """`/context/{user_id}` and `/today`, for those who show the token, and `/health` for all."""
 
@@ -82,11 +92,11 @@ def context_router(published: PublishedProfiles, live: LiveSums, token: str) -> 
                     "text/plain": {"example": PROFILE["context_summary"]},
                 },
             },
+            **TOO_MANY,
             **_faults(
                 {
                     401: "No token, or a wrong one.",
                     404: "Nobody is known by that id.",
-                    429: "Too many requests; `Retry-After` says when to ask again.",
                     503: "There is no profile, and Redis does not answer or nothing is published.",
                 }
             ),
@@ -103,10 +113,10 @@ def context_router(published: PublishedProfiles, live: LiveSums, token: str) -> 
         response_class=Response,
         responses={
             200: {"description": "The sums.", "content": {"application/json": {"example": TODAY}}},
+            **TOO_MANY,
             **_faults(
                 {
                     401: "No token, or a wrong one.",
-                    429: "Too many requests; `Retry-After` says when to ask again.",
                     503: "Redis does not answer.",
                 }
             ),
@@ -150,13 +160,6 @@ def _token_check(token: str) -> Callable[..., Awaitable[None]]:
             )
 
     return check_token
-
-
-def _faults(told: Mapping[int, str]) -> Responses:
-    return {
-        status: {"description": text, "content": {"application/json": {"example": FAULT}}}
-        for status, text in told.items()
-    }
 
 
 def _answer(found: Found) -> Response:

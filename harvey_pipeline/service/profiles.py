@@ -51,6 +51,7 @@ class PublishedProfiles:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity: Identity | None = None
+        self._unreadable: Identity | None = None
         self.current = Profiles()
 
     def refresh(self) -> bool:
@@ -68,9 +69,11 @@ class PublishedProfiles:
             return True
         try:
             profiles = read_profiles(self._path)
-        except duckdb.Error as error:
-            # Its text may hold what the copy holds.
-            _LOG.warning("the published copy cannot be read (%s)", type(error).__name__)
+        except Exception as error:
+            if identity != self._unreadable:
+                # Its text may hold what the copy holds.
+                _LOG.warning("the published copy cannot be read (%s)", type(error).__name__)
+            self._unreadable = identity
             return False
         self.current, self._identity = profiles, identity
         _LOG.info("serving %d profiles of %s", len(profiles.positions), profiles.day)

@@ -97,6 +97,7 @@ def test_a_file_that_is_no_copy_leaves_what_is_served_until_it_is_one(
     assert not published.refresh()
     assert not published.refresh()
     assert published.current.of("ana") is not None
+    assert caplog.text.count("cannot be read") == 1
     assert "secret" not in caplog.text
     kept.replace(path)
     path.touch()
