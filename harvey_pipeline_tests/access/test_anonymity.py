@@ -12,7 +12,9 @@ from harvey_pipeline.access.anonymity import Cell, Split, hidden_cells
 
 def hidden(whole: int, rest: int = 0, **parts: int) -> set[Cell]:
     """What is hidden of one split."""
-    return hidden_cells({"whole": whole, **parts}, [Split("whole", tuple(parts), rest)])
+    counts: dict[Cell, int] = {"whole": whole}
+    counts.update(parts)
+    return hidden_cells(counts, [Split("whole", tuple(parts), rest)])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_a_split_with_people_in_no_cell(
 
 def test_a_hidden_whole_is_not_told_by_its_parts() -> None:
     """2 users are idle, so that the active ones are hidden; the sum of risks would tell them."""
-    counts = {"users": 10, "active": 8, "high": 5, "low": 3}
+    counts: dict[Cell, int] = {"users": 10, "active": 8, "high": 5, "low": 3}
     splits = [Split("users", ("active",), 2), Split("active", ("high", "low"))]
     assert hidden_cells(counts, splits) == {"active", "low"}
     counts = {"users": 12, "active": 10, "high": 5, "low": 5}
@@ -68,7 +70,7 @@ def test_equally_small_parts_are_hidden_in_their_order() -> None:
 
 
 def test_what_nobody_knows_is_no_cell() -> None:
-    counts = {"whole": 20, "b": 6}
+    counts: dict[Cell, int] = {"whole": 20, "b": 6}
     assert hidden_cells(counts, [Split("whole", ("a", "b"), 14)]) == set()
 
 

@@ -269,7 +269,7 @@ def test_ids_of_people_of_other_tenants_are_left_out(tmp_path: Path, log: Path) 
         ],
     }
     with opened_copy(publish_rows(tmp_path, tables)) as own:
-        clear = {"is_clear": True, "reason": "ticket 7"}
+        clear: dict[str, Any] = {"is_clear": True, "reason": "ticket 7"}
         rows = read(own, IT, "dim_employee", log, **clear).rows
         assert rows.select("user_id", "manager_id").rows() == [
             ("moved", "own"),
@@ -476,7 +476,9 @@ def test_no_answer_holds_an_id_of_another_tenant(
         for role in Role:
             viewer = Viewer(role, tenant, person)
             for table in tables_there(copy, tables_of(role)):
-                clear = {"is_clear": True, "reason": "x"} if is_clear and role == "it_hr" else {}
+                clear: dict[str, Any] = (
+                    {"is_clear": True, "reason": "x"} if is_clear and role == "it_hr" else {}
+                )
                 page = read(copy, viewer, table, log, **clear)
                 shown = page.rows.write_json()
                 assert {one for one in elsewhere if f'"{one}' in shown} == set(), (role, table)

