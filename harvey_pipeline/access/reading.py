@@ -54,6 +54,8 @@ class Wanted:
         command: As what it is written down: the command, or the path over HTTP.
         tables: Own names of tables.
         day: Only rows of this day (of tables of months: of its month; of versions: valid then).
+        is_latest: Only rows of the latest day that the viewer has of each table (of versions: those
+            that are valid today). `day` goes before it.
         first: How many rows of each table to leave out before the first.
         most: How many rows of each table at most; None for all.
         is_clear: Whether ids, names and addresses stand in clear where the role has hashes.
@@ -63,6 +65,7 @@ class Wanted:
     command: str
     tables: tuple[str, ...]
     day: date | None = None
+    is_latest: bool = False
     first: int = 0
     most: int | None = None
     is_clear: bool = False
@@ -153,6 +156,14 @@ def tables_there(copy: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> tupl
     return tuple(name for name in tables if name in there)
 
 
+def knows_tenant(copy: duckdb.DuckDBPyConnection, tenant: str) -> bool:
+    """Whether the copy has a user with a segment, or an employee, of a tenant."""
+    placed = _placed(_tables_there(copy))
+    query = f"select count(*) from ({placed}) where tenant_id = $tenant"
+    [(count,)] = copy.execute(query, {"tenant": tenant}).fetchall()
+    return bool(count)
+
+
 def _refuse_clear(viewer: Viewer, wanted: Wanted) -> None:
     if not wanted.is_clear:
         return
@@ -163,12 +174,14 @@ def _refuse_clear(viewer: Viewer, wanted: Wanted) -> None:
 
 
 def _entry(viewer: Viewer, wanted: Wanted, pages: Mapping[str, Page]) -> dict[str, Any]:
-    chosen = {
+    chosen: dict[str, Any] = {
         "tenant_id": viewer.tenant_id,
-        "day": None if wanted.day is None else str(wanted.day),
+        "day": "latest" if wanted.is_latest else None,
         "first": wanted.first,
         "most": wanted.most,
     }
+    if wanted.day is not None:
+        chosen["day"] = str(wanted.day)
     return {
         "as": viewer.user_id,
         "role": viewer.role.value,
@@ -228,6 +241,8 @@ def _read_aggregate(
     if wanted.day is not None:
         day = wanted.day.replace(day=1) if table.is_monthly else wanted.day
         rows = rows.filter(pl.col(table.day_column or "") == day)
+    elif wanted.is_latest:
+        rows = rows.filter(pl.col(table.day_column or "") == pl.col(table.day_column or "").max())
     return Page(rows.slice(wanted.first, wanted.most), rows.height)
 
 
@@ -264,6 +279,12 @@ def _read_rows(
     if wanted.day is not None:
         condition = f"{condition} and {_on_day(table)}"
         values |= {"day": wanted.day}
+    elif wanted.is_latest and table.day_column is not None:
+        last = f"(select max({table.day_column}) from {table_read} where {condition})"
+        condition = f"{condition} and {table.day_column} = {last}"
+    elif wanted.is_latest:
+        condition = f"{condition} and {_on_day(table)}"
+        values |= {"day": today}
     [(total,)] = _run(
         copy, f"select count(*) from {table_read} where {condition}", values
     ).fetchall()

@@ -21,6 +21,7 @@ from harvey_pipeline.cli.conversations import show_conversations
 from harvey_pipeline.cli.docs import write_docs
 from harvey_pipeline.cli.explain import explain_one
 from harvey_pipeline.cli.export_investors import export_investors
+from harvey_pipeline.cli.export_segments import export_segments
 from harvey_pipeline.cli.insights import write_insights
 from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
@@ -33,6 +34,7 @@ from harvey_pipeline.cli.status import show_status
 from harvey_pipeline.cli.stream import stream_events
 from harvey_pipeline.cli.tables import list_tables
 from harvey_pipeline.cli.timings import show_timings
+from harvey_pipeline.cli.token import TOKEN
 from harvey_pipeline.cli.ui import open_ui
 
 APP = build_app(
@@ -46,6 +48,8 @@ APP = build_app(
         "explain": explain_one,
         "segments": show_segments,
         "analyze-segments": analyze_segments,
+        "export-segments": export_segments,
+        "token": TOKEN,
         "conversations": show_conversations,
         "analyze-intents": analyze_intents,
         "insights": write_insights,

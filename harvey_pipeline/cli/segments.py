@@ -1,4 +1,4 @@
-"""`harvey segments`: the segments of a Monday and what follows from them, or all about one user."""
+"""`harvey segments`: a Monday and what follows from it, all about one user, or what a role sees."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harvey_pipeline.cli.app import OK, Debug, UnusableError, WarehouseFile
 from harvey_pipeline.cli.published import Row, open_published, read_day, rows_of
+from harvey_pipeline.cli.segments_of_role import read_viewer, show_role
 from harvey_pipeline.cli.segments_of_user import days_ago, show_user
 from harvey_pipeline.cli.show import columns_of, listing_output, plural, say
 
@@ -41,6 +42,25 @@ def show_segments(
     user: Annotated[
         str | None, typer.Option(metavar="ID", help="All about this user instead.")
     ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE",
+            help="What ceo, finance, manager, it_hr or employee sees of --tenant instead.",
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option("--as", metavar="USER", help="With --role: whose; not of ceo and finance."),
+    ] = None,
+    is_clear: Annotated[
+        bool,
+        typer.Option("--clear", help="With --role it_hr: ids, names and addresses in clear."),
+    ] = False,
+    reason: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="With --role it_hr: why; it is written down."),
+    ] = None,
     warehouse: WarehouseFile = None,
     debug: Debug = False,
 ) -> int:
@@ -51,6 +71,14 @@ def show_segments(
         raise UnusableError("--tenant and --user exclude each other; give one of them.")
     settings = read_settings()
     console = listing_output()
+    if role is not None:
+        if user is not None:
+            raise UnusableError("--role and --user exclude each other; whose it is says --as.")
+        viewer = read_viewer(role, tenant, person)
+        show_role(console, settings, viewer, day=day, is_clear=is_clear, reason=reason)
+        return OK
+    if person is not None or is_clear or reason is not None:
+        raise UnusableError("--as, --clear and --reason are of a role: give one by --role.")
     with open_published(settings, "segments", _nothing_run(settings)) as connection:
         chosen = _choose_monday(connection, day, settings)
         if user is not None:
