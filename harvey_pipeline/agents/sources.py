@@ -82,6 +82,7 @@ APPROVALS: Final = Source(
     key=("source_id",),
     at="created_at",
     late_days=read_agent_settings().review_days,
+    persons=("customer_email",),
     columns=(
         Column("id", "source_id", ID, "Draft.", "id"),
         Column("conversation_id", "conversation_id", ID, "Conversation.", "conversation_id"),
@@ -153,6 +154,7 @@ FEEDBACK: Final = Source(
     key=("source_id",),
     at="created_at",
     late_days=1,
+    persons=("annotator_email",),
     columns=(
         Column("id", "source_id", ID, "Annotation.", "id"),
         _created_at("it was made"),
@@ -200,6 +202,7 @@ CUSTOMERS: Final = Source(
     row="a customer of a shop",
     key=("customer_email", "shop_domain"),
     at=None,
+    persons=("customer_email",),
     columns=(
         _key("customer_email", "Customer's e-mail address, in lower case."),
         _key("shop_domain", _SHOP),
@@ -218,6 +221,7 @@ ANNOTATORS: Final = Source(
     row="an annotator",
     key=("annotator_email",),
     at=None,
+    persons=("annotator_email",),
     columns=(
         _key("annotator_email", "Annotator's e-mail address, in lower case."),
         _attribute("annotator_name", NAME, "Name."),

@@ -227,13 +227,16 @@ def plan_deliveries(
 
 # --- what was delivered --------------------------------------------------------------------------
 
+_ROWS_JUDGED: Final = pl.col("rows_read") - pl.col("rows_erased")
+"""Rows of which something may be wrong: those of the erased are not looked at."""
+
 
 def read_ledger(judging: Judging, source: Source) -> pl.DataFrame:
     """The ledger's rows of the run's days, in their order."""
     ledger: pl.DataFrame = judging.connection.sql(
         "select drop_date, file, form, rows_read, rows_accepted, rows_repaired, rows_rejected, "
-        f"is_observed from {DROPS} where source = ? and {within('drop_date', judging.days)} "
-        "order by drop_date",
+        f"rows_erased, is_observed from {DROPS} where source = ? "
+        f"and {within('drop_date', judging.days)} order by drop_date",
         params=[source.name],
     ).pl()
     return ledger
@@ -286,9 +289,9 @@ def _judge_arrival(judging: Judging, source: Source, ledger: pl.DataFrame) -> No
 def _judge_usability(judging: Judging, source: Source, ledger: pl.DataFrame) -> None:
     kept_out = ledger.filter((pl.col("form") != "none") & ~pl.col("is_observed"))
     is_bad = [
-        form == "bulk" or is_unusable(read, accepted)
-        for form, read, accepted in kept_out.select(
-            "form", "rows_read", "rows_accepted"
+        form == "bulk" or is_unusable(judged, accepted)
+        for form, judged, accepted in kept_out.select(
+            "form", _ROWS_JUDGED, "rows_accepted"
         ).iter_rows()
     ]
     failing = kept_out.filter(pl.Series(is_bad, dtype=pl.Boolean))
@@ -329,9 +332,9 @@ def _and_more(failing: pl.DataFrame, is_one_file: bool = False) -> str:
 
 def _judge_shrinking(judging: Judging, source: Source, ledger: pl.DataFrame) -> None:
     is_small = [
-        form == "drop" and not observed and not is_unusable(read, accepted)
-        for form, observed, read, accepted in ledger.select(
-            "form", "is_observed", "rows_read", "rows_accepted"
+        form == "drop" and not observed and not is_unusable(judged, accepted)
+        for form, observed, judged, accepted in ledger.select(
+            "form", "is_observed", _ROWS_JUDGED, "rows_accepted"
         ).iter_rows()
     ]
     failing = ledger.filter(pl.Series(is_small, dtype=pl.Boolean))
@@ -444,7 +447,7 @@ def judge_share(judging: Judging, source: Source, share: Share) -> None:
         f"any_value(file) as bad_file from ({bad_records}) group by 1"
     ).pl()
     shares = (
-        ledger.select("drop_date", "rows_read")
+        ledger.select("drop_date", _ROWS_JUDGED.alias("rows_read"))
         .join(bad, on="drop_date")
         .with_columns(percent=100 * pl.col("bad_rows") / pl.col("rows_read"))
         .filter(pl.col("percent") >= share.warn_percent)
@@ -513,7 +516,7 @@ def _judge_conservation(
     # Rows of a drop that does not count as seen are kept out.
     to_store = pl.when("is_observed").then("rows_accepted").otherwise(0)
     agrees = (
-        (pl.col("rows_read") == pl.col("rows_accepted") + pl.col("rows_rejected"))
+        (pl.col("rows_accepted") + pl.col("rows_rejected") == _ROWS_JUDGED)
         & (pl.col("rows_stored") == to_store)
         & (pl.col("quarantined_rejected") == pl.col("rows_rejected"))
         & (pl.col("quarantined_repaired") == pl.col("rows_repaired"))

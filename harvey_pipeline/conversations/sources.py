@@ -55,6 +55,7 @@ CONVERSATION_EVENTS: Final = Source(
     key=("id",),
     at="timestamp",
     late_days=1,
+    persons=("user_id",),
     columns=(
         _needed("id", ID, "Event."),
         _needed("conversation_id", ID, "Conversation."),
@@ -79,6 +80,7 @@ ACCOUNTS: Final = Source(
     row="an account",
     key=("user_id",),
     at="created",
+    persons=("user_id",),
     columns=(
         _needed("user_id", ID, "User."),
         _blank_or_given("email", word(), "E-mail address, in lower case."),

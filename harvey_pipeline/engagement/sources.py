@@ -21,6 +21,7 @@ USERS: Final = Source(
     key=("user_id",),
     at="created_at",
     is_optional=False,
+    persons=("user_id",),
     columns=(
         Column("id", "user_id", ID, "User, as delivered, blanks trimmed.", "id"),
         Column(
@@ -64,6 +65,7 @@ EVENTS: Final = Source(
     at="created_at",
     late_days=1,
     is_optional=False,
+    persons=("user_id",),
     columns=(
         Column(
             "event_id",

@@ -43,6 +43,7 @@ def raw_asset(source: Source, subject: str, partitions: Partitions) -> dg.Assets
                 "rows_read": one.rows_read,
                 "rows_repaired": one.rows_repaired,
                 "rows_rejected": one.rows_rejected,
+                "rows_erased": one.rows_erased,
             }
             context.add_asset_metadata(counts, partition_key=str(one.day))
         ledger = pl.DataFrame([asdict(one) for one in done.days[-7:]])
@@ -52,6 +53,7 @@ def raw_asset(source: Source, subject: str, partitions: Partitions) -> dg.Assets
                 "rows_read": sum(one.rows_read for one in done.days),
                 "rows_repaired": sum(one.rows_repaired for one in done.days),
                 "rows_rejected": sum(one.rows_rejected for one in done.days),
+                "rows_erased": sum(one.rows_erased for one in done.days),
                 "days_loaded_anew": len(done.reloaded),
                 "days_without_usable_drop": missing,
                 "unknown_columns": list(done.unknown_columns),

@@ -27,6 +27,7 @@ class DataQualityDaily(dy.Schema):
     rows_accepted = c.count("Records accepted, repaired ones included.")
     rows_repaired = c.count("Records accepted after a repair.")
     rows_rejected = c.count("Records rejected.")
+    rows_erased = c.count("Records of erased people, which are left out; no share counts them.")
     rejected_by_reason = c.text(
         "JSON object: rejected records by reason; one with several reasons counts for each. "
         "`json_each(rejected_by_reason)` beside the table gives a row per `key` and `value`."
@@ -56,8 +57,10 @@ class DataQualityDaily(dy.Schema):
 
     @dy.rule()
     def rows_conserved(cls) -> pl.Expr:
-        """Rows read are rows accepted and rows rejected."""
-        return pl.col("rows_read") == pl.col("rows_accepted") + pl.col("rows_rejected")
+        """Rows read are rows accepted, rows rejected, and rows of the erased."""
+        return pl.col("rows_read") == pl.sum_horizontal(
+            "rows_accepted", "rows_rejected", "rows_erased"
+        )
 
     @dy.rule()
     def rejections_have_reasons(cls) -> pl.Expr:

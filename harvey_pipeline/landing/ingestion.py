@@ -19,6 +19,7 @@ from typing import Final, Literal
 import polars as pl
 
 from harvey_pipeline.landing.coverage import bulk_covers, dates_file
+from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones, without_erased
 from harvey_pipeline.landing.files import SourceFiles, check_unchanged, open_file, stamp
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.judge import (
@@ -68,6 +69,7 @@ class Parsed:
     rows_accepted: int = 0
     rows_repaired: int = 0
     rows_rejected: int = 0
+    rows_erased: int = 0
     distinct_ids: int = 0
     is_observed: bool = False
     data_file: str | None = None
@@ -75,7 +77,10 @@ class Parsed:
 
 
 def is_unusable(rows_read: int, rows_accepted: int) -> bool:
-    """Whether so few rows of a drop, or of an export as a whole, are accepted that none counts."""
+    """Whether so few rows of a drop, or of an export as a whole, are accepted that none counts.
+
+    Rows of the erased are none of the rows read here: nothing is wrong with them.
+    """
     return rows_read >= JUDGED_ROWS and 2 * rows_accepted < rows_read
 
 
@@ -91,10 +96,16 @@ class Ingester:
     """One ingestion of one source: parses drops and bulk slices into files of the raw store."""
 
     def __init__(
-        self, files: SourceFiles, root: Path, start_date: date, fingerprints: Fingerprints
+        self,
+        files: SourceFiles,
+        root: Path,
+        start_date: date,
+        fingerprints: Fingerprints,
+        tombstones: Tombstones = NO_TOMBSTONES,
     ) -> None:
         self.files = files
         self.fingerprints = fingerprints
+        self.tombstones = tombstones
         self.root = root
         self.start_date = start_date
         self.unknown_columns: set[str] = set()
@@ -136,11 +147,12 @@ class Ingester:
             return self._is_bulk_usable
         if parsed.day in self.files.accepted:
             return True
-        if is_unusable(parsed.rows_read, parsed.rows_accepted):
+        rows = parsed.rows_read - parsed.rows_erased
+        if is_unusable(rows, parsed.rows_accepted):
             return False
         if not self.source.is_snapshot:
             return True
-        if parsed.rows_read == 0:
+        if rows == 0:
             return False
         ids, largest = self.compare_keys(parsed.day)
         return 5 * ids >= 4 * largest
@@ -160,7 +172,8 @@ class Ingester:
 
     def _count_ids(self, path: LandingPath) -> int:
         try:
-            with self._open(path) as delivery:
+            with self._open(path) as opened:
+                delivery, _ = self._without_erased(opened)
                 key = [
                     column.reader(pl.col(text_column(column.delivered))).alias(column.name)
                     for column in self.source.key_columns
@@ -177,6 +190,9 @@ class Ingester:
         self, path: LandingPath, content: str | None = None
     ) -> AbstractContextManager[Delivery]:
         return open_file(self.files, path, self.root / "scratch", content)
+
+    def _without_erased(self, delivery: Delivery) -> tuple[Delivery, pl.LazyFrame | None]:
+        return without_erased(self.source, delivery, self.tombstones)
 
     # --- daily drops ---
 
@@ -220,17 +236,25 @@ class Ingester:
                 if (known := self._known(drop.stem)) is not None:
                     parsed[day] = known
                     continue
-                delivery = stack.enter_context(self._open(drop.path, drop.fingerprint))
-                opened.append((day, delivery, judge(self.source, delivery, drop.rules)))
-            plans = [plan for *_, judged in opened for plan in (judged.sound, judged.found)]
-            frames = iter(pl.collect_all(plans, engine="streaming"))
+                delivered = stack.enter_context(self._open(drop.path, drop.fingerprint))
+                delivery, erased = self._without_erased(delivered)
+                judged = judge(self.source, delivery, drop.rules)
+                plans = [judged.sound, judged.found]
+                if erased is not None:
+                    plans.append(erased.select(pl.len()))
+                opened.append((day, delivery, plans))
+            frames = iter(
+                pl.collect_all([plan for *_, some in opened for plan in some], engine="streaming")
+            )
             read = []
-            for day, delivery, _ in opened:
-                rows, findings = _acceptable(next(frames), next(frames))
+            for day, delivery, plans in opened:
+                rows, findings, *counts = (next(frames) for _ in plans)
+                rows, findings = _acceptable(rows, findings)
                 rows, beaten = settle_duplicates(self.source, rows)
                 findings = _with_beaten(findings, beaten, _records_of(delivery, beaten))
-                read.append((day, rows, findings, delivery.unknown_columns))
-        for day, rows, findings, unknown_columns in read:
+                erased_rows = sum(int(count.item()) for count in counts)
+                read.append((day, rows, findings, erased_rows, delivery.unknown_columns))
+        for day, rows, findings, erased_rows, unknown_columns in read:
             drop = drops[day]
             check_unchanged(self.files, drop.path, drop.stamp)
             described = Parsed(
@@ -239,6 +263,7 @@ class Ingester:
                 "drop",
                 bytes=drop.stamp.size,
                 fingerprint=drop.fingerprint,
+                rows_erased=erased_rows,
             )
             parsed[day] = self._finish(described, drop.stem, rows, findings, unknown_columns)
         return [parsed[day] for day in days]
@@ -265,9 +290,17 @@ class Ingester:
         )
 
     def _digest(self, content: str, path: LandingPath, rules: DropRules) -> str:
-        """A name for what these rules make of a file."""
+        """A name for what these rules make of a file, whoever is erased from it."""
         name = self.files.name_of(path)
-        return digest(parser_version(), self.source.declaration, content, name, repr(rules))
+        parts = [parser_version(), self.source.declaration, content, name, repr(rules)]
+        if self._can_erase:
+            parts.append(self.tombstones.digest)
+        return digest(*parts)
+
+    @property
+    def _can_erase(self) -> bool:
+        """Whether any of the source's records may be those of an erased person."""
+        return bool(self.tombstones and self.source.persons)
 
     # --- bulk exports ---
 
@@ -328,11 +361,16 @@ class Ingester:
                 key,
                 self.root / "bulk" / f"{self.source.name}-{key}-sound.parquet",
                 self.root / "bulk" / f"{self.source.name}-{key}-found.parquet",
+                self.root / "bulk" / f"{self.source.name}-{key}-erased.parquet",
             )
-            if not (bulk.sound.exists() and bulk.found.exists()):
-                with self._open(path, content) as delivery:
+            needed = [bulk.sound, bulk.found, *([bulk.erased] if self._can_erase else [])]
+            if not all(file.exists() for file in needed):
+                with self._open(path, content) as opened:
+                    delivery, erased = self._without_erased(opened)
                     judged = judge(self.source, delivery, rules)
                     _sink(judged.sound, bulk.sound, {})
+                    if erased is not None:
+                        _sink(erased, bulk.erased, {})
                     # Which columns there are is known for certain once all was read.
                     metadata = {_UNKNOWN_COLUMNS: json.dumps(delivery.unknown_columns)}
                     # The findings come last, once all of it is known to be of one content.
@@ -370,19 +408,30 @@ class Ingester:
                 rows, findings = _acceptable(sound.filter(shown), found.filter(shown))
                 settled[day] = (*settle_duplicates(self.source, rows), findings)
             records = self._records_of_bulk(bulk, [beaten for _, beaten, _ in settled.values()])
+            erased = self._erased_of_bulk(bulk)
             for day, (rows, beaten, findings) in settled.items():
                 described = Parsed(
-                    day, bulk.name, "bulk", bytes=bulk.stamp.size, fingerprint=bulk.fingerprint
+                    day,
+                    bulk.name,
+                    "bulk",
+                    bytes=bulk.stamp.size,
+                    fingerprint=bulk.fingerprint,
+                    rows_erased=erased.filter(self._is_shown(day, day, "at")).height,
                 )
                 yield self._finish(
                     described, stems[day], rows, _with_beaten(findings, beaten, records), ()
                 )
 
-    def _is_shown(self, first: date, last: date) -> pl.Expr:
-        """Rows of a bulk export that some day of a range shows."""
+    def _erased_of_bulk(self, bulk: "_Bulk") -> pl.DataFrame:
+        if self._can_erase:
+            return pl.read_parquet(bulk.erased, glob=False)
+        return pl.DataFrame(schema={"line_number": pl.Int64, "at": pl.Datetime("us")})
+
+    def _is_shown(self, first: date, last: date, at: str | None = None) -> pl.Expr:
+        """Rows of a bulk export that some day of a range shows; `at` is where their time stands."""
         if self.source.at is None:
             return pl.lit(True)
-        created = pl.col(self.source.at).dt.date()
+        created = pl.col(at or self.source.at).dt.date()
         if self.source.is_snapshot:
             return created <= last
         return (created >= first) & (created <= last)
@@ -394,8 +443,8 @@ class Ingester:
             return every
         path = self.files.bulk
         assert path is not None
-        with self._open(path, bulk.fingerprint) as delivery:
-            records = _records_of(delivery, every)
+        with self._open(path, bulk.fingerprint) as opened:
+            records = _records_of(self._without_erased(opened)[0], every)
         check_unchanged(self.files, path, bulk.stamp)
         return records
 
@@ -441,7 +490,8 @@ class Ingester:
                 (self.root / "quarantine" / path.name).unlink(missing_ok=True)
         staged = set()
         if self._bulk is not None:
-            staged = {self._bulk.sound, self._bulk.found, self._undated_file(self._bulk)}
+            staged = {self._bulk.sound, self._bulk.found, self._bulk.erased}
+            staged.add(self._undated_file(self._bulk))
             staged.add(self._usability_file(self._bulk))
             staged.add(dates_file(self.files, self.root))
         for folder in ("bulk", "quarantine"):
@@ -463,7 +513,7 @@ class Ingester:
         rejected = findings.height - repaired
         parsed = replace(
             described,
-            rows_read=rows.height + rejected,
+            rows_read=rows.height + rejected + described.rows_erased,
             rows_accepted=rows.height,
             rows_repaired=repaired,
             rows_rejected=rejected,
@@ -544,6 +594,8 @@ class _Bulk:
     key: str
     sound: Path
     found: Path
+    erased: Path
+    """Lines and, where there are any, times of the records of erased people."""
 
 
 def _size_of(path: LandingPath) -> int:

@@ -22,14 +22,17 @@ class Drops(dy.Schema):
     rows_accepted = c.count("Records accepted, repaired ones included.")
     rows_repaired = c.count("Records accepted after a repair.")
     rows_rejected = c.count("Records kept in quarantine only.")
+    rows_erased = c.count("Records of erased people, of which nothing is kept.")
     is_observed = c.flag("Whether the day counts as seen (for events: covered).")
     data_file = c.text("Parquet file of the accepted rows in the raw store.", nullable=True)
     loaded_at = c.moment("When this drop was loaded, UTC.")
 
     @dy.rule()
     def rows_conserved(cls) -> pl.Expr:
-        """Rows read are rows accepted and rows rejected."""
-        return pl.col("rows_read") == pl.col("rows_accepted") + pl.col("rows_rejected")
+        """Rows read are rows accepted, rows rejected, and rows of the erased."""
+        return pl.col("rows_read") == pl.sum_horizontal(
+            "rows_accepted", "rows_rejected", "rows_erased"
+        )
 
 
 class Quarantine(dy.Schema):

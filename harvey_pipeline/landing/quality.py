@@ -28,7 +28,10 @@ FINDINGS: Final[Mapping[Finding, str]] = {
 
 @dataclass(frozen=True)
 class Flaw:
-    """What is wrong with one day's drop of a source, and how many of the rows read it concerns."""
+    """What is wrong with one day's drop of a source, and how many of the rows read it concerns.
+
+    Rows of the erased are none of them.
+    """
 
     level: Level
     source: str
@@ -89,9 +92,9 @@ def _flaws_of(
     reasons = reasons_by_finding(source)
     counted = ", ".join("count(*) filter (list_has_any(reasons, ?::varchar[]))" for _ in reasons)
     rows = warehouse.query(
-        f"select drop_date, any_value(rows_read), {counted} from {DROPS} "
+        f"select drop_date, any_value(rows_read - rows_erased), {counted} from {DROPS} "
         f"join {QUARANTINE} using (source, drop_date) "
-        "where source = ? and list_contains(?::date[], drop_date) and rows_read > 0 "
+        "where source = ? and list_contains(?::date[], drop_date) and rows_read > rows_erased "
         "group by drop_date",
         [*map(list, reasons.values()), source.name, sorted(days)],
         tables=[DROPS, QUARANTINE],

@@ -113,7 +113,7 @@ def _with_figures(
     )
 
 
-_COUNTS: Final = ("rows_read", "rows_accepted", "rows_repaired", "rows_rejected")
+_COUNTS: Final = ("rows_read", "rows_accepted", "rows_repaired", "rows_rejected", "rows_erased")
 
 
 def _read_ledger(
@@ -140,19 +140,19 @@ def _read_ledger(
         rejected.setdefault(day, {})[reason] = count
     rows: list[dict[str, Any]] = []
     for day, form, is_observed, *counts in read:
-        of_ledger, of_findings = counts[: len(_COUNTS)], counts[len(_COUNTS) :]
+        of_ledger = dict(zip(_COUNTS, counts, strict=False))
+        of_findings = dict(zip(FINDINGS, counts[len(_COUNTS) :], strict=True))
+        judged = of_ledger["rows_read"] - of_ledger["rows_erased"]
         rows.append(
             {
                 "drop_date": day,
                 "source": source.name,
                 "form": form,
                 "is_observed": is_observed,
-                **dict(zip(_COUNTS, of_ledger, strict=True)),
+                **of_ledger,
                 "rejected_by_reason": json.dumps(rejected.get(day, {})),
-                **{FINDINGS[name]: n for name, n in zip(FINDINGS, of_findings, strict=True)},
-                "level": _worst_level(
-                    dict(zip(FINDINGS, of_findings, strict=True)), of_ledger[0], limits
-                ),
+                **{FINDINGS[name]: rows for name, rows in of_findings.items()},
+                "level": _worst_level(of_findings, judged, limits),
             }
         )
     schema = {

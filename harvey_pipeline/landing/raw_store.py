@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 
+from harvey_pipeline.landing.erased import Tombstones, tombstones_path
 from harvey_pipeline.landing.files import SourceFiles, find_files, find_markers
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
@@ -73,6 +74,7 @@ class RawStore(dg.ConfigurableResource[None]):
 
         Raises:
             LandingError: A file of the range cannot be read; nothing has changed then.
+            TombstoneError: Who is erased cannot be read; nothing has changed then.
         """
         generation = self.warehouse.generation()
         files = find_files(self.landing, source)
@@ -80,7 +82,7 @@ class RawStore(dg.ConfigurableResource[None]):
         # What a day is made from is looked at before it is made: whatever changes in between
         # makes it due once more.
         versions = self._versions(files, days.days, fingerprints)
-        job = Ingester(files, Path(self.root), self._start, fingerprints)
+        job = self._ingester(files, fingerprints)
         parsed = job.parse(days.days)
         undated = job.undated_quarantine()
         basis = Basis(generation, _versions_made(versions, parsed), awaits_checks=awaits_checks)
@@ -97,8 +99,16 @@ class RawStore(dg.ConfigurableResource[None]):
     def count_keys(self, source: Source, day: date) -> tuple[int, int]:
         """Distinct keys of a day's snapshot, and of the largest drop it is compared with."""
         files = find_files(self.landing, source)
-        job = Ingester(files, Path(self.root), self._start, Fingerprints(Path(self.root)))
-        return job.compare_keys(day)
+        return self._ingester(files, Fingerprints(Path(self.root))).compare_keys(day)
+
+    def _ingester(self, files: SourceFiles, fingerprints: Fingerprints) -> Ingester:
+        root, tombstones = Path(self.root), Tombstones.read(self.tombstones_path)
+        return Ingester(files, root, self._start, fingerprints, tombstones)
+
+    @property
+    def tombstones_path(self) -> Path:
+        """Where it stands whose records are left out."""
+        return tombstones_path(self.warehouse.path)
 
     def gone_days(self, source: Source, days: Sequence[date]) -> set[date]:
         """The days whose rows the ledger knows and the store has lost."""

@@ -120,6 +120,8 @@ class Source:
         late_days: How many days before its drop's day a record of events or changes may be dated.
         row: What a record stands for, as in "One row per ...".
         is_optional: Whether a landing folder may lack it altogether.
+        persons: Columns that hold a person's id: the first one that of the person whose record it
+            is, who takes it along when erased; further ones are blank then.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Source:
     row: str
     late_days: int = 0
     is_optional: bool = True
+    persons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts itself."""
@@ -143,6 +146,8 @@ class Source:
             raise ValueError(f"{self.name}: {self.kind} need a column that says when")
         if self.at is not None and self.column(self.at).reader is not TIMESTAMP:
             raise ValueError(f"{self.name}: {self.at} is no timestamp")
+        if not set(self.persons) <= names:
+            raise ValueError(f"{self.name}: of {self.persons} some are no columns of it")
 
     @property
     def is_snapshot(self) -> bool:
@@ -238,7 +243,7 @@ class Source:
         ]
         follows = [(column.name, column.follows) for column in self.columns if column.follows]
         said = (self.name, self.kind, self.key, self.at, self.late_days, columns, *follows)
-        return repr(said)
+        return repr((*said, self.persons))
 
     @cached_property
     def table(self) -> Table:

@@ -78,6 +78,7 @@ SSO_EVENTS: Final = Source(
     key=("event_id",),
     at="published",
     late_days=1,
+    persons=("actor_id",),
     columns=(
         _needed("event_id", ID, "Event.", fault="id"),
         _at("published", "When it happened, UTC."),
@@ -102,6 +103,7 @@ EMPLOYEES: Final = Source(
     row="an employee",
     key=("user_id",),
     at=None,
+    persons=("user_id", "manager_id"),
     columns=(
         _user("User."),
         _optional("manager_id", ID, "User who is the manager."),
@@ -118,6 +120,7 @@ LICENSES: Final = Source(
     row="a licence of a user for an app",
     key=("user_id", "app"),
     at=None,
+    persons=("user_id",),
     columns=(
         _user("Holder."),
         _needed("app", WORD, "App, in lower case."),
@@ -133,6 +136,7 @@ SEGMENT_LABELS: Final = Source(
     key=("user_id", "event_date", "labelled_by"),
     at="labelled_on",
     late_days=LABEL_DAYS,
+    persons=("user_id", "labelled_by"),
     columns=(
         _user("User who is labelled."),
         _needed(
@@ -154,6 +158,7 @@ INTERVENTIONS: Final = Source(
     key=("user_id", "event_date", "kind"),
     at="started_on",
     late_days=INTERVENTION_DAYS,
+    persons=("user_id",),
     columns=(
         _user("User whom it is for."),
         _at("started_on", "When it started, UTC."),

@@ -376,6 +376,7 @@ def drops_table(loads: Iterable[Load]) -> list[TableRow]:
             "rows_accepted": len(each.accepted),
             "rows_repaired": len(each.repaired),
             "rows_rejected": len(each.rejected),
+            "rows_erased": 0,
             "is_observed": each.is_observed,
         }
         for each in loads

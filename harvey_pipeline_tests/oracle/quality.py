@@ -56,6 +56,7 @@ def _quality_of(load: Load, histories: Mapping[str, History]) -> TableRow:
         "rows_accepted": len(load.accepted),
         "rows_repaired": len(load.repaired),
         "rows_rejected": len(load.rejected),
+        "rows_erased": 0,
         "rejected_by_reason": json.dumps(dict(sorted(by_reason.items()))),
         **counts,
         "rows_late": len(late) if is_counted else None,

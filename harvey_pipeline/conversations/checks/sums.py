@@ -99,7 +99,8 @@ USE_CASES_RECOGNISED: Final = Check(
 def _judge_contents(judging: Judging) -> None:
     shares = judging.connection.sql(
         "select drop_date, rows_read, unreadable, 100 * unreadable / rows_read as percent "
-        f"from {DROPS} join (select drop_date, count(*) as unreadable from {QUARANTINE} "
+        f"from (select source, drop_date, rows_read - rows_erased as rows_read from {DROPS}) "
+        f"join (select drop_date, count(*) as unreadable from {QUARANTINE} "
         "where source = ? and list_contains(reasons, ?) group by all) using (drop_date) "
         "where source = ? "
         f"and {within('drop_date', judging.days)} and unreadable * 100 > rows_read * ? "
@@ -119,12 +120,13 @@ def _judge_contents(judging: Judging) -> None:
 
 def _judge_rows_read(judging: Judging) -> None:
     wrong = (
-        "select drop_date, rows_read, rows_accepted, rows_rejected, quarantined from (select * "
+        "select drop_date, rows_read, rows_accepted, rows_rejected, rows_erased, quarantined "
+        "from (select * "
         f"from {DROPS} where source = '{CONVERSATION_EVENTS.name}') left join (select drop_date, "
         f"count(*) as quarantined from {QUARANTINE} where source = '{CONVERSATION_EVENTS.name}' "
         "and action = 'rejected' group by all) using (drop_date) "
         f"where {within('drop_date', judging.days)} and (rows_read <> rows_accepted + "
-        "rows_rejected or rows_rejected <> coalesce(quarantined, 0))"
+        "rows_rejected + rows_erased or rows_rejected <> coalesce(quarantined, 0))"
     )
     add_failing_rows(judging.report, ROWS_CONSERVED, judging.connection, wrong)
 
