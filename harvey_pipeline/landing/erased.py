@@ -131,7 +131,7 @@ class Tombstones:
             before = _parse(self.path, whole)
             salt = before.salt or secrets.token_hex(_SALT_BYTES)
             salted = replace(before, salt=salt)
-            now = datetime.now(UTC).replace(tzinfo=None)
+            now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
             added = tuple(
                 Tombstone(found, now, asked_by)
                 for found in dict.fromkeys(salted.hash_of(one) for one in user_ids)
@@ -163,7 +163,7 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
 def _as_line(stone: Tombstone) -> dict[str, str]:
     return {
         "user_hash": stone.user_hash,
-        "erased_at": stone.erased_at.isoformat(timespec="seconds"),
+        "erased_at": stone.erased_at.isoformat(),
         "asked_by": stone.asked_by,
     }
 
@@ -224,7 +224,8 @@ def without_erased(
     is_whose = persons[0].name == source.persons[0]
     is_gone = pl.lit(False) if not is_whose else pl.col("is_erased_0")
     is_gone = is_gone | _names_any(pl.col("line"), tombstones)
-    marked = records.with_columns(is_gone=is_gone)
+    # The file is read once, for those that stay and for those that are left out.
+    marked = records.with_columns(is_gone=is_gone).cache()
     kept = marked.filter(~pl.col("is_gone")).with_columns(
         pl.when(~pl.col(f"is_erased_{place}")).then(pl.col(name)).alias(name)
         for place, column in enumerate(persons)
