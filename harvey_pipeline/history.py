@@ -111,7 +111,7 @@ class Dimension:
             **{name: _shown(columns[name]) for name in self.attributes},
         }
         schema = type(f"{self.entity.title()}Intervals", (dy.Schema,), fields)
-        return Table(f"history.{self.entity}_intervals", schema)
+        return Table(f"history.{self.entity}_intervals", schema, persons=self.table.persons)
 
     def show(self, raw: pl.LazyFrame) -> pl.LazyFrame:
         """One row per (`day`, key) of the source's raw rows, sightings included."""

@@ -22,6 +22,9 @@ class Table:
     `day_column` names the column by which a table is cut into slices, a day each (or, where
     `is_monthly`, a calendar month each, by its first day); a table without one is replaced whole.
     `plotted` are columns that say something of a whole day, of a table with a row for each.
+    `persons` are the columns that hold a person's id or e-mail address: in the first one that of
+    the person whose row it is, in further ones that of others, who can be blank. `persons_if` is
+    an SQL condition on the rows of which the first one holds a person's, where not all do.
     `key_columns` is the key where a column of it may be null, which a schema cannot say of a
     primary key.
     """
@@ -32,6 +35,8 @@ class Table:
     key_columns: tuple[str, ...] = ()
     is_monthly: bool = False
     plotted: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
+    persons_if: str = "true"
 
     def __str__(self) -> str:
         return self.name

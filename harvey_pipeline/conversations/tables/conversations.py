@@ -194,7 +194,9 @@ class Intents(dy.Schema):
         )
 
 
-CONVERSATIONS: Final = Table("conversations.conversations", Conversations, "date")
-INTENTS: Final = Table("conversations.intents", Intents, "date")
+CONVERSATIONS: Final = Table(
+    "conversations.conversations", Conversations, "date", persons=("user_id",)
+)
+INTENTS: Final = Table("conversations.intents", Intents, "date", persons=("user_id",))
 
 TABLES: Final = (CONVERSATIONS, INTENTS)

@@ -266,10 +266,12 @@ class TraitDaily(dy.Schema):
     times = c.count("User messages, or tool calls, with it.", minimum=1)
 
 
-DIM_ACCOUNT: Final = Table("conversations.dim_account", DimAccount)
-CONVERSATION_DAILY: Final = Table("conversations.conversation_daily", ConversationDaily, "date")
-USER_DAILY: Final = Table("conversations.user_daily", UserDaily, "date")
-TOOL_DAILY: Final = Table("conversations.tool_daily", ToolDaily, "date")
-TRAIT_DAILY: Final = Table("conversations.trait_daily", TraitDaily, "date")
+DIM_ACCOUNT: Final = Table("conversations.dim_account", DimAccount, persons=("user_id", "email"))
+CONVERSATION_DAILY: Final = Table(
+    "conversations.conversation_daily", ConversationDaily, "date", persons=("user_id",)
+)
+USER_DAILY: Final = Table("conversations.user_daily", UserDaily, "date", persons=("user_id",))
+TOOL_DAILY: Final = Table("conversations.tool_daily", ToolDaily, "date", persons=("user_id",))
+TRAIT_DAILY: Final = Table("conversations.trait_daily", TraitDaily, "date", persons=("user_id",))
 
 TABLES: Final = (DIM_ACCOUNT, CONVERSATION_DAILY, USER_DAILY, TOOL_DAILY, TRAIT_DAILY)

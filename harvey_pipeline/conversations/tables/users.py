@@ -206,8 +206,12 @@ class UserProfiles(dy.Schema):
         return ~(names.contains(UNKNOWN_TOOL) | names.contains(NO_TOOL))
 
 
-FIRST_STEPS: Final = Table("conversations.first_steps", FirstSteps)
-CREDIT_EXHAUSTION: Final = Table("conversations.credit_exhaustion", CreditExhaustion, "date")
-USER_PROFILES: Final = Table("conversations.user_profiles", UserProfiles, "date")
+FIRST_STEPS: Final = Table("conversations.first_steps", FirstSteps, persons=("user_id",))
+CREDIT_EXHAUSTION: Final = Table(
+    "conversations.credit_exhaustion", CreditExhaustion, "date", persons=("user_id",)
+)
+USER_PROFILES: Final = Table(
+    "conversations.user_profiles", UserProfiles, "date", persons=("user_id", "email")
+)
 
 TABLES: Final = (FIRST_STEPS, CREDIT_EXHAUSTION, USER_PROFILES)

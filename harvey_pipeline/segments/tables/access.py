@@ -149,11 +149,17 @@ class UserDailyAccess(dy.Schema):
         return (pl.col("devices").list.len() <= most) & (pl.col("locations").list.len() <= most)
 
 
-DIM_EMPLOYEE: Final = Table("segments.dim_employee", DimEmployee)
-DIM_LICENSE: Final = Table("segments.dim_license", DimLicense)
-LABELS_TABLE: Final = Table("segments.labels", Labels, "date")
-INTERVENTION_STARTS: Final = Table("segments.intervention_starts", InterventionStarts, "date")
-USER_DAILY_ACCESS: Final = Table("segments.user_daily_access", UserDailyAccess, "date")
+DIM_EMPLOYEE: Final = Table(
+    "segments.dim_employee", DimEmployee, persons=("user_id", "manager_id", "email")
+)
+DIM_LICENSE: Final = Table("segments.dim_license", DimLicense, persons=("user_id",))
+LABELS_TABLE: Final = Table("segments.labels", Labels, "date", persons=("user_id", "labelled_by"))
+INTERVENTION_STARTS: Final = Table(
+    "segments.intervention_starts", InterventionStarts, "date", persons=("user_id",)
+)
+USER_DAILY_ACCESS: Final = Table(
+    "segments.user_daily_access", UserDailyAccess, "date", persons=("user_id",)
+)
 
 TABLES: Final = (
     DIM_EMPLOYEE,

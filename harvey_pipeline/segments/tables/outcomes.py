@@ -175,7 +175,9 @@ class SegmentationDashboard(dy.Schema):
     net_usd_year = _usd_year("The gains of `roi_summary` less its costs", minimum=None)
 
 
-RECOMMENDATIONS: Final = Table("segments.recommendations", Recommendations, "date")
+RECOMMENDATIONS: Final = Table(
+    "segments.recommendations", Recommendations, "date", persons=("user_id",)
+)
 LICENSE_OPPORTUNITIES: Final = Table("segments.license_opportunities", LicenseOpportunities, "date")
 ROI_SUMMARY: Final = Table("segments.roi_summary", RoiSummary, "date")
 SEGMENTATION_DASHBOARD: Final = Table(

@@ -183,7 +183,9 @@ class TenantEngagement(dy.Schema):
         return (low.is_null()) | ((low <= middle) & (middle <= high))
 
 
-ENGAGEMENT_SCORES: Final = Table("segments.engagement_scores", EngagementScores, "date")
+ENGAGEMENT_SCORES: Final = Table(
+    "segments.engagement_scores", EngagementScores, "date", persons=("user_id",)
+)
 TENANT_ENGAGEMENT: Final = Table("segments.tenant_engagement", TenantEngagement, "date")
 
 TABLES: Final = (ENGAGEMENT_SCORES, TENANT_ENGAGEMENT)

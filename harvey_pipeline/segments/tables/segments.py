@@ -140,7 +140,7 @@ class UserSegments(dy.Schema):
         )
 
 
-USER_SEGMENTS: Final = Table("segments.user_segments", UserSegments, "date")
+USER_SEGMENTS: Final = Table("segments.user_segments", UserSegments, "date", persons=("user_id",))
 
 MARKED: Final = USER_SEGMENTS.own_name
 """Folder of the landing folder where `<monday>.accept` lets that Monday's mass changes through."""
