@@ -80,7 +80,7 @@ ACCOUNTS: Final = Source(
     row="an account",
     key=("user_id",),
     at="created",
-    persons=("user_id",),
+    persons=("user_id", "email"),
     columns=(
         _needed("user_id", ID, "User."),
         _blank_or_given("email", word(), "E-mail address, in lower case."),

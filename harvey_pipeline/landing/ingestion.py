@@ -44,10 +44,10 @@ _GROUP_BYTES: Final = 4 << 20
 
 _BULK_BLOCK_DAYS: Final = 7
 
-_ROW_GROUP_ROWS: Final = 1 << 15
+ROW_GROUP_ROWS: Final = 1 << 15
 """Rows that a reader of a data file skips or reads together."""
 
-_STATISTICS: Final = "harvey_pipeline"
+STATISTICS: Final = "harvey_pipeline"
 _UNKNOWN_COLUMNS: Final = "harvey_pipeline_unknown_columns"
 
 JUDGED_ROWS: Final = 10
@@ -472,7 +472,7 @@ class Ingester:
         """What an earlier parse of exactly this gave, if its files are still there."""
         path = self.root / self._table / f"{stem}.parquet"
         try:
-            statistics = json.loads(pl.read_parquet_metadata(path)[_STATISTICS])
+            statistics = json.loads(pl.read_parquet_metadata(path)[STATISTICS])
         except (FileNotFoundError, pl.exceptions.PolarsError, KeyError):
             return None
         parsed = Parsed(**(statistics | {"day": date.fromisoformat(statistics["day"])}))
@@ -526,13 +526,13 @@ class Ingester:
             write_whole(self.root / "quarantine" / f"{stem}.parquet", quarantined.write_parquet)
         data = self._data(parsed.day, rows, findings)
         metadata = {
-            _STATISTICS: json.dumps(asdict(parsed), default=str),
+            STATISTICS: json.dumps(asdict(parsed), default=str),
             _UNKNOWN_COLUMNS: json.dumps(list(unknown_columns)),
         }
         write_whole(
             self.root / self._table / f"{stem}.parquet",
             lambda path: data.write_parquet(
-                path, metadata=metadata, compression_level=1, row_group_size=_ROW_GROUP_ROWS
+                path, metadata=metadata, compression_level=1, row_group_size=ROW_GROUP_ROWS
             ),
         )
         return parsed

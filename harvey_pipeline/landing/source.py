@@ -248,7 +248,9 @@ class Source:
     @cached_property
     def table(self) -> Table:
         """The raw table: accepted records, by the day of the drop."""
-        return Table(f"raw.raw_{self.name}", _schema_of(self), "drop_date")
+        return Table(
+            f"raw.raw_{self.name}", _schema_of(self), "drop_date", persons=self.persons
+        )
 
 
 def _reasons_of(column: Column) -> dict[str, Consequence]:

@@ -103,7 +103,7 @@ EMPLOYEES: Final = Source(
     row="an employee",
     key=("user_id",),
     at=None,
-    persons=("user_id", "manager_id"),
+    persons=("user_id", "manager_id", "email"),
     columns=(
         _user("User."),
         _optional("manager_id", ID, "User who is the manager."),

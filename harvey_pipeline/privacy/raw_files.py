@@ -1,0 +1,350 @@
+"""A person's records taken out of the raw layer: its Parquet files, quarantine and the ledger.
+
+A file keeps its name, and with it what it was parsed from: nothing is parsed again because of an
+erasure. The exception is a drop in which a record of an erased person had displaced one of somebody
+else: its file goes, so that the next run parses it without the erased.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+
+from harvey_pipeline.landing.ingestion import ROW_GROUP_ROWS, STATISTICS, Parsed
+from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
+from harvey_pipeline.landing.records.contract import BLANKS
+from harvey_pipeline.landing.records.header import matched
+from harvey_pipeline.landing.scratch import write_whole
+from harvey_pipeline.landing.source import EVENT_DATE, Source
+from harvey_pipeline.warehouse.commits import record_commits
+from harvey_pipeline.warehouse.days import consecutive_days
+from harvey_pipeline.warehouse.erasing import without_persons
+
+_APART: Final = re.compile(r"""[,;\t|"'\[\]{}\n\r]+""")
+"""What stands between the fields of a line, whatever the form of its file."""
+
+_DAY_LENGTH: Final = len("2024-04-01")
+
+_COUNTED: Final = ("rows_read", "rows_accepted", "rows_repaired", "rows_rejected", "rows_erased")
+
+
+@dataclass(frozen=True)
+class RawCounts:
+    """Of a source, how many accepted rows and quarantined records are a person's or name one."""
+
+    rows: int
+    records: int
+
+
+def count_in_raw_files(root: Path, source: Source, persons: Sequence[str]) -> RawCounts:
+    """What the raw files of a source hold of some people."""
+    named = pl.any_horizontal(pl.col(name).is_in(list(persons)) for name in source.persons)
+    files = _data_files(root, source)
+    rows = 0
+    if files:
+        found = pl.scan_parquet(files, glob=False).filter(named).select(pl.len())
+        rows = int(found.collect(engine="streaming").item())
+    records = 0
+    for path in _quarantine_files(root, source):
+        before = _named_records(pl.scan_parquet(path, glob=False), source, persons)
+        if not before.is_empty():
+            records += sum(
+                new != old
+                for old in before["record"]
+                if (new := erased_record(source, old, persons)) != old
+            )
+    return RawCounts(rows, records)
+
+
+def erase_from_raw_files(
+    root: Path,
+    source: Source,
+    persons: Sequence[str],
+    can_parse: Callable[[date], bool],
+) -> int:
+    """Rewrite the raw files of a source that hold records of some people; return how many.
+
+    What is staged of its bulk export is removed; it is made again when a day is cut from it.
+    `can_parse` says of which days the landing folder still has the drop.
+
+    May be repeated after a kill at any moment.
+    """
+    stems = {path.name for path in _data_files_naming(root, source, persons)}
+    quarantined = {
+        path.name
+        for path in _quarantine_files(root, source)
+        if not _named_records(pl.scan_parquet(path, glob=False), source, persons).is_empty()
+    }
+    for name in sorted(stems | quarantined):
+        data = root / source.table.own_name / name
+        if data.exists():
+            _rewrite(data, root / "quarantine" / name, source, persons, can_parse)
+        else:
+            _rewrite_records(root / "quarantine" / name, source, persons)
+    staged = [
+        path
+        for part in ("sound", "found", "erased")
+        for path in (root / "bulk").glob(f"{source.name}-*-{part}.parquet")
+    ]
+    for path in staged:
+        path.unlink(missing_ok=True)
+    return len(stems | quarantined) + len(staged)
+
+
+def erase_scratch(root: Path) -> int:
+    """Remove what killed runs have left half written; return how many files that are."""
+    scratch = root / "scratch"
+    left = [path for path in scratch.iterdir() if path.is_file()] if scratch.is_dir() else []
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def erase_from_ledger(
+    connection: duckdb.DuckDBPyConnection, root: Path, source: Source, persons: Sequence[str]
+) -> int:
+    """Take people's records out of quarantine, and let the ledger say what the raw files do.
+
+    Notes, within the transaction, which days changed; returns the number of records.
+    """
+    records = _erase_quarantined(connection, source, persons)
+    days = []
+    for day, row in _ledger(connection, source).items():
+        parsed = _statistics(root / source.table.own_name / row["data_file"])
+        if parsed is None:
+            continue
+        told = {name: value for name, value in asdict(parsed).items() if name in _COUNTED}
+        if told != {name: row[name] for name in _COUNTED}:
+            listed = ", ".join(f"{name} = ?" for name in told)
+            connection.execute(
+                f"update {DROPS} set {listed} where source = ? and drop_date = ?",
+                [*told.values(), source.name, day],
+            )
+            days.append(day)
+    for some in consecutive_days(days):
+        touched = [source.table, DROPS, drops_of(source.name), QUARANTINE]
+        record_commits(connection, touched, some)
+    return records
+
+
+def erased_record(source: Source, record: str, persons: Collection[str]) -> str | None:
+    """A quarantined record without some people: blank where they are named, None if it is theirs.
+
+    Its person is read from the source's first column of people; of a raw line, and of an object or
+    array in the place of an id, whoever is named in it.
+    """
+    fields = _fields_of(record)
+    if fields is None:
+        return None if _names_any(record, persons) else record
+    first, *_ = source.persons
+    columns = {source.column(name).delivered: name for name in source.persons}
+    blanked = dict(fields)
+    for given, value in fields.items():
+        name = columns.get(matched(given))
+        if name is None or value is None:
+            continue
+        read = pl.select(source.column(name).reader(pl.lit(str(value)))).item()
+        is_named = read in persons or (
+            str(value).lstrip(BLANKS)[:1] in ("{", "[") and _names_any(str(value), persons)
+        )
+        if is_named and name == first:
+            return None
+        if is_named:
+            blanked[given] = None
+    if blanked == fields:
+        return record
+    return json.dumps(blanked, ensure_ascii=False, separators=(",", ":"))
+
+
+def _fields_of(record: str) -> dict[str, Any] | None:
+    """The fields of a record by name; None of a raw line."""
+    try:
+        found = json.loads(record)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _names_any(text: str, persons: Collection[str]) -> bool:
+    fields = {one.strip(BLANKS) for one in _APART.split(text)}
+    parts = fields | {word for one in fields for word in one.split()}
+    return not (parts | {one.lower() for one in parts}).isdisjoint(persons)
+
+
+def _data_files(root: Path, source: Source) -> list[Path]:
+    return sorted((root / source.table.own_name).glob("????-??-??-*.parquet"))
+
+
+def _data_files_naming(root: Path, source: Source, persons: Sequence[str]) -> list[Path]:
+    files = _data_files(root, source)
+    if not files:
+        return []
+    named = pl.any_horizontal(pl.col(name).is_in(list(persons)) for name in source.persons)
+    found = (
+        pl.scan_parquet(files, glob=False, include_file_paths="file_of_row")
+        .filter(named)
+        .select(pl.col("file_of_row").unique())
+        .collect(engine="streaming")
+    )
+    return [Path(one) for one in found.to_series()]
+
+
+def _quarantine_files(root: Path, source: Source) -> Iterator[Path]:
+    """The quarantine files of a source's days, and that of its export's records without a day."""
+    for path in _data_files(root, source):
+        if (found := root / "quarantine" / path.name).exists():
+            yield found
+    yield from sorted((root / "quarantine").glob(f"{source.name}-*.parquet"))
+
+
+def _named_records(rows: pl.LazyFrame, source: Source, persons: Sequence[str]) -> pl.DataFrame:
+    """The quarantined records that are to change: those that some people stand in."""
+    written = [*persons, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in persons)]
+    lowered = [one.lower() for one in written]
+    found = rows.filter(pl.col("record").str.to_lowercase().str.contains_any(lowered)).collect()
+    changes = [erased_record(source, one, persons) != one for one in found["record"]]
+    return found.filter(pl.Series(changes, dtype=pl.Boolean))
+
+
+def _without_records(rows: pl.DataFrame, source: Source, persons: Sequence[str]) -> pl.DataFrame:
+    """Quarantined rows with the records of some people left out, and others blanked."""
+    texts = [erased_record(source, one, persons) for one in rows["record"]]
+    return rows.with_columns(record=pl.Series(texts, dtype=pl.String)).drop_nulls("record")
+
+
+def _rewrite_records(path: Path, source: Source, persons: Sequence[str]) -> pl.DataFrame | None:
+    """Rewrite a quarantine file and return its rows; without any it goes."""
+    if not path.exists():
+        return None
+    before = pl.read_parquet(path, glob=False)
+    after = _without_records(before, source, persons)
+    if after.is_empty():
+        path.unlink()
+        return None
+    if not after.equals(before):
+        write_whole(path, after.write_parquet)
+    return after
+
+
+def _rewrite(
+    data: Path,
+    quarantine: Path,
+    source: Source,
+    persons: Sequence[str],
+    can_parse: Callable[[date], bool],
+) -> None:
+    """Rewrite a day's file, with what it says of itself, and its quarantine."""
+    metadata = pl.read_parquet_metadata(data)
+    before = pl.read_parquet(data, glob=False)
+    after = without_persons(before, source.table, persons)
+    records = _rewrite_records(quarantine, source, persons)
+    day = date.fromisoformat(data.name[:_DAY_LENGTH])
+    if can_parse(day) and _has_displaced(source, before, after, records):
+        # Its quarantine holds what the erased one had displaced, and is made again too.
+        quarantine.unlink(missing_ok=True)
+        data.unlink()
+        return
+    parsed = _recounted(Parsed(**json.loads(metadata[STATISTICS])), source, after, records)
+    told = asdict(parsed) | {"day": str(parsed.day)}
+    kept = {
+        **{name: text for name, text in metadata.items() if name != "ARROW:schema"},
+        STATISTICS: json.dumps(told, default=str),
+    }
+    write_whole(
+        data,
+        lambda path: after.write_parquet(
+            path, metadata=kept, compression_level=1, row_group_size=ROW_GROUP_ROWS
+        ),
+    )
+
+
+def _recounted(
+    parsed: Parsed, source: Source, rows: pl.DataFrame, records: pl.DataFrame | None
+) -> Parsed:
+    """What a file says of itself once records were taken out of it."""
+    accepted = rows.filter(~pl.col("is_sighting")).height if source.is_snapshot else rows.height
+    found = 0 if records is None else records.height
+    repaired = 0 if records is None else records.filter(pl.col("action") == "repaired").height
+    rejected = found - repaired
+    return replace(
+        parsed,
+        rows_accepted=accepted,
+        rows_repaired=repaired,
+        rows_rejected=rejected,
+        rows_erased=parsed.rows_read - accepted - rejected,
+        distinct_ids=rows.height if source.is_snapshot else 0,
+        quarantine_file=parsed.data_file if found else None,
+    )
+
+
+def _has_displaced(
+    source: Source, before: pl.DataFrame, after: pl.DataFrame, records: pl.DataFrame | None
+) -> bool:
+    """Whether a record that stays in quarantine may have lost against one that was taken out."""
+    if records is None or after.height == before.height:
+        return False
+    lost = records.filter(pl.col("reasons").list.contains(source.repeat_reason))
+    names = [name for name in source.key_names if name != EVENT_DATE]
+    gone = before.join(after, on="line_number", how="anti")
+    keys = set(gone.select(names).iter_rows())
+    for record in lost["record"]:
+        given = {matched(name): value for name, value in (_fields_of(record) or {}).items()}
+        key = tuple(
+            pl.select(column.reader(pl.lit(str(given.get(column.delivered, ""))))).item()
+            for column in map(source.column, names)
+        )
+        if key in keys:
+            return True
+    return False
+
+
+def _statistics(path: Path) -> Parsed | None:
+    try:
+        return Parsed(**json.loads(pl.read_parquet_metadata(path)[STATISTICS]))
+    except (FileNotFoundError, pl.exceptions.PolarsError, KeyError):
+        return None
+
+
+def _ledger(
+    connection: duckdb.DuckDBPyConnection, source: Source
+) -> Mapping[date, Mapping[str, Any]]:
+    columns = ("drop_date", "data_file", *_COUNTED)
+    rows = connection.execute(
+        f"select {', '.join(columns)} from {DROPS} where source = ? and data_file is not null",
+        [source.name],
+    ).fetchall()
+    return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+
+
+def _erase_quarantined(
+    connection: duckdb.DuckDBPyConnection, source: Source, persons: Sequence[str]
+) -> int:
+    """Take people's records out of the quarantine table; return how many were."""
+    rows = connection.sql(f"select * from {QUARANTINE} where source = ?", params=[source.name])
+    changed = _named_records(rows.pl().lazy(), source, persons)
+    if changed.is_empty():
+        return 0
+    gone = changed.to_arrow()  # noqa: F841  (DuckDB finds it by its name)
+    connection.execute(
+        f"delete from {QUARANTINE} where source = ? and (coalesce(drop_date, date '0001-01-01'), "
+        "line_number, record) in "
+        "(select coalesce(drop_date, date '0001-01-01'), line_number, record from gone)",
+        [source.name],
+    )
+    left = _without_records(changed, source, persons).to_arrow()  # noqa: F841
+    connection.execute(f"insert into {QUARANTINE} by name select * from left")
+    days = {day for day in changed["drop_date"] if day is not None}
+    for some in consecutive_days(days):
+        record_commits(connection, [QUARANTINE, drops_of(source.name)], some)
+    return changed.height
+
+
+def sources_of_persons(sources: Iterable[Source]) -> list[Source]:
+    """The sources whose records are those of people."""
+    return [source for source in sources if source.persons]
