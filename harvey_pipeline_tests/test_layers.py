@@ -43,7 +43,7 @@ ROOMS = (
     SUBJECTS,
     ("access", "live", "reports"),
     ("definitions", "reference"),
-    ("service",),
+    ("privacy", "service"),
     ("cli",),
     ("__main__",),
 )

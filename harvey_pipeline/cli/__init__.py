@@ -22,6 +22,7 @@ from harvey_pipeline.cli.docs import write_docs
 from harvey_pipeline.cli.explain import explain_one
 from harvey_pipeline.cli.export_investors import export_investors
 from harvey_pipeline.cli.export_segments import export_segments
+from harvey_pipeline.cli.forget import forget
 from harvey_pipeline.cli.insights import write_insights
 from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
@@ -62,6 +63,7 @@ APP = build_app(
         "stream": stream_events,
         "prune": prune_runs,
         "archive": archive,
+        "forget": forget,
         "docs": write_docs,
     }
 )

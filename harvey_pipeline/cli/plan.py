@@ -163,7 +163,7 @@ def find_plan(
 
     warehouse, raw_store = build_resources(settings, CALENDAR)
     try:
-        with _waits_told(), _shared_opening(warehouse):
+        with waits_told(), _shared_opening(warehouse):
             days = days_to_run(found, CALENDAR, warehouse) or found
             months = months_touched(days)
             return days, find_due(graph_of(subjects), warehouse, raw_store, days, months)
@@ -174,7 +174,8 @@ def find_plan(
 
 
 @contextmanager
-def _waits_told() -> Iterator[None]:
+def waits_told() -> Iterator[None]:
+    """Say on stderr when another process is waited for."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("harvey_pipeline")

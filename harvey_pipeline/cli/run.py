@@ -87,8 +87,10 @@ def run_due(
         refuse_unusable_warehouse(settings)
         prepare_dagster_home(settings)
 
+        from harvey_pipeline.cli.erasure import finish_erasure
         from harvey_pipeline.definitions import CALENDAR, SUBJECTS
 
+        finish_erasure(settings, Console(stderr=True, highlight=False))
         surveyed = survey(settings)
         active = surveyed.subjects
         days = _choose_days(first, last, surveyed.days, CALENDAR)

@@ -248,9 +248,7 @@ class Source:
     @cached_property
     def table(self) -> Table:
         """The raw table: accepted records, by the day of the drop."""
-        return Table(
-            f"raw.raw_{self.name}", _schema_of(self), "drop_date", persons=self.persons
-        )
+        return Table(f"raw.raw_{self.name}", _schema_of(self), "drop_date", persons=self.persons)
 
 
 def _reasons_of(column: Column) -> dict[str, Consequence]:

@@ -98,8 +98,8 @@ class LlmCosts(dy.Schema):
     latency_p99_ms = c.count("99 % of the calls took no longer, ms.", nullable=True)
 
 
-LLM_CACHE: Final = Table("llm.llm_cache", LlmCache, "date")
-LLM_TRACES: Final = Table("llm.llm_traces", LlmTraces, "date")
+LLM_CACHE: Final = Table("llm.llm_cache", LlmCache, "date", persons=("user_id",))
+LLM_TRACES: Final = Table("llm.llm_traces", LlmTraces, "date", persons=("user_hash",))
 LLM_COSTS: Final = Table("marts.llm_costs", LlmCosts, "date")
 
 TABLES: Final = (LLM_CACHE, LLM_TRACES, LLM_COSTS)

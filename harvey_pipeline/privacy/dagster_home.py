@@ -126,18 +126,19 @@ def _cleaned(value: str | bytes, traces: Traces) -> str | bytes:
         told = json.loads(value)
     except ValueError:
         return traces.without_lines(value)
-    cleaned = json.dumps(_cleaned_json(told, traces))
+    cleaned = json.dumps(cleaned_json(told, traces))
     # The names of an object are no text that anybody wrote; if they tell, all of it goes.
     return traces.without_lines(cleaned)
 
 
-def _cleaned_json(told: Any, traces: Traces) -> Any:
+def cleaned_json(told: Any, traces: Traces) -> Any:
+    """Anything out of JSON, with the lines of its texts replaced that tell of some people."""
     if isinstance(told, str):
         return traces.without_lines(told)
     if isinstance(told, list):
-        return [_cleaned_json(one, traces) for one in told]
+        return [cleaned_json(one, traces) for one in told]
     if isinstance(told, dict):
-        return {name: _cleaned_json(one, traces) for name, one in told.items()}
+        return {name: cleaned_json(one, traces) for name, one in told.items()}
     return told
 
 

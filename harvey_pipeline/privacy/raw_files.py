@@ -50,16 +50,26 @@ def count_in_raw_files(root: Path, source: Source, persons: Sequence[str]) -> Ra
     if files:
         found = pl.scan_parquet(files, glob=False).filter(named).select(pl.len())
         rows = int(found.collect(engine="streaming").item())
-    records = 0
-    for path in _quarantine_files(root, source):
-        before = _named_records(pl.scan_parquet(path, glob=False), source, persons)
-        if not before.is_empty():
-            records += sum(
-                new != old
-                for old in before["record"]
-                if (new := erased_record(source, old, persons)) != old
-            )
+    records = sum(1 for _ in named_records(root, source, persons))
     return RawCounts(rows, records)
+
+
+def rows_of_persons(
+    root: Path, source: Source, persons: Sequence[str], *, in_any_column: bool = False
+) -> pl.DataFrame:
+    """The rows of the raw files that are some people's, or that name one in any column."""
+    files = _data_files(root, source)
+    if not files:
+        return source.table.empty().collect()
+    columns = source.persons if in_any_column else source.persons[:1]
+    named = pl.any_horizontal(pl.col(name).is_in(list(persons)) for name in columns)
+    return pl.scan_parquet(files, glob=False).filter(named).collect(engine="streaming")
+
+
+def named_records(root: Path, source: Source, persons: Sequence[str]) -> Iterator[str]:
+    """The quarantined records, by the files, that are some people's or name one."""
+    for path in _quarantine_files(root, source):
+        yield from _named_records(pl.scan_parquet(path, glob=False), source, persons)["record"]
 
 
 def erase_from_raw_files(

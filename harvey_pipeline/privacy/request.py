@@ -23,8 +23,8 @@ class RequestError(Exception):
 class Request:
     """Whom to erase, who asked for it and when (ISO, UTC), and what was known of them then.
 
-    `addresses` are their e-mail addresses, `pseudonyms` what stands for them in traces, `words` what
-    only they said, by schema, `counts` what there was to erase, by place.
+    `addresses` are their e-mail addresses, `pseudonyms` what stands for them in traces of models,
+    `words` what only they said, by schema, `counts` what there was to erase, by place.
     """
 
     user_ids: tuple[str, ...]
@@ -103,18 +103,20 @@ def record_erasure(path: Path, request: Request, hashes: Sequence[str]) -> None:
         "asked_by": request.asked_by,
         "user_hashes": list(hashes),
         "counts": dict(request.counts),
+        "done_at": None,
     }
-    known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for one in known:
-        told = json.loads(one)
-        told.pop("done_at", None)
-        if told == line:
-            return
-    done = {**line, "done_at": now_as_text()}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(done) + "\n")
+    content = path.read_bytes() if path.exists() else b""
+    # What a process that was killed has left half written is written anew.
+    whole = content[: content.rfind(b"\n") + 1]
+    if any({**json.loads(one), "done_at": None} == line for one in whole.splitlines()):
+        return
+    done = json.dumps({**line, "done_at": now_as_text()})
+    unfinished = path.with_name(f"{path.name}.next")
+    with unfinished.open("wb") as file:
+        file.write(whole + done.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    unfinished.replace(path)
 
 
 def now_as_text() -> str:

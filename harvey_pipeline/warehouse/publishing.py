@@ -50,11 +50,16 @@ class Publication:
 
 
 def publish(
-    warehouse: Warehouse, tables: Mapping[str, Table], views: Sequence[View] = ()
+    warehouse: Warehouse,
+    tables: Mapping[str, Table],
+    views: Sequence[View] = (),
+    *,
+    is_afresh: bool = False,
 ) -> Publication:
     """Bring the published copy up to the warehouse's last commit, and make the views in both.
 
-    `tables` are those that a commit may be about, by name.
+    `tables` are those that a commit may be about, by name. `is_afresh` where no file is to be left
+    that was published before, for what was deleted still stands in its free blocks.
 
     Costs in proportion to the days that changed. Killed at any moment it leaves the copy that was
     published before, or the new one.
@@ -69,13 +74,15 @@ def publish(
         files.recover()
         commit = _last_commit(connection)
         stamp = _Stamp(commit, digest_views(views))
-        if _is_seen(connection, files, stamp):
+        if not is_afresh and _is_seen(connection, files, stamp):
             return Publication(files.published, commit.generation, "unchanged")
         make_views(connection, views)
-        caught_up = _catch_up(connection, files, stamp, tables, views)
+        caught_up = not is_afresh and _catch_up(connection, files, stamp, tables, views)
         if not caught_up:
             _copy_afresh(connection, warehouse.path, files, stamp)
         files.swap()
+        if is_afresh:
+            _remove(files.standby)
     return Publication(files.published, commit.generation, "incremental" if caught_up else "fresh")
 
 

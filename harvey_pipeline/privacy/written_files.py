@@ -1,0 +1,129 @@
+"""Files that commands have written beside the warehouse: reports, exports, accounts, tokens.
+
+What shows a person is removed where a command writes it again, and is cut out of what is kept line
+by line. Nothing else in the folder is touched; what in it still tells of the person is named.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from harvey_pipeline.privacy.dagster_home import cleaned_json
+from harvey_pipeline.privacy.wording import Traces
+
+_WRITTEN_BY_LINE: Final = ".jsonl"
+_OF_A_TOKEN: Final = "sha256"
+_INSIGHTS: Final = "insights-*"
+_DUCKDB: Final = (".duckdb", ".duckdb.wal")
+
+
+@dataclass(frozen=True)
+class WrittenFiles:
+    """Where commands write: beside the warehouse, and in other folders that are named."""
+
+    warehouse: Path
+    reports: tuple[Path, ...] = (Path("reports"),)
+
+    def telling(self, traces: Traces) -> list[Path]:
+        """The reports, exports and files by line that tell of some people."""
+        found = [one for one in self._removable() if _tells(one, traces)]
+        return found + [one for one in self._by_line() if traces.are_in_file(one)]
+
+    def erase(self, traces: Traces) -> list[Path]:
+        """Remove or clean what tells of some people; return what that was."""
+        found = self.telling(traces)
+        for path in found:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.suffix == _WRITTEN_BY_LINE:
+                _clean_lines(path, traces)
+            else:
+                path.unlink(missing_ok=True)
+        return found
+
+    def left(self, traces: Traces, but: Sequence[Path]) -> list[Path]:
+        """Files in the warehouse's folder, without these folders, that still tell of somebody.
+
+        The database files and the landing folder are not looked into.
+        """
+        left = []
+        for path in _files_below(self.warehouse.absolute().parent, [one.absolute() for one in but]):
+            is_own = path.name.startswith(f"{self.warehouse.stem}.")
+            if is_own and path.name.endswith(_DUCKDB):
+                continue
+            if _file_tells(path, traces):
+                left.append(path)
+        return left
+
+    def _removable(self) -> Iterator[Path]:
+        """Each report or export: a folder, or a file, in a folder of such."""
+        beside = self.warehouse.parent
+        for folder in sorted(beside.glob(f"{_escaped(self.warehouse.stem)}.*")):
+            if folder.is_dir() and folder.suffix not in (".raw", ".archive"):
+                yield from sorted(folder.iterdir())
+        for folder in (*self.reports, beside / "reports"):
+            if folder.is_dir():
+                yield from sorted(folder.glob(_INSIGHTS))
+
+    def _by_line(self) -> Iterator[Path]:
+        yield from sorted(self.warehouse.parent.glob(f"*{_WRITTEN_BY_LINE}"))
+
+
+def _clean_lines(path: Path, traces: Traces) -> None:
+    """Take people out of a file by line; a token of theirs goes with its line."""
+    lines = []
+    for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        if not traces.are_in(line):
+            lines.append(line)
+            continue
+        try:
+            told: Any = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and _OF_A_TOKEN in told:
+            continue
+        lines.append(json.dumps(cleaned_json(told, traces), ensure_ascii=False))
+    unfinished = path.with_name(f"{path.name}.next")
+    unfinished.write_text(
+        "".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape"
+    )
+    unfinished.chmod(path.stat().st_mode)
+    unfinished.replace(path)
+
+
+def _tells(path: Path, traces: Traces) -> bool:
+    if path.is_dir():
+        return any(_file_tells(one, traces) for one in sorted(path.rglob("*")) if one.is_file())
+    return _file_tells(path, traces)
+
+
+def _file_tells(path: Path, traces: Traces) -> bool:
+    if path.suffix != ".parquet":
+        return traces.are_in_file(path)
+    try:
+        rows = pl.read_parquet(path, glob=False)
+    except pl.exceptions.PolarsError:
+        return traces.are_in_file(path)
+    texts = rows.select(pl.col(pl.String), pl.col(pl.List(pl.String)).list.join("\n"))
+    return any(
+        any(traces.tell(column.drop_nulls().unique().to_list())) for column in texts.get_columns()
+    )
+
+
+def _files_below(folder: Path, but: Sequence[Path]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path in but or path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _files_below(path, but)
+        elif path.is_file():
+            yield path
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"[{one}]" if one in "*?[" else one for one in text)
