@@ -21,7 +21,7 @@ from harvey_pipeline.cli.app import (
 from harvey_pipeline.cli.erasure import erase, errors_told, finish_erasure, opened_places, teller
 from harvey_pipeline.cli.plan import read_usable_settings
 from harvey_pipeline.cli.run import run_due
-from harvey_pipeline.cli.show import first_of, listing_output, output, plural, say
+from harvey_pipeline.cli.show import listing_output, output, plural, say
 from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def forget(
         if is_dry:
             return OK
         erase(places, without_unknown(found.request, found.unknown), console)
-    _tell_landing(console, found)
+    _tell_landing(console, found, _FILES_NAMED)
     if not is_run_wanted:
         say(console, "What rests on their rows is due: compute it with `harvey run`.")
         return OK
@@ -129,10 +129,10 @@ def _tell_survey(found: "Survey", unknown: Sequence[str], *, is_dry: bool) -> No
     if not found.request.counts:
         say(console, "  nothing, but keep their records out from now on")
     if is_dry:
-        _tell_landing(console, found)
+        _tell_landing(console, found, len(found.landing))
 
 
-def _tell_landing(console: Console, found: "Survey") -> None:
+def _tell_landing(console: Console, found: "Survey", most: int) -> None:
     """Name the landing files that still hold the people, whom nobody else takes out of them."""
     if not found.landing:
         return
@@ -141,9 +141,9 @@ def _tell_landing(console: Console, found: "Survey") -> None:
         f"{plural(len(found.landing), 'file')} of the landing folder still hold them; they are "
         "left out whenever it is read. Remove their records there yourself:",
     )
-    for one in found.landing[:_FILES_NAMED]:
+    for one in found.landing[:most]:
         told = "cannot be read" if one.records is None else plural(one.records, "record")
         say(console, f"  {one.name} ({told})")
-    if len(found.landing) > _FILES_NAMED:
-        names = [one.name for one in found.landing[_FILES_NAMED:]]
-        say(console, f"  {first_of(names, len(names))}")
+    if len(found.landing) > most:
+        more = len(found.landing) - most
+        say(console, f"  and {more:,} more; `harvey forget --dry-run` with the same ids names all")

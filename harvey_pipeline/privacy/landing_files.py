@@ -67,7 +67,7 @@ def _count(
     try:
         with open_file(files, path, scratch) as delivery:
             kept, gone = without_erased(files.source, delivery, tombstones)
-            theirs = 0 if gone is None else gone.select(pl.len()).collect().item()
+            theirs = 0 if gone is None else gone.select(pl.len()).collect(engine="streaming").item()
             return int(theirs) + _count_named(files.source, kept, delivery, persons)
     except LandingError:
         return None
@@ -83,12 +83,11 @@ def _count_named(source: Source, kept: Delivery, delivery: Delivery, persons: Se
     ]
     if not named:
         return 0
-    stay = kept.records.select("line_number").collect()["line_number"]
-    rows = delivery.records.filter(
-        pl.any_horizontal(named).fill_null(value=False)
-        & pl.col("line_number").is_in(stay.implode())
-    )
-    return int(rows.select(pl.len()).collect().item())
+    stay = kept.records.select("line_number").collect(engine="streaming")
+    # A filter would be handed to what reads the file, which cannot take every reader.
+    rows = delivery.records.select("line_number", is_naming=pl.any_horizontal(named))
+    naming = rows.collect(engine="streaming").filter("is_naming")
+    return naming.join(stay, on="line_number", how="semi").height
 
 
 def _tombstones_of(persons: Sequence[str]) -> Tombstones:

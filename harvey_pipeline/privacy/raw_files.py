@@ -347,8 +347,8 @@ def _erase_quarantined(
         "(select coalesce(drop_date, date '0001-01-01'), line_number, record from gone)",
         [source.name],
     )
-    left = _without_records(changed, source, persons).to_arrow()  # noqa: F841
-    connection.execute(f"insert into {QUARANTINE} by name select * from left")
+    kept = _without_records(changed, source, persons).to_arrow()  # noqa: F841
+    connection.execute(f"insert into {QUARANTINE} by name select * from kept")
     days = {day for day in changed["drop_date"] if day is not None}
     for some in consecutive_days(days):
         record_commits(connection, [QUARANTINE, drops_of(source.name)], some)

@@ -302,7 +302,8 @@ def _change(
     """Change the rows for which a condition holds, note their days, and return their number."""
     day = table.day_column or "null::date"
     found = connection.execute(
-        f"select {day}, count(*) from {table} where {condition} group by all", dict(parameters)
+        f"select {day}, count(*) from {table} where {condition} group by 1 having count(*) > 0",
+        dict(parameters),
     ).fetchall()
     if not found:
         return 0
@@ -367,11 +368,16 @@ def _archived(
     connection: duckdb.DuckDBPyConnection, warehouse: Path
 ) -> list[tuple[str, date, Path, int]]:
     """The archived months: table, month, file and number of rows."""
-    try:
-        found = connection.execute(
-            f"select table_name, month, file, rows from {ARCHIVED} order by all"
-        ).fetchall()
-    except duckdb.CatalogException:
+    # A query that fails would end the transaction, and all that was done in it.
+    is_there = connection.execute(
+        "select 1 from duckdb_tables() where database_name = current_database() "
+        "and schema_name || '.' || table_name = ?",
+        [ARCHIVED],
+    ).fetchone()
+    if is_there is None:
         return []
+    found = connection.execute(
+        f"select table_name, month, file, rows from {ARCHIVED} order by all"
+    ).fetchall()
     folder = warehouse.with_name(f"{warehouse.stem}.archive")
     return [(name, month, folder / name / file, rows) for name, month, file, rows in found]
