@@ -49,11 +49,12 @@ def ask_about(described: pl.DataFrame, prompts: Mapping[str, Prompts]) -> Iterat
         prompts: The prompts in use, by purpose.
     """
     for row in described.iter_rows(named=True):
+        row_hash = _hash_row(row)
         for purpose in _purposes_of(row):
             yield Question(
                 purpose=purpose,
                 day=row["date"],
-                row_hash=_hash_row(row),
+                row_hash=row_hash,
                 user_id=row["user_id"],
                 tenant_id=row["tenant_id"],
                 prompt=prompts[purpose].of_user(row["user_id"]),

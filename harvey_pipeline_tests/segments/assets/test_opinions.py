@@ -56,7 +56,7 @@ def keep(
     warehouse: Warehouse, day: date, *users: str, model: str = "large", kind: str = "Quiet"
 ) -> None:
     """Keep a model's answer about some users, as if it had been asked."""
-    described = describe_users(*inputs().values(), day, ()).collect()
+    described = describe_users(**inputs(), monday=day, holidays=()).collect()
     rows: list[dict[str, Any]] = [
         {
             "purpose": one.purpose,
