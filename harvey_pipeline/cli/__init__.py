@@ -16,6 +16,7 @@ from harvey_pipeline.cli.analyze_intents import analyze_intents
 from harvey_pipeline.cli.analyze_segments import analyze_segments
 from harvey_pipeline.cli.app import build_app, run_command
 from harvey_pipeline.cli.archive import archive
+from harvey_pipeline.cli.backup import back_up, restore
 from harvey_pipeline.cli.checks import list_checks
 from harvey_pipeline.cli.conversations import show_conversations
 from harvey_pipeline.cli.docs import write_docs
@@ -63,6 +64,8 @@ APP = build_app(
         "stream": stream_events,
         "prune": prune_runs,
         "archive": archive,
+        "backup": back_up,
+        "restore": restore,
         "forget": forget,
         "docs": write_docs,
     }

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -122,6 +122,19 @@ class Tombstones:
         Raises:
             TombstoneError: The file is no file of tombstones, or the object was made without one.
         """
+        now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        ids = list(user_ids)
+        return self._append(
+            secrets.token_hex(_SALT_BYTES),
+            lambda salted: [
+                Tombstone(found, now, asked_by) for found in dict.fromkeys(map(salted.hash_of, ids))
+            ],
+        )
+
+    def _append(
+        self, new_salt: str, stones: "Callable[[Tombstones], Iterable[Tombstone]]"
+    ) -> "Tombstones":
+        """Write those of some tombstones that the file lacks; a new file gets the new salt."""
         if self.path is None:
             raise TombstoneError("these tombstones have no file.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,13 +142,11 @@ class Tombstones:
             content = file.read()
             whole = content[: content.rfind(b"\n") + 1]
             before = _parse(self.path, whole)
-            salt = before.salt or secrets.token_hex(_SALT_BYTES)
-            salted = replace(before, salt=salt)
-            now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+            salt = before.salt or new_salt
             added = tuple(
-                Tombstone(found, now, asked_by)
-                for found in dict.fromkeys(salted.hash_of(one) for one in user_ids)
-                if found not in before.hashes
+                stone
+                for stone in stones(replace(before, salt=salt))
+                if stone.user_hash not in before.hashes
             )
             lines = [] if before.salt else [{"salt": salt}]
             lines += [_as_line(stone) for stone in added]
@@ -146,6 +157,22 @@ class Tombstones:
             file.flush()
             os.fsync(file.fileno())
         return Tombstones(self.path, salt, (*before.stones, *added))
+
+    def adopt(self, others: "Tombstones") -> "Tombstones":
+        """Write down whom others know that these do not, and return all.
+
+        Raises:
+            TombstoneError: The others were made by another salt.
+        """
+        missing = [stone for stone in others.stones if stone.user_hash not in self.hashes]
+        if not missing:
+            return self
+        if self.salt not in ("", others.salt):
+            raise TombstoneError(
+                f"{others.path} and {self.path} are of two warehouses. Restore beside a warehouse "
+                f"of its own, in a folder of its own."
+            )
+        return self._append(others.salt, lambda _: missing)
 
 
 NO_TOMBSTONES: Final = Tombstones()
@@ -265,14 +292,20 @@ def _names_any(text: pl.Expr, tombstones: Tombstones) -> pl.Expr:
     def look(texts: pl.Series) -> pl.Series:
         found = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
         places = texts.is_not_null().arg_true()
-        named = [_is_any_erased(one, tombstones) for one in texts.gather(places)]
+        named = [names_erased(one, tombstones) for one in texts.gather(places)]
         return found.scatter(places.filter(pl.Series(named, dtype=pl.Boolean)), True)
 
     return text.map_batches(look, return_dtype=pl.Boolean, is_elementwise=True)
 
 
-def _is_any_erased(text: str, tombstones: Tombstones) -> bool:
+def names_erased(text: str, tombstones: Tombstones) -> bool:
+    """Whether any part of a text is the id of an erased person."""
+    return bool(erased_in(text, tombstones))
+
+
+def erased_in(text: str, tombstones: Tombstones) -> set[str]:
+    """The ids of erased people that stand in a text, as parts of it between what parts fields."""
     fields = {one.strip(BLANKS) for one in _APART.split(text)}
     words = {word for one in fields for word in one.split()}
     parts = fields | words
-    return any(map(tombstones.is_erased, parts | {one.lower() for one in parts}))
+    return {one for one in parts | {one.lower() for one in parts} if tombstones.is_erased(one)}

@@ -185,7 +185,7 @@ class RawStore(dg.ConfigurableResource[None]):
             for some in consecutive_days(others):
                 record_commits(connection, [source.table], some)
             record_computing(connection, source.table, days.days, basis)
-            self._refresh_view(connection, source)
+            self.refresh_view(connection, source)
             connection.commit()
             touched = [source.table, DROPS, drops_of(source.name), QUARANTINE]
             self.warehouse.forget_states(touched, [days, *consecutive_days(changed)])
@@ -251,7 +251,8 @@ class RawStore(dg.ConfigurableResource[None]):
         rows = after.to_arrow()  # noqa: F841
         connection.execute("insert into raw.quarantine by name select * from rows")
 
-    def _refresh_view(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    def refresh_view(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+        """Make the view over a source's current rows, which names the raw store's folder."""
         table = source.table
         name = table.name
         folder = Path(self.root) / table.own_name

@@ -89,15 +89,17 @@ def restore_month(warehouse: Warehouse, tables: Sequence[Table], month: date) ->
             raise WarehouseError(f"{month:%Y-%m} is not archived; {_listed(known)}.")
         connection.begin()
         restored = 0
+        files: dict[Table, Path] = {}
         for table in todo:
-            restored += _read_back(connection, table, days, _file(warehouse, table, month))
+            file = files[table] = _noted_file(connection, warehouse, table, month)
+            restored += _read_back(connection, table, days, file)
             connection.execute(
                 f"delete from {ARCHIVED} where table_name = ? and month = ?", [table.name, month]
             )
             record_commits(connection, [table], None)
         connection.commit()
-    for table in todo:
-        _file(warehouse, table, month).unlink(missing_ok=True)
+    for file in files.values():
+        file.unlink(missing_ok=True)
     return restored
 
 
@@ -115,6 +117,16 @@ def _archived_months(connection: duckdb.DuckDBPyConnection) -> dict[str, set[dat
 def _listed(known: Mapping[str, set[date]]) -> str:
     months = sorted({month for found in known.values() for month in found})
     return f"archived are {', '.join(f'{one:%Y-%m}' for one in months)}" if months else "none is"
+
+
+def _noted_file(
+    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, table: Table, month: date
+) -> Path:
+    """Where an archived month is: a warehouse that was restored may name it otherwise."""
+    [(name,)] = connection.execute(
+        f"select file from {ARCHIVED} where table_name = ? and month = ?", [table.name, month]
+    ).fetchall()
+    return _file(warehouse, table, month).with_name(name)
 
 
 def _file(warehouse: Warehouse, table: Table, month: date) -> Path:

@@ -129,10 +129,15 @@ def quoted(text: str | Path) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def duckdb_types(table: Table) -> dict[str, str]:
+    """DuckDB's types of a table's columns."""
+    return {name: _duckdb_type(dtype) for name, dtype in table.polars_schema.items()}
+
+
 def table_ddl(table: Table, qualified_name: str) -> list[str]:
     """The statements that make a table with its comments, where it does not exist."""
     columns = table.schema.columns()
-    types = {name: _duckdb_type(dtype) for name, dtype in table.polars_schema.items()}
+    types = duckdb_types(table)
     body = ", ".join(
         f'"{name}" {types[name]}{"" if column.nullable else " NOT NULL"}'
         for name, column in columns.items()
@@ -340,7 +345,7 @@ class Warehouse(DuckDBResource):
         for table in missing:
             name = table.name
             found = _columns(connection, name)
-            wanted = {column: _duckdb_type(dtype) for column, dtype in table.polars_schema.items()}
+            wanted = duckdb_types(table)
             if found is None:
                 connection.execute(f"create schema if not exists {table.schema_name}")
                 for statement in table_ddl(table, name):

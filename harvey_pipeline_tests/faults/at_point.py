@@ -26,6 +26,7 @@ class Point(NamedTuple):
 INGESTION: Final = "harvey_pipeline.landing.ingestion"
 WAREHOUSE: Final = "harvey_pipeline.warehouse.warehouse"
 CONSUMER: Final = "harvey_pipeline.live.consumer"
+BACKUP: Final = "harvey_pipeline.warehouse.backup"
 PUBLISHING: Final = "harvey_pipeline.warehouse.publishing"
 
 POINTS: Final[dict[str, Point]] = {
@@ -48,6 +49,11 @@ POINTS: Final[dict[str, Point]] = {
         "harvey_pipeline.live.landing_folder", "LandingWriter.append", True
     ),
     "stream_sums_changed": Point(CONSUMER, "apply_lines", True),
+    "backup_half_copied": Point(BACKUP, "_copied", True),
+    "backup_not_yet_named": Point(BACKUP, "verify_files", True),
+    "backup_half_brought": Point(BACKUP, "_bring", True),
+    "backup_about_to_take_its_place": Point(BACKUP, "_take_place", False),
+    "backup_in_its_place": Point(BACKUP, "_take_place", True),
     "copies_half_way_to_change_places": Point("pathlib", "Path.rename", False, "retiring.duckdb"),
 }
 

@@ -1,0 +1,191 @@
+"""Backups of a warehouse at work, and what is left of one, or of a restore, that is killed."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from harvey_pipeline.warehouse.backup import MANIFEST
+from harvey_pipeline_tests.faults import at_point
+from harvey_pipeline_tests.faults.conftest import Undisturbed
+from harvey_pipeline_tests.faults.stations import (
+    FIRST,
+    LAST,
+    Station,
+    assert_as_undisturbed,
+    finish,
+)
+from harvey_pipeline_tests.pipelines import Rows, assert_same_tables
+
+BACKUPS_AT_LEAST = 2
+
+
+def copy_of(station: Station, root: Path) -> Station:
+    """A station with the same drops and the same warehouse."""
+    shutil.copytree(station.root, root)
+    return Station(root, station.first)
+
+
+def harvey(station: Station, *arguments: str, **options: Any) -> tuple[int, str]:
+    """Exit code and output of a command in a station's folder."""
+    finished = finish(station.start(*arguments, **options))
+    return finished.returncode, finished.stdout
+
+
+def do(station: Station, *arguments: str) -> str:
+    code, said = harvey(station, *arguments)
+    assert code == 0, said
+    return said
+
+
+def leftovers(station: Station) -> list[str]:
+    """What a command has left unfinished."""
+    return sorted(
+        path.name
+        for path in station.root.rglob("*")
+        if ".unfinished" in path.name or ".next" in path.name
+    )
+
+
+@pytest.fixture(scope="module")
+def backed_up(
+    undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Station, dict[str, Rows]]:
+    """A station with a backup, `backup`, and the tables that are in it."""
+    station = copy_of(undisturbed.station, tmp_path_factory.mktemp("backed_up") / "station")
+    said = do(station, "backup", "--out", "backup")
+    assert "Every file was read again" in said
+    return station, undisturbed.tables
+
+
+@pytest.fixture
+def station(backed_up: tuple[Station, dict[str, Rows]], tmp_path: Path) -> Station:
+    """The same with a drop that came after the backup, run."""
+    station = copy_of(backed_up[0], tmp_path / "station")
+    drop = station.landing / "users" / f"{LAST}.csv"
+    kept = drop.read_text().splitlines()
+    drop.write_text("\n".join([kept[0], *kept[2:], f"newcomer,{FIRST},Partner"]) + "\n")
+    station.run_well()
+    return station
+
+
+def is_in(tables: dict[str, Rows], user: str) -> bool:
+    return any(row["user_id"] == user for row in tables["core.dim_user"])
+
+
+# --- backups of a warehouse at work --------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_each_backup_of_a_warehouse_at_work_is_as_of_one_commit(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """Taken one after the other while all is computed; what each lacks is due in what it gives."""
+    working = copy_of(undisturbed.station, tmp_path / "working")
+    shutil.rmtree(working.root / "data")
+    run = working.start("run")
+    backups: list[Path] = []
+    while run.poll() is None:
+        out = f"backup-{len(backups)}"
+        code, said = harvey(working, "backup", "--out", out)
+        if code == 0:
+            backups.append(working.root / out)
+        else:
+            assert "does not exist" in said, said
+    assert run.communicate()[0] is not None
+    assert run.returncode == 0
+    assert len(backups) >= BACKUPS_AT_LEAST
+    generations = [json.loads((one / MANIFEST).read_text())["generation"] for one in backups]
+    assert generations == sorted(generations)
+    assert generations[0] < generations[-1]
+    chosen = {0, len(backups) // 2, len(backups) - 1}
+    for number in chosen:
+        shutil.rmtree(working.root / "data")
+        do(working, "restore", str(backups[number]))
+        working.run_well()
+        assert_as_undisturbed(working, undisturbed.tables)
+
+
+# --- backups that are killed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("point", "count"), [("backup_half_copied", 9), ("backup_not_yet_named", 1)]
+)
+def test_a_backup_that_is_killed_is_none(
+    point: str, count: int, backed_up: tuple[Station, dict[str, Rows]]
+) -> None:
+    station, tables = backed_up
+    killed = harvey(station, "backup", "--out", point, command=at_point.command(point, count))
+    assert killed[0] == -9, killed[1]
+    assert not (station.root / point).exists()
+    assert leftovers(station)
+    do(station, "backup", "--out", point)
+    assert (station.root / point / MANIFEST).exists()
+    assert leftovers(station) == []
+    assert_same_tables(station.tables(), tables)
+
+
+# --- restoring -----------------------------------------------------------------------------------
+
+
+def test_a_restored_warehouse_is_what_was_backed_up_and_nothing_is_due(
+    backed_up: tuple[Station, dict[str, Rows]], tmp_path: Path
+) -> None:
+    station, tables = backed_up
+    elsewhere = Station(tmp_path / "elsewhere", station.first)
+    shutil.copytree(station.landing, elsewhere.landing)
+    do(elsewhere, "restore", str(station.root / "backup"))
+    assert_as_undisturbed(elsewhere, tables)
+    assert "Nothing is due" in do(elsewhere, "run")
+    # Raw rows by SQL, too: their views name the new folder.
+    with duckdb.connect(str(elsewhere.warehouse), read_only=True) as connection:
+        [(users,)] = connection.execute("select count(*) from raw.raw_users").fetchall()
+    assert users == len(tables["raw.raw_users"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("point", "count", "is_restored"),
+    [
+        ("backup_half_brought", 3, False),
+        ("backup_about_to_take_its_place", 1, False),
+        ("backup_in_its_place", 1, True),
+    ],
+)
+def test_a_restore_that_is_killed_leaves_the_old_warehouse_or_the_restored_one(
+    point: str,
+    count: int,
+    is_restored: bool,
+    station: Station,
+    backed_up: tuple[Station, dict[str, Rows]],
+) -> None:
+    newer = station.tables()
+    assert is_in(newer, "newcomer")
+    # So that there is something to bring back.
+    for path in (station.raw / "raw_events").glob(f"{FIRST}-*.parquet"):
+        pl.read_parquet(path).head(1).write_parquet(path)
+    killed = harvey(
+        station, "restore", "backup", "--replace", command=at_point.command(point, count)
+    )
+    if killed[0] == 0:
+        pytest.fail("it was not killed")
+    assert killed[0] == -9, killed[1]
+    found = station.tables()
+    assert is_in(found, "newcomer") is not is_restored
+    assert_same_but_for_raw_events(found, backed_up[1] if is_restored else newer)
+    do(station, "restore", "backup", "--replace")
+    assert_same_tables(station.tables(), backed_up[1])
+    assert leftovers(station) == []
+    station.run_well()
+    assert_as_undisturbed(station, newer)
+
+
+def assert_same_but_for_raw_events(found: dict[str, Rows], expected: dict[str, Rows]) -> None:
+    """What was done to a file of raw events by hand shows until the backup brings it back."""
+    spoiled = {"raw.raw_events": expected["raw.raw_events"]}
+    assert_same_tables(found | spoiled, expected)
