@@ -226,7 +226,7 @@ def test_what_a_dead_consumer_left_is_taken_over(place: Place, client: Any) -> N
 
 
 def test_of_the_last_event_is_told_where_it_was(place: Place, client: Any) -> None:
-    call = {"event_type": "tool_call", "tool_name": "Search", "success": False}
+    call: dict[str, Any] = {"event_type": "tool_call", "tool_name": "Search", "success": False}
     send(
         client,
         event(9, "2024-02-28T11:00:00.5Z", conversation_id="late", **call),
