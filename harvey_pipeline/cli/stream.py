@@ -117,7 +117,7 @@ def _prepare(console: Console, claim_after: float) -> "Streaming":
     from harvey_pipeline.conversations.configured import CATALOGUE
     from harvey_pipeline.live.consumer import Streaming
     from harvey_pipeline.live.landing_folder import local_landing
-    from harvey_pipeline.live.rules import rules_of_days
+    from harvey_pipeline.live.rules import rules_of_days, tombstones_of
     from harvey_pipeline.live.settings import read_live_settings
     from harvey_pipeline.settings import read_settings
 
@@ -133,6 +133,7 @@ def _prepare(console: Console, claim_after: float) -> "Streaming":
         read_live_settings(),
         CATALOGUE,
         rules_of_days(landing, settings),
+        tombstones_of(settings.warehouse),
         claim_after,
         tell,
     )
@@ -140,6 +141,7 @@ def _prepare(console: Console, claim_after: float) -> "Streaming":
 
 @contextmanager
 def _errors_told() -> Iterator[None]:
+    from harvey_pipeline.landing.erased import TombstoneError
     from harvey_pipeline.landing.records.contract import LandingError
     from harvey_pipeline.live.landing_folder import StreamError
     from harvey_pipeline.live.redis_client import MissingExtraError, RefusedError, is_of_redis
@@ -147,7 +149,13 @@ def _errors_told() -> Iterator[None]:
 
     try:
         yield
-    except (LandingError, StreamError, MissingExtraError, RefusedError) as error:
+    except (
+        LandingError,
+        StreamError,
+        MissingExtraError,
+        RefusedError,
+        TombstoneError,
+    ) as error:
         raise UnusableError(str(error)) from error
     except Exception as error:
         if not is_of_redis(error):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harvey_pipeline.conversations.transforms.reading import Catalogue
+from harvey_pipeline.landing.erased import Tombstones
 from harvey_pipeline.landing.judge import DropRules
 from harvey_pipeline.live.keys import CHANNEL, GROUP, STREAM, stream_key
 from harvey_pipeline.live.landing_folder import (
@@ -55,6 +56,7 @@ class Streaming:
         live: Where Redis is.
         catalogue: The words by which events are read.
         rules_of: What decides in the drop of a day which lines count.
+        tombstones: Of people whose events count for nothing, as there are at the moment.
         claim_after: Seconds after which an entry that another consumer has not acknowledged is
             taken over.
         tell: Prints a line.
@@ -64,6 +66,7 @@ class Streaming:
     live: LiveSettings
     catalogue: Catalogue
     rules_of: RulesOf
+    tombstones: Callable[[], Tombstones]
     claim_after: float
     tell: Callable[[str], None]
 
@@ -239,7 +242,8 @@ class _Consumer:
             if today != self.writer.day:
                 self.writer.turn_to(today)
                 self._catch_up(today)
-            read = read_lines(arrived.lines, self._rules_of(today))
+            rules, erased = self._rules_of(today), self.streaming.tombstones()
+            read = read_lines(arrived.lines, rules, erased)
         new = self._places_of_new(arrived, read.ids)
         before, day = self.writer.today.lines, self.writer.day
         self.writer.append(
@@ -275,14 +279,7 @@ class _Consumer:
         return self._rules[day]
 
     def _catch_up(self, day: date) -> None:
-        added = catch_up(
-            self.redis,
-            self._script,
-            self.streaming.landing,
-            self._rules_of(day),
-            self.streaming.catalogue,
-            self.streaming.tell,
-        )
+        added = catch_up(self.redis, self._script, self.streaming, self._rules_of(day))
         if added:
             self.streaming.tell(f"{added:,} lines of {day} were not in the sums yet; now they are.")
 
@@ -303,23 +300,15 @@ class _Consumer:
 
 
 def catch_up(
-    redis: Any,
-    script: str,
-    landing: Path,
-    rules: DropRules,
-    catalogue: Catalogue,
-    tell: Callable[[str], None],
-    first: date = date.min,
+    redis: Any, script: str, streaming: Streaming, rules: DropRules, first: date = date.min
 ) -> int:
     """Bring the lines of a day's file that Redis has not counted into the sums.
 
     Args:
         redis: A client.
         script: The name of the loaded script.
-        landing: The landing folder, of which nobody else writes the file.
+        streaming: Where the file is, of which nobody else writes it, and how its lines are read.
         rules: Those of the day.
-        catalogue: The words by which events are read.
-        tell: Prints a line.
         first: Events before this date stay away.
 
     Returns:
@@ -331,11 +320,11 @@ def catch_up(
     """
     day = rules.drop_date
     assert day is not None
-    path = file_of(landing, day)
+    path = file_of(streaming.landing, day)
     lines = count_lines(path)
     counted = int(redis.hget(stream_key(day), "lines_appended") or 0)
     if counted > lines:
-        tell(
+        streaming.tell(
             f"Redis has counted {counted:,} lines of {day}, and the file has {lines:,}: lines were "
             "taken out of it, or another landing folder has the same Redis. The counter is set to "
             "the file's; `harvey stream --rebuild` makes the sums anew."
@@ -345,8 +334,8 @@ def catch_up(
         return 0
     before = counted
     for some in lines_from(path, counted, _CAUGHT_UP_AT_ONCE):
-        read = read_lines(some, rules)
-        measured = measure(read.accepted, range(len(some)), catalogue)
+        read = read_lines(some, rules, streaming.tombstones())
+        measured = measure(read.accepted, range(len(some)), streaming.catalogue)
         if first > date.min:
             measured = measured.filter(measured["date"] >= str(first))
         apply_lines(redis, script, day, before, len(some), 0, measured)
@@ -409,15 +398,7 @@ def rebuild(streaming: Streaming) -> int:
         lines = 0
         for day in days:
             _count_anew(redis, day)
-            added = catch_up(
-                redis,
-                script,
-                streaming.landing,
-                streaming.rules_of(day),
-                streaming.catalogue,
-                streaming.tell,
-                days[0],
-            )
+            added = catch_up(redis, script, streaming, streaming.rules_of(day), days[0])
             streaming.tell(f"{day}: {added:,} lines.")
             lines += added
         return lines

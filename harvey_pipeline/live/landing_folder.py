@@ -19,8 +19,7 @@ import polars as pl
 
 from harvey_pipeline.landing.files import find_files, open_file
 from harvey_pipeline.landing.places import landing_place
-from harvey_pipeline.landing.records.header import text_column
-from harvey_pipeline.live.reading import SOURCE
+from harvey_pipeline.live.reading import SOURCE, ids_of
 
 _LOCK: Final = ".harvey-stream.lock"
 _ENDING: Final = ".jsonl"
@@ -209,15 +208,8 @@ def _identities(root: Path, day: date) -> tuple[set[str], set[str]]:
     path = files.drops.get(day)
     if path is None:
         return set(), set()
-    column = SOURCE.column("id")
     with open_file(files, path, root) as delivery:
-        read = (
-            delivery.records.select(
-                "line_number", id=column.reader(pl.col(text_column(column.delivered)))
-            )
-            .collect(engine="streaming")
-            .select("line_number", "id")
-        )
+        read = ids_of(delivery).collect(engine="streaming")
     ids = set(read["id"].drop_nulls())
     numbers = set(read.filter(pl.col("id").is_null())["line_number"])
     return ids, {line for number, line in _numbered(file_of(root, day)) if number in numbers}

@@ -16,8 +16,10 @@ from harvey_pipeline.conversations.transforms.reading import (
     read_words,
 )
 from harvey_pipeline.conversations.transforms.sums import COUNTED
+from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones, without_erased
 from harvey_pipeline.landing.judge import DropRules, judge
-from harvey_pipeline.landing.records import open_delivery
+from harvey_pipeline.landing.records import Delivery, open_delivery
+from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.live.keys import SUMS
 
 SOURCE: Final = CONVERSATION_EVENTS
@@ -38,7 +40,17 @@ class Lines:
     accepted: pl.DataFrame
 
 
-def read_lines(lines: Sequence[str], rules: DropRules) -> Lines:
+def ids_of(delivery: Delivery) -> pl.LazyFrame:
+    """`line_number` and `id`, as it is compared, of every record; null where none can be told."""
+    column = SOURCE.column("id")
+    return delivery.records.select(
+        "line_number", id=column.reader(pl.col(text_column(column.delivered)))
+    )
+
+
+def read_lines(
+    lines: Sequence[str], rules: DropRules, tombstones: Tombstones = NO_TOMBSTONES
+) -> Lines:
     """What lines say, and which of them the drop of a day would accept.
 
     That of two with one id only one counts is not looked at here.
@@ -46,6 +58,7 @@ def read_lines(lines: Sequence[str], rules: DropRules) -> Lines:
     Args:
         lines: JSON texts without line ends.
         rules: Those of the drop in whose file the lines stand.
+        tombstones: Of people whose records count for nothing.
 
     Raises:
         LandingError: A line is no text that a landing file may hold.
@@ -54,12 +67,13 @@ def read_lines(lines: Sequence[str], rules: DropRules) -> Lines:
         path = Path(folder) / "lines.jsonl"
         path.write_bytes("".join(f"{line}\n" for line in lines).encode())
         with open_delivery(SOURCE.delivered_columns, SOURCE.name, path, path.parent) as delivery:
-            judged = judge(SOURCE, delivery, rules)
-            sound, found = pl.collect_all([judged.sound, judged.found], engine="in-memory")
+            judged = judge(SOURCE, without_erased(SOURCE, delivery, tombstones)[0], rules)
+            told, sound, found = pl.collect_all(
+                [ids_of(delivery), judged.sound, judged.found], engine="in-memory"
+            )
     ids: list[str | None] = [None] * len(lines)
-    for frame in (sound, found):
-        for number, event_id in frame.select("line_number", "id").iter_rows():
-            ids[number - 1] = event_id
+    for number, event_id in told.iter_rows():
+        ids[number - 1] = event_id
     repaired = found.filter(pl.col("action") == "repaired").select(sound.columns)
     accepted = pl.concat([sound, repaired]).sort("line_number")
     return Lines(ids, accepted.select(pl.exclude("line_number"), line=pl.col("line_number") - 1))

@@ -1,12 +1,15 @@
 """What decides in the drop of a day of receipt which lines count: as the batch path has it."""
 
 import tempfile
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
 from harvey_pipeline.landing.coverage import bulk_covers
+from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones, tombstones_path
 from harvey_pipeline.landing.files import SourceFiles, find_files
 from harvey_pipeline.landing.judge import DropRules
+from harvey_pipeline.landing.places import Stamp, stamp_now
 from harvey_pipeline.live.consumer import RulesOf
 from harvey_pipeline.live.reading import SOURCE
 from harvey_pipeline.settings import Settings
@@ -20,6 +23,28 @@ def rules_of_days(landing: Path, settings: Settings) -> RulesOf:
         return DropRules(day, _start(landing, settings, day), _covered_by_bulk(files, day))
 
     return rules_of
+
+
+def tombstones_of(warehouse: Path) -> Callable[[], Tombstones]:
+    """The tombstones beside a warehouse as they are now; the file is read when it has changed.
+
+    Raises:
+        TombstoneError: When asked, where it is no file of tombstones.
+    """
+    path = tombstones_path(warehouse)
+    known: tuple[Stamp | None, Tombstones] = (None, NO_TOMBSTONES)
+
+    def read() -> Tombstones:
+        nonlocal known
+        try:
+            stamp = stamp_now(path)
+        except FileNotFoundError:
+            return NO_TOMBSTONES
+        if stamp != known[0]:
+            known = (stamp, Tombstones.read(path))
+        return known[1]
+
+    return read
 
 
 def _start(landing: Path, settings: Settings, day: date) -> date:

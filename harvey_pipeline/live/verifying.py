@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-import polars as pl
-
 from harvey_pipeline.landing.files import find_files, open_file
-from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.live.keys import COUNTERS, stream_key
 from harvey_pipeline.live.landing_folder import (
     StreamError,
@@ -17,7 +14,7 @@ from harvey_pipeline.live.landing_folder import (
     local_landing,
     refuse_other_drop,
 )
-from harvey_pipeline.live.reading import SOURCE
+from harvey_pipeline.live.reading import SOURCE, ids_of
 
 _LOOKS: Final = 5
 _BETWEEN_LOOKS_SECONDS: Final = 0.2
@@ -82,12 +79,7 @@ def _repeated_ids(landing_dir: str, day: date) -> list[str]:
     files = find_files(landing, SOURCE)
     if day not in files.drops:
         return []
-    column = SOURCE.column("id")
     with open_file(files, files.drops[day], landing) as delivery:
-        ids = (
-            delivery.records.select(id=column.reader(pl.col(text_column(column.delivered))))
-            .collect(engine="streaming")["id"]
-            .drop_nulls()
-        )
+        ids = ids_of(delivery).collect(engine="streaming")["id"].drop_nulls()
     repeated = len(ids) - ids.n_unique()
     return [f"{repeated:,} lines repeat the id of another one."] if repeated else []

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from harvey_pipeline.landing.erased import Tombstones, tombstones_path
 from harvey_pipeline_tests.cli.commands import assert_refused, wait_until
 from harvey_pipeline_tests.faults.at_point import command
 from harvey_pipeline_tests.faults.clocks import Clock
@@ -286,6 +287,25 @@ def test_lines_that_were_not_counted_are_found(place: Place, client: Any) -> Non
     assert "1 lines repeat the id of another one" in found.stdout
     assert_refused(place.harvey("--verify", "2024-02-20"), "nothing is known of 2024-02-20")
     assert_refused(place.harvey("--verify", "yesterday"), "--verify yesterday cannot be read")
+
+
+def test_events_of_an_erased_person_do_not_count(place: Place, client: Any) -> None:
+    """They are appended all the same, so that nothing is lost between the stream and the file."""
+    tombstones = Tombstones.read(tombstones_path(place.folder / "data" / "warehouse.duckdb"))
+    send(client, event(1, NOON, "gone"), event(2, NOON, "there"))
+    with consuming(place) as consumer:
+        wait_for(client, 2)
+        assert live_of(client, DAY).keys() == {"gone", "there"}
+        tombstones.add(["gone"], "the operator")
+        client.delete(f"harvey:live:{DAY}:gone")
+        send(client, event(3, NOON, " gone"), event(4, NOON, "there"), event(3, NOON, "gone"))
+        wait_for(client, 5)
+        assert consumer.stop() == 0
+    assert len(place.lines(DAY)) == 4
+    assert {user: live["events"] for user, live in live_of(client, DAY).items()} == {"there": "2"}
+    assert place.harvey("--rebuild").returncode == 0
+    assert {user: live["events"] for user, live in live_of(client, DAY).items()} == {"there": "2"}
+    assert client.hgetall(f"harvey:live:{DAY}")["users"] == "1"
 
 
 def test_a_day_with_another_drop_is_refused(place: Place, client: Any) -> None:
