@@ -116,6 +116,17 @@ async def drive(server: Server, users: int, rate: float, seconds: float) -> Seen
     return seen
 
 
+def tell_percentiles(taken_ms: Sequence[float]) -> str:
+    told = (f"p{percent} {nearest_rank(taken_ms, percent):.1f} ms" for percent in _PERCENTS)
+    return "  ".join(told)
+
+
+def times_in_log(log: Path) -> list[float]:
+    """Milliseconds that the server itself took for contexts, by its log."""
+    lines = [line for line in log.read_text().splitlines() if " GET /context/" in line]
+    return [float(line.split()[-2]) for line in lines]
+
+
 def nearest_rank(values: Sequence[float], percent: float) -> float:
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
@@ -147,15 +158,14 @@ def measure(folder: Path, users: int, rate: float, seconds: float, *, is_publish
             used = resources_of(server.process.pid)
             if publishing is not None:
                 publishing.wait()
-    taken = "  ".join(
-        f"p{percent} {nearest_rank(seen.taken_ms, percent):.1f} ms" for percent in _PERCENTS
-    )
     within = sum(one <= 20 for one in seen.taken_ms) / len(seen.taken_ms)
     print(
         f"{users:,} users, {rate:g} requests a second, {seconds:g} s: {len(seen.taken_ms)} answers"
     )
-    print(f"  {taken}  most {max(seen.taken_ms):.1f} ms  within 20 ms {within:.2%}")
+    print(f"  {tell_percentiles(seen.taken_ms)}  most {max(seen.taken_ms):.1f} ms")
+    print(f"  within 20 ms {within:.2%}")
     print(f"  answered {dict(seen.answers)}")
+    print(f"  within the server {tell_percentiles(times_in_log(folder / 'serve.log'))}")
     print(f"  server {used}; load {before:.1f} before, {os.getloadavg()[0]:.1f} after")
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.services
 CONTEXT: Final = ("/context/{user_id}", "/today")
 OPEN: Final = ("/health",)
 
-PARAMETERS: Final = (
+PARAMETERS: Final[tuple[Mapping[str, str], ...]] = (
     {},
     {"day": "2024-06-24"},
     {"clear": "true", "reason": "an audit"},
