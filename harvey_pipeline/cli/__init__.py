@@ -32,6 +32,7 @@ from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.segments import show_segments
 from harvey_pipeline.cli.serve import serve
+from harvey_pipeline.cli.segments_summary import write_summary
 from harvey_pipeline.cli.status import show_status
 from harvey_pipeline.cli.stream import stream_events
 from harvey_pipeline.cli.tables import list_tables
@@ -50,6 +51,7 @@ APP = build_app(
         "explain": explain_one,
         "segments": show_segments,
         "analyze-segments": analyze_segments,
+        "segments-summary": write_summary,
         "export-segments": export_segments,
         "token": TOKEN,
         "conversations": show_conversations,

@@ -24,11 +24,11 @@ _SHOWN: Final = 20
 """Users of a list, and licences."""
 
 _TENANTS_SHOWN: Final = 10
-_WEEK, _FOUR_WEEKS = timedelta(days=7), timedelta(days=28)
+WEEK, FOUR_WEEKS = timedelta(days=7), timedelta(days=28)
 _CONVERTED_SHARE: Final = 0.2
 """Of the casual users, those whose conversion is counted as worth something."""
 
-_SEGMENTS: Final = ("power", "regular", "casual")
+SEGMENTS: Final = ("power", "regular", "casual")
 
 
 def show_segments(
@@ -79,18 +79,19 @@ def show_segments(
         return OK
     if person is not None or is_clear or reason is not None:
         raise UnusableError("--as, --clear and --reason are of a role: give one by --role.")
-    with open_published(settings, "segments", _nothing_run(settings)) as connection:
-        chosen = _choose_monday(connection, day, settings)
+    with open_published(settings, "segments", nothing_run(settings)) as connection:
+        chosen = choose_monday(connection, day, settings)
         if user is not None:
-            _refuse_unknown(connection, "user", user, chosen)
+            refuse_unknown(connection, "user", user, chosen)
             show_user(console, connection, chosen, user)
         else:
-            _refuse_unknown(connection, "tenant", tenant, chosen)
+            refuse_unknown(connection, "tenant", tenant, chosen)
             _show_monday(console, connection, chosen, tenant)
     return OK
 
 
-def _nothing_run(settings: "Settings") -> str:
+def nothing_run(settings: "Settings") -> str:
+    """What is said where no segments are published."""
     return (
         f"Nothing of the segments is published beside {settings.warehouse}. They are of Mondays: "
         f"put drops of users, firms and events into {settings.landing_dir} and compute days up to "
@@ -98,28 +99,36 @@ def _nothing_run(settings: "Settings") -> str:
     )
 
 
-def _choose_monday(
-    connection: "duckdb.DuckDBPyConnection", text: str | None, settings: "Settings"
+def choose_monday(
+    connection: "duckdb.DuckDBPyConnection",
+    text: str | None,
+    settings: "Settings",
+    option: str = "--day",
 ) -> date:
+    """The Monday that an option names, else the last one run.
+
+    Raises:
+        UnusableError: It is no day, or no Monday, or was not run.
+    """
     last = rows_of(connection, "select max(date) as day from segments.user_segments")[0]["day"]
     if last is None:
-        raise UnusableError(_nothing_run(settings))
-    chosen = read_day(text, last)
+        raise UnusableError(nothing_run(settings))
+    chosen = read_day(text, last, option)
     monday = chosen - timedelta(days=chosen.weekday())
     if chosen != monday:
         raise UnusableError(
-            f"{chosen} is no Monday, and segments are of Mondays: give --day {monday}."
+            f"{chosen} is no Monday, and segments are of Mondays: give {option} {monday}."
         )
     found = "select 1 from segments.user_segments where date = ? limit 1"
     if not rows_of(connection, found, [chosen]):
         raise UnusableError(
             f"{chosen} has no segments: the last Monday run is {last}. Run it with "
-            f"`harvey run --from {chosen} --to {chosen}`, or choose another --day."
+            f"`harvey run --from {chosen} --to {chosen}`, or choose another {option}."
         )
     return chosen
 
 
-def _refuse_unknown(
+def refuse_unknown(
     connection: "duckdb.DuckDBPyConnection", what: str, name: str | None, day: date
 ) -> None:
     """Make sure that a user or tenant has segments on that day.
@@ -157,7 +166,7 @@ def _show_monday(
             connection,
             "select * from segments.segmentation_dashboard "
             "where tenant_id = ? and date in (?, ?, ?)",
-            ["all" if tenant is None else tenant, day, day - _WEEK, day - _FOUR_WEEKS],
+            ["all" if tenant is None else tenant, day, day - WEEK, day - FOUR_WEEKS],
         )
     }
     board = boards.get(day)
@@ -168,7 +177,7 @@ def _show_monday(
         )
     whose = "all tenants" if tenant is None else tenant
     say(console, Text(f"Segments of {day}, {whose}\n", style="bold"))
-    _show_distribution(console, board, boards.get(day - _WEEK), boards.get(day - _FOUR_WEEKS))
+    _show_distribution(console, board, boards.get(day - WEEK), boards.get(day - FOUR_WEEKS))
     _show_changes(console, connection, board, tenant)
     _show_churn(console, connection, board, tenant)
     _show_returns(console, connection, day, tenant)
@@ -183,14 +192,14 @@ def _show_distribution(
     for _ in range(4):
         grid.add_column(no_wrap=True, justify="right")
     grid.add_row("", "users", "share", "against a week before", "four weeks before", style="dim")
-    for segment in _SEGMENTS:
+    for segment in SEGMENTS:
         share = f"{segment}_percent"
         grid.add_row(
             f"  {segment}",
             f"{board[f'{segment}_users']:,}",
-            _percent(board[share]),
-            _points(board, week_before, share),
-            _points(board, four_weeks_before, share),
+            percent(board[share]),
+            points_against(board, week_before, share),
+            points_against(board, four_weeks_before, share),
         )
     console.print(grid)
     say(
@@ -214,7 +223,7 @@ def _show_changes(
     console: Console, connection: "duckdb.DuckDBPyConnection", board: Row, tenant: str | None
 ) -> None:
     share = board["changed_percent"]
-    told = "" if share is None else f" ({_percent(share)} of those with a segment a week before)"
+    told = "" if share is None else f" ({percent(share)} of those with a segment a week before)"
     say(console, Text("\nChanges of the week", style="bold"))
     say(console, f"  {plural(board['changed_users'], 'user')}{told}")
     say(
@@ -375,11 +384,13 @@ def _show_more(console: Console, count: int, shown: int, table: str) -> None:
         say(console, Text(f"  and {count - shown:,} more: {table}", style="dim"))
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share; a dash where it is not known."""
     return "-" if value is None else f"{value:.1f} %"
 
 
-def _points(board: Row, before: Row | None, column: str) -> str:
+def points_against(board: Row, before: Row | None, column: str) -> str:
+    """How much a share has changed; a dash where that is not known."""
     if before is None or board[column] is None or before[column] is None:
         return "-"
     return f"{board[column] - before[column]:+.1f} points"
