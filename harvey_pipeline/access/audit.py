@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from harvey_pipeline.access.kept import locked
 from harvey_pipeline.access.roles import UnavailableError
 
 FILE_NAME: Final = "access_log.jsonl"
@@ -30,16 +31,21 @@ def write_down(log: Path, entry: Mapping[str, Any]) -> None:
     line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}
     text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
     try:
-        file = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
-        try:
-            size = os.fstat(file).st_size
-            is_torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-            # In one write, so that lines of several processes do not mix.
-            os.write(file, b"\n" * is_torn + text)
-            os.fsync(file)
-        finally:
-            os.close(file)
-    except OSError as error:
+        with locked(log):
+            _append(log, text)
+    except (OSError, UnavailableError) as error:
+        told = getattr(error, "strerror", None) or error
         raise UnavailableError(
-            f"{log} cannot be written ({error.strerror}), so nothing is shown. Make it writable."
+            f"{log} cannot be written ({told}), so nothing is shown. Make it writable."
         ) from None
+
+
+def _append(log: Path, text: bytes) -> None:
+    file = os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+    try:
+        size = os.fstat(file).st_size
+        is_torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        os.write(file, b"\n" * is_torn + text)
+        os.fsync(file)
+    finally:
+        os.close(file)

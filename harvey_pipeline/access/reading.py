@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +65,7 @@ class Wanted:
     command: str
     tables: tuple[str, ...]
     day: date | None = None
+    _: KW_ONLY
     is_latest: bool = False
     first: int = 0
     most: int | None = None
@@ -94,7 +95,8 @@ def opened_copy(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
     # Opened by its path, DuckDB would give the file that has had the name before for as long as
     # another connection of this process reads that. Attaching looks at the name anew.
-    with duckdb.connect() as connection:
+    # One thread leaves the processors to whoever runs, or is served, beside it.
+    with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute(f"attach {quoted(path)} as published (read_only)")
         connection.execute("use published")
         yield connection

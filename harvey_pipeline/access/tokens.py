@@ -1,18 +1,16 @@
 """Tokens: who may ask over HTTP, as which role of which tenant. Only their hashes are kept."""
 
-import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from harvey_pipeline.access.kept import locked
 from harvey_pipeline.access.roles import AccessError, Role, UnavailableError, Viewer
 
 _OWNER_ONLY: Final = 0o600
@@ -49,7 +47,7 @@ def make_token(path: Path, viewer: Viewer) -> tuple[str, Token]:
         viewer,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    with _locked(path):
+    with locked(path):
         _write(path, [*read_tokens(path), token])
     return text, token
 
@@ -61,7 +59,7 @@ def revoke_token(path: Path, token_id: str) -> Token:
         UnavailableError: The file cannot be read or written.
         AccessError: There is none of that id.
     """
-    with _locked(path):
+    with locked(path):
         tokens = read_tokens(path)
         found = [one for one in tokens if one.id == token_id]
         if not found:
@@ -128,20 +126,6 @@ def _line(token: Token) -> str:
             "made_at": token.made_at,
         }
     )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other writers away; the folder is what is locked, for the file itself is replaced."""
-    try:
-        folder = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise UnavailableError(f"{path} cannot be written: {error.strerror}.") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 def _write(path: Path, tokens: list[Token]) -> None:

@@ -88,14 +88,6 @@ def router(
             )
         return viewer
 
-    def know_parameters(request: Request) -> None:
-        """Refuse what would be ignored: whoever gives it expects something of it."""
-        names = [name for name, _ in request.query_params.multi_items()]
-        for name in names:
-            if name not in _PARAMETERS or names.count(name) > 1:
-                known = ", ".join(sorted(_PARAMETERS))
-                raise HTTPException(422, f"There are the parameters {known}, each at most once.")
-
     def _attempt(act: Callable[[], Any]) -> Any:
         """What an act gives, its refusals as answers."""
         try:
@@ -114,6 +106,14 @@ def router(
             )
 
     Asking = Annotated[Viewer, Depends(find_out)]  # noqa: N806
+
+    def know_parameters(request: Request, _: Asking) -> None:
+        """Refuse what would be ignored: whoever gives it expects something of it."""
+        names = [name for name, _ in request.query_params.multi_items()]
+        for name in names:
+            if name not in _PARAMETERS or names.count(name) > 1:
+                known = ", ".join(sorted(_PARAMETERS))
+                raise HTTPException(422, f"There are the parameters {known}, each at most once.")
 
     def serve_table(table: str) -> Callable[..., Any]:
         def answer(
@@ -134,7 +134,15 @@ def router(
                 str | None, Query(max_length=500, description="Why; it is written down.")
             ] = None,
         ) -> Any:
-            wanted = Wanted(f"GET {path_of(table)}", (table,), day, first, most, clear, reason)
+            wanted = Wanted(
+                f"GET {path_of(table)}",
+                (table,),
+                day,
+                first=first,
+                most=most,
+                is_clear=clear,
+                reason=reason,
+            )
             page = _attempt(lambda: read(viewer, wanted))[table]
             return JSONResponse(_body(table, page, first), headers=_UNSTORED)
 

@@ -6,10 +6,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harvey_pipeline.access.aggregates import anonymise
+from harvey_pipeline.access.anonymity import Cell, Split
 from harvey_pipeline.access.roles import DASHBOARD, LICENSES, READOUT, ROI, STABILITY
 from harvey_pipeline.segments.tables import TABLES
+from harvey_pipeline_tests.access.working_out import is_told
 
 Row = dict[str, Any]
 
@@ -199,6 +203,138 @@ def test_idle_licences_of_few_are_hidden_wherever_they_are_summed() -> None:
     rows = (licenses(unused=2), licenses("docs", unused=0))
     assert blanked(ROI, rows=rows) == {"reclaimable_usd_year", *TOTALS}
     assert blanked(DASHBOARD, rows=rows) == {"reclaimable_usd_year", *TOTALS}
+
+
+# --- nothing can be worked out -------------------------------------------------------------------
+
+_SMALL = st.integers(0, 12)
+_APPS = ("crm", "docs", "mail")
+_LICENSE_COUNTS = ("licenses", "unused", "underused", "new_licenses", "casual_holders")
+
+
+@st.composite
+def weeks(draw: st.DrawFn) -> tuple[Row, Row, tuple[Row, ...]]:
+    """A dashboard, a return and licences of 100 USD each that fit together."""
+    risks = {name: draw(_SMALL) for name in ("high", "medium", "low", "very_low")}
+    active = sum(risks.values())
+    power, regular = draw(_SMALL), draw(_SMALL)
+    users = max(power + regular, active) + draw(_SMALL)
+    casual = users - power - regular
+    up = draw(st.integers(0, users))
+    down = draw(st.integers(0, users - up))
+    convertible = draw(st.integers(0, casual))
+    apps = []
+    for app in _APPS:
+        counts = {name: draw(_SMALL) for name in ("unused", "underused", "new_licenses")}
+        size = sum(counts.values()) + draw(_SMALL)
+        holders = draw(st.integers(0, size))
+        costs = {
+            **{"annual_cost_usd": 100.0 * size, "reclaimable_usd": 100.0 * counts["unused"]},
+            **{"underused_usd": 100.0 * counts["underused"], "casual_usd": 100.0 * holders},
+        }
+        apps.append(licenses(app, licenses=size, casual_holders=holders, **counts, **costs))
+    idle = sum(one["reclaimable_usd"] for one in apps)
+    gains = 3600.0 * power + idle + 200.0 * convertible
+    worth = {
+        **{"reclaimable_usd_year": idle, "total_usd_year": gains},
+        **{"net_usd_year": gains - 40.0 * power - 25.0 * convertible},
+    }
+    shares = {"power": power, "regular": regular, "casual": casual}
+    one_board = board(
+        **{"users": users, "active_users": active, **worth},
+        **{f"{name}_users": count for name, count in shares.items()},
+        **{f"{name}_percent": 100 * count / max(users, 1) for name, count in shares.items()},
+        **{f"churn_{name}": count for name, count in risks.items()},
+        churn_suppressed=draw(st.integers(0, risks["low"])),
+        dormant_users=draw(st.integers(0, users)),
+        new_users=draw(st.integers(0, users)),
+        needs_review_users=draw(st.integers(0, users)),
+        **{"changed_users": 0, "changed_percent": 0.0, "moved_up_28d": up},
+        **{"moved_down_28d": down, "power_to_casual_28d": draw(st.integers(0, down))},
+    )
+    one_return = returns(
+        **{"power_users": power, "power_hours_month": 6.0 * power, **worth},
+        **{"power_savings_usd_year": 3600.0 * power, "power_cost_usd_year": 40.0 * power},
+        **{"convertible_users": convertible, "conversion_usd_year": 200.0 * convertible},
+        conversion_cost_usd_year=25.0 * convertible,
+    )
+    return one_board, one_return, tuple(apps)
+
+
+def equations(known: Mapping[Cell, int]) -> list[Split]:
+    """What adds up to what, with those who stand in no part."""
+    sums: list[tuple[Cell, tuple[Cell, ...]]] = [
+        ("users", ("power_users", "regular_users", "casual_users")),
+        ("active_users", ("churn_high", "churn_medium", "churn_low", "churn_very_low")),
+        ("churn_low", ("churn_suppressed",)),
+        ("moved_down_28d", ("power_to_casual_28d",)),
+        ("casual_users", ("convertible_users",)),
+        ("users", ("moved_up_28d", "moved_down_28d")),
+        *(
+            ("users", (part,))
+            for part in ("active_users", "dormant_users", "new_users", "needs_review_users")
+        ),
+        ("idle", tuple((app, "unused") for app in _APPS)),
+        ("worth", ("power_users", "idle", "convertible_users")),
+    ]
+    for app in _APPS:
+        sums.append(((app, "licenses"), ((app, "casual_holders"),)))
+        parts = ("unused", "underused", "new_licenses")
+        sums.append(((app, "licenses"), tuple((app, part) for part in parts)))
+    return [
+        Split(whole, parts, known[whole] - sum(known[part] for part in parts))
+        for whole, parts in sums
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(weeks())
+def test_no_few_people_can_be_worked_out_of_all_tables_together(
+    week: tuple[Row, Row, tuple[Row, ...]],
+) -> None:
+    """Whoever had all three tables could not work out a count of 1 to 4."""
+    one_board, one_return, apps = week
+    frames = {
+        DASHBOARD: frame(DASHBOARD, one_board),
+        ROI: frame(ROI, one_return),
+        LICENSES: frame(LICENSES, *apps),
+    }
+    shown_board, shown_return = (
+        anonymise(name, frames).row(0, named=True) for name in (DASHBOARD, ROI)
+    )
+    shown_apps = anonymise(LICENSES, frames).rows(named=True)
+    counts = [name for name, value in one_board.items() if type(value) is int]
+    known: dict[Cell, int] = {name: one_board[name] for name in counts}
+    seen: set[Cell] = {name for name in counts if shown_board[name] is not None}
+    for segment in ("power", "regular", "casual"):
+        if shown_board[f"{segment}_percent"] is not None:
+            seen.add(f"{segment}_users")
+    known["convertible_users"] = one_return["convertible_users"]
+    # A sum of USD tells how many people it is of.
+    for cell, names in {
+        "power_users": ("power_users", "power_hours_month", "power_savings_usd_year"),
+        "convertible_users": ("convertible_users", "conversion_usd_year"),
+        "idle": ("reclaimable_usd_year",),
+        "worth": ("total_usd_year", "net_usd_year"),
+    }.items():
+        if any(shown_return[name] is not None for name in names):
+            seen.add(cell)
+    for name in ("reclaimable_usd_year", "total_usd_year", "net_usd_year"):
+        assert shown_board[name] == shown_return[name]
+    for before, after in zip(apps, shown_apps, strict=True):
+        for name in _LICENSE_COUNTS:
+            known[before["app"], name] = before[name]
+            if after[name] is not None:
+                seen.add((before["app"], name))
+        for name, cost in (("unused", "reclaimable_usd"), ("licenses", "annual_cost_usd")):
+            assert (after[cost] is None) == (after[name] is None)
+    known["idle"] = sum(one["unused"] for one in apps)
+    known["worth"] = sum(known[one] for one in ("power_users", "idle", "convertible_users"))
+    unknown = known.keys() - seen
+    few = {cell for cell, count in known.items() if 0 < count < 5}
+    assert few - {"worth"} <= unknown
+    for one in few & unknown:
+        assert not is_told(one, unknown, equations(known)), one
 
 
 # --- stability -----------------------------------------------------------------------------------

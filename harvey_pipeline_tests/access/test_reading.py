@@ -1,6 +1,7 @@
 """What each role gets, row by row, over a copy with two tenants."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvey_pipeline.access.audit import write_down
+from harvey_pipeline.access.kept import locked
 from harvey_pipeline.access.reading import Page, Wanted, opened_copy, read_as, tables_there
 from harvey_pipeline.access.roles import (
     AccessError,
@@ -317,6 +320,28 @@ def test_a_torn_line_does_not_swallow_the_next(copy: duckdb.DuckDBPyConnection, 
     torn, *lines = log.read_text().splitlines()
     assert torn == '{"time": "2024'
     assert [json.loads(line)["rows"] for line in lines] == [2, 2]
+
+
+def test_a_line_is_not_lost_where_the_log_is_replaced_meanwhile(tmp_path: Path) -> None:
+    log = tmp_path / "access_log.jsonl"
+    is_over = threading.Event()
+
+    def replace() -> None:
+        """What takes people out does: reads the lines, and puts others in their place."""
+        while not is_over.is_set():
+            with locked(log):
+                text = log.read_bytes() if log.exists() else b""
+                log.with_suffix(".next").write_bytes(text)
+                log.with_suffix(".next").replace(log)
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    for number in range(50):
+        write_down(log, {"number": number})
+    is_over.set()
+    replacing.join()
+    lines = [json.loads(line)["number"] for line in log.read_text().splitlines()]
+    assert lines == list(range(50))
 
 
 # --- refusals, days and pages --------------------------------------------------------------------

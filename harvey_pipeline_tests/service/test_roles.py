@@ -140,7 +140,7 @@ def test_without_a_token_nothing_is_answered(
         ),
     ]
     for headers in shown:
-        answer = client.get(path, headers=headers)
+        answer = client.get(path, headers=headers, params={"tenant": "t1"})
         assert answer.status_code == 401, headers
         assert answer.headers["www-authenticate"] == "Bearer"
         assert token not in answer.text
