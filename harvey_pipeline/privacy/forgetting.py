@@ -372,8 +372,8 @@ def _erase_traces_of_models(connection: duckdb.DuckDBPyConnection, persons: Sequ
     there = connection.execute(
         "select count(*) from duckdb_tables() where database_name = current_database() "
         "and schema_name = 'llm' and table_name in ('llm_cache', 'llm_traces')"
-    ).fetchone()
-    if there != (2,):
+    ).fetchall()
+    if there != [(2,)]:
         return
     connection.execute(
         "delete from llm.llm_traces where row_hash in "

@@ -66,12 +66,12 @@ def count_mentions(
             continue
         own = _is_own(table)
         others = f"not coalesce({own}, false) and ({_names_others(table)})"
-        row = connection.execute(
+        [counts] = connection.execute(
             f"select count(*) filter ({own}), count(*) filter ({others}) from {table}",
             {"persons": list(persons)},
-        ).fetchone()
-        if row is not None and any(row):
-            found[table.name] = Mentions(*row)
+        ).fetchall()
+        if any(counts):
+            found[table.name] = Mentions(*counts)
     return found
 
 
@@ -320,8 +320,10 @@ def _days_of(
     if table.day_column is not None:
         yield from table.ranges(day for day in days if day is not None)
         return
-    row = connection.execute("select min(first_day), max(last_day) from meta.commits").fetchone()
-    yield DayRange(*row) if row is not None and row[0] is not None else None
+    [(first, last)] = connection.execute(
+        "select min(first_day), max(last_day) from meta.commits"
+    ).fetchall()
+    yield DayRange(first, last) if first is not None else None
 
 
 def _is_own(table: Table) -> str:
@@ -373,8 +375,8 @@ def _archived(
         "select 1 from duckdb_tables() where database_name = current_database() "
         "and schema_name || '.' || table_name = ?",
         [ARCHIVED],
-    ).fetchone()
-    if is_there is None:
+    ).fetchall()
+    if not is_there:
         return []
     found = connection.execute(
         f"select table_name, month, file, rows from {ARCHIVED} order by all"
