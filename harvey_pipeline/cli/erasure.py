@@ -47,13 +47,10 @@ def erase(places: "Places", request: "Request", console: Console) -> None:
     from harvey_pipeline.privacy.forgetting import carry_out
 
     carry_out(places, request, teller(console))
-    say(
-        console,
-        Text(
-            f"Erased: {plural(sum(request.counts.values()), 'row')}, records and files",
-            style="bold green",
-        ),
-    )
+    count = sum(request.counts.values())
+    say(console, Text(f"Erased: {count:,} rows, records and files", style="bold green"))
+    for path in places.written.left(request.traces):
+        say(console, Text(f"Still tells of them, and is not ours: {path}", style="yellow"))
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _erase_from_database(path: Path, traces: Traces) -> int:
         connection.execute("commit")
         connection.execute("pragma wal_checkpoint(truncate)")
         # Also of what other commands have deleted before.
-        if found or traces.are_in_file(path):
+        if found or traces.may_be_in_file(path):
             connection.execute("vacuum")
             connection.execute("pragma wal_checkpoint(truncate)")
     return len(found)

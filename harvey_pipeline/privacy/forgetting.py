@@ -188,9 +188,11 @@ def carry_out(places: Places, request: Request, tell: Tell) -> None:
     tell("keeping their records out of what is read from now on")
     stones = Tombstones.read(places.raw_store.tombstones_path)
     stones = stones.add([*request.user_ids, *request.addresses], request.asked_by)
-    # A run that began before may still hold their records, and would commit them.
-    _wait_for_runs(places, tell)
-    _erase_from_warehouse(places, request, tell)
+    while True:
+        # A run that began before may still hold their rows, and would write them.
+        _wait_for_runs(places, tell)
+        if _erase_from_warehouse(places, request, tell):
+            break
     tell("publishing a fresh copy for readers")
     publish(places.warehouse, places.tables, places.views, is_afresh=True)
     tell("removing reports that show them")
@@ -315,17 +317,22 @@ def _count_elsewhere(places: Places, request: Request) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _wait_for_runs(places: Places, tell: Tell) -> None:
-    """Wait until no run is going on, as long as for the warehouse."""
+def _runs_alive(places: Places) -> list[str]:
+    """The runs that are going on, as far as the event log's folder shows it."""
     if places.home is None:
-        return
-    deadline = time.monotonic() + places.warehouse.lock_timeout_seconds
-    has_told = False
-    while alive := [
+        return []
+    return [
         path.stem
         for path in sorted((places.home / "history" / "runs").glob("*.alive"))
         if not _is_dead(path)
-    ]:
+    ]
+
+
+def _wait_for_runs(places: Places, tell: Tell) -> None:
+    """Wait until no run is going on, as long as for the warehouse."""
+    deadline = time.monotonic() + places.warehouse.lock_timeout_seconds
+    has_told = False
+    while alive := _runs_alive(places):
         if time.monotonic() >= deadline:
             raise ErasureError(
                 f"run {alive[0]} still goes on after {places.warehouse.lock_timeout_seconds:g} s. "
@@ -342,11 +349,17 @@ def _is_dead(path: Path) -> bool:
         return is_dead or not path.exists()
 
 
-def _erase_from_warehouse(places: Places, request: Request, tell: Tell) -> None:
-    """Erase from raw files and tables, and leave a file in which no deleted byte stands."""
+def _erase_from_warehouse(places: Places, request: Request, tell: Tell) -> bool:
+    """Erase from raw files and tables, and leave a file in which no deleted byte stands.
+
+    Returns:
+        False, and nothing is done, where a run has begun before the warehouse was there to be had.
+    """
     warehouse, persons = places.warehouse, request.persons
     sources = sources_of_persons(places.sources)
     with warehouse.connect() as connection:
+        if _runs_alive(places):
+            return False
         warehouse.prepare(connection, [DROPS, QUARANTINE])
         # What spilled out of memory in a run that was killed.
         shutil.rmtree(warehouse.path.with_name(f"{warehouse.path.name}.tmp"), ignore_errors=True)
@@ -365,6 +378,7 @@ def _erase_from_warehouse(places: Places, request: Request, tell: Tell) -> None:
         connection.commit()
         tell("rewriting the warehouse's file")
         rewrite_file(warehouse, connection)
+    return True
 
 
 def _erase_traces_of_models(connection: duckdb.DuckDBPyConnection, persons: Sequence[str]) -> None:

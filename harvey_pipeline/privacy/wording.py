@@ -59,6 +59,13 @@ class Traces:
         """Whether the bytes of a file, as they are, tell of one of them."""
         return self.tell([path.read_bytes().decode("utf-8", "replace")])[0]
 
+    def may_be_in_file(self, path: Path) -> bool:
+        """Whether the bytes of a database may hold a trace, be it in pages that are not used."""
+        if not self.persons:
+            return False
+        content = path.read_bytes().decode("utf-8", "replace")
+        return bool(pl.Series([content]).str.contains_any(self._forms)[0])
+
     def without_lines(self, text: str) -> str:
         """A text in which `ERASED` stands in place of the lines that tell of one of them."""
         if not self.are_in(text):

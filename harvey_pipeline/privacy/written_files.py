@@ -6,7 +6,7 @@ by line. Nothing else in the folder is touched; what in it still tells of the pe
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,19 +46,16 @@ class WrittenFiles:
                 path.unlink(missing_ok=True)
         return found
 
-    def left(self, traces: Traces, but: Sequence[Path]) -> list[Path]:
-        """Files in the warehouse's folder, without these folders, that still tell of somebody.
+    def left(self, traces: Traces) -> list[Path]:
+        """Files beside the warehouse, whoever wrote them, that still tell of some people.
 
-        The database files and the landing folder are not looked into.
+        The database files, which are rewritten, and the raw layer's are not looked into.
         """
-        left = []
-        for path in _files_below(self.warehouse.absolute().parent, [one.absolute() for one in but]):
-            is_own = path.name.startswith(f"{self.warehouse.stem}.")
-            if is_own and path.name.endswith(_DUCKDB):
-                continue
-            if _file_tells(path, traces):
-                left.append(path)
-        return left
+        beside = self.warehouse.parent
+        files = [one for one in sorted(beside.iterdir()) if one.is_file()]
+        own = [one for one in files if one.name.startswith(f"{self.warehouse.stem}.")]
+        databases = [one for one in own if one.name.endswith(_DUCKDB)]
+        return [one for one in files if one not in databases and _file_tells(one, traces)]
 
     def _removable(self) -> Iterator[Path]:
         """Each report or export: a folder, or a file, in a folder of such."""
@@ -113,16 +110,6 @@ def _file_tells(path: Path, traces: Traces) -> bool:
     return any(
         any(traces.tell(column.drop_nulls().unique().to_list())) for column in texts.get_columns()
     )
-
-
-def _files_below(folder: Path, but: Sequence[Path]) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path in but or path.is_symlink():
-            continue
-        if path.is_dir():
-            yield from _files_below(path, but)
-        elif path.is_file():
-            yield path
 
 
 def _escaped(text: str) -> str:
