@@ -31,8 +31,8 @@ from harvey_pipeline.cli.report import write_report
 from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.segments import show_segments
-from harvey_pipeline.cli.serve import serve
 from harvey_pipeline.cli.segments_summary import write_summary
+from harvey_pipeline.cli.serve import serve
 from harvey_pipeline.cli.status import show_status
 from harvey_pipeline.cli.stream import stream_events
 from harvey_pipeline.cli.tables import list_tables
