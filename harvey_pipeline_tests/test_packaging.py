@@ -74,7 +74,9 @@ def test_setup_cfg_packages_the_product_only(
 
 def test_files_of_subjects_are_packaged(setup_cfg: configparser.ConfigParser) -> None:
     """Patterns are those of a package's own folder: what lies deeper needs its folder's name."""
-    assert dict(setup_cfg["options.package_data"]) == {"*": "*.md, *.json, *.toml, templates/*"}
+    assert dict(setup_cfg["options.package_data"]) == {
+        "*": "*.md, *.json, *.toml, templates/*, prompts/*/*.md"
+    }
     patterns = setup_cfg["options.package_data"]["*"].split(", ")
     packages = {path.parent for path in (ROOT / "harvey_pipeline").rglob("__init__.py")}
     packaged = {

@@ -11,13 +11,24 @@ from harvey_pipeline.agents import settings as agents_settings
 from harvey_pipeline.cli import APP
 from harvey_pipeline.conversations import settings as conversations_settings
 from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
+from harvey_pipeline.live import settings as live_settings
+from harvey_pipeline.llm import settings as llm_settings
 from harvey_pipeline.segments import settings as segments_settings
+from harvey_pipeline.service import settings as service_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 MOST_LINES = 300
-PLACES = (settings, agents_settings, conversations_settings, segments_settings)
+PLACES = (
+    settings,
+    agents_settings,
+    conversations_settings,
+    segments_settings,
+    llm_settings,
+    live_settings,
+    service_settings,
+)
 SETTINGS = sorted(
     value
     for place in PLACES
