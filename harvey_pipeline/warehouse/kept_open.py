@@ -19,6 +19,29 @@ _IDLE_SECONDS: Final = 1.0
 """How long a file is kept open while nothing uses it."""
 
 
+_LET_GO_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.01
+
+
+def close_connection(connection: duckdb.DuckDBPyConnection) -> None:
+    """Close a connection as soon as nothing uses it.
+
+    A plan that fails while rows are read for it lets go of its connection a moment later, in a
+    thread of its own; until then DuckDB refuses to close it.
+    """
+    deadline = time.monotonic() + _LET_GO_SECONDS
+    while True:
+        try:
+            connection.close()
+        except duckdb.ResourceInUseException:
+            if time.monotonic() > deadline:
+                raise
+            connection.interrupt()
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
 class KeptOpen:
     """A file that is kept open between connections, which makes each of them cheap.
 
@@ -61,7 +84,7 @@ class KeptOpen:
         try:
             yield connection
         finally:
-            connection.close()
+            close_connection(connection)
             with self._lock:
                 self._uses -= 1
                 self._used_at = time.monotonic()

@@ -35,7 +35,7 @@ from harvey_pipeline.warehouse.commits import (
     record_computing,
 )
 from harvey_pipeline.warehouse.days import DayRange, hull
-from harvey_pipeline.warehouse.kept_open import KeptOpen
+from harvey_pipeline.warehouse.kept_open import KeptOpen, close_connection
 from harvey_pipeline.warehouse.progress import report_progress
 from harvey_pipeline.warehouse.table import Table
 
@@ -184,7 +184,7 @@ class Warehouse(DuckDBResource):
             try:
                 yield connection
             finally:
-                connection.close()
+                close_connection(connection)
             return
         with kept.connect(lambda: self._wait_for_lock(kept)) as connection:
             yield connection

@@ -755,6 +755,20 @@ def test_nothing_holds_the_file_after_use(filled: Warehouse, children: list[Chil
     child.wait_for("holding")
 
 
+def test_a_connection_that_is_still_at_work_is_closed_once_it_has_let_go(
+    warehouse: Warehouse,
+) -> None:
+    """Guards against an error that hides the one that ended a plan early."""
+    numbers = "range(200_000) one, range(200_000) two"
+    with ThreadPoolExecutor(1) as elsewhere:
+        with warehouse.connect() as connection:
+            long = elsewhere.submit(connection.execute, f"select sum(one.range) from {numbers}")
+            while not long.running():
+                time.sleep(0.01)
+            time.sleep(0.2)
+        assert isinstance(long.exception(), duckdb.InterruptException)
+
+
 def test_a_file_kept_open_is_opened_once_and_closed_at_the_end(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
