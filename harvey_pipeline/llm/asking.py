@@ -340,8 +340,9 @@ class _Run:
     async def _ask(self, waiting: _Waiting) -> None:
         """Ask the providers one after the other until one answers, or the question waits."""
         trace = uuid4().hex
-        is_invalid = False
+        is_asked, is_invalid = False, False
         while (line := self._line_for(waiting)) is not None:
+            is_asked = True
             outcome = await self._ask_line(line, waiting, trace)
             if outcome is None:
                 return
@@ -360,8 +361,10 @@ class _Run:
             line.is_over |= outcome.is_over or line.failures >= _MOST_FAILURES
             waiting.provider += 1
             waiting.put_back = 0
-        if not is_invalid and all(line.is_over for line in self.lines):
-            self.stopped = "no provider answers"
+        if not is_invalid and self._line_for(_Waiting([])) is None:
+            self.stopped = self.stopped or "no provider takes calls"
+        if not is_asked:
+            return
         self.count("invalid" if is_invalid else "failed", len(waiting.alike))
 
     def _line_for(self, waiting: _Waiting) -> _Line | None:

@@ -160,6 +160,8 @@ async def call(model: Any, asking: Asking) -> Outcome:
                 "max_tokens": asking.max_tokens,
                 "temperature": TEMPERATURE,
                 "timeout": asking.timeout_seconds,
+                # Of the whole call: the other one begins anew with every byte that arrives.
+                "request_timeout": asking.timeout_seconds,
                 # Every try is one of ours: it is counted, and asks the budget first.
                 "max_retries": 0,
             },
@@ -171,7 +173,7 @@ async def call(model: Any, asking: Asking) -> Outcome:
         return Outcome(FAILED, error=_told(error), is_over=True)
     except exceptions.ModelRateLimitError as error:
         return Outcome(RATE_LIMITED, error=_told(error), retry_after=error.retry_after)
-    except exceptions.ModelTimeoutError as error:
+    except (exceptions.ModelTimeoutError, exceptions.ModelRequestTimeout) as error:
         return Outcome(TIMEOUT, error=_told(error), is_retryable=True)
     except exceptions.ModelConnectionError as error:
         return Outcome(FAILED, error=_told(error), is_retryable=True)

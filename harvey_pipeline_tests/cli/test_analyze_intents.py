@@ -219,13 +219,15 @@ def test_an_answer_of_the_next_provider_counts_and_a_spent_budget_is_told(place:
     place.run()
     place.server.behave = lambda asked: Reply(ANSWER) if asked.is_anthropic else Reply(status=401)
     # An answer costs 0.0015 USD; the most that one may cost is about a cent.
-    spent = place.harvey("analyze-intents", HARVEY_LLM_BUDGET_USD="0.012")
+    spent = place.harvey("analyze-intents", "--debug", HARVEY_LLM_BUDGET_USD="0.012")
     assert spent.returncode == 1
     assert "conversations were not asked about: the budget of 0.012 USD a month" in spent.stdout
     asked = place.harvey("analyze-intents")
     assert asked.returncode == 0, asked.stdout + asked.stderr
     models = place.query("select distinct model from llm.llm_cache where status = 'ok'")
     assert models == [("model-two",)]
+    refused = place.harvey("analyze-intents", "--day", "2024-05-01")
+    assert_refused(refused, "2024-05-01 was not run: the last day run is 2024-04-01")
     assert KEY not in "".join(place.outputs)
 
 

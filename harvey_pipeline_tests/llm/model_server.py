@@ -68,6 +68,8 @@ class Reply:
     seconds: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    is_trickling: bool = False
+    """Whether its bytes come one by one, ten a second."""
     read: int = 1_000
     written: int = 100
 
@@ -115,7 +117,9 @@ def serving(behave: Behave) -> Iterator[ModelServer]:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
-                self.wfile.write(said)
+                for one in (bytes([one]) for one in said) if reply.is_trickling else (said,):
+                    self.wfile.write(one)
+                    time.sleep(0.1 * reply.is_trickling)
             except OSError:
                 # Whoever asked has gone.
                 self.close_connection = True

@@ -14,7 +14,7 @@ from harvey_pipeline.llm.cache import AnswerStore
 from harvey_pipeline.llm.prompts import Prompt
 from harvey_pipeline.llm.settings import LlmSettings, Price, Provider
 from harvey_pipeline.warehouse.warehouse import Warehouse
-from harvey_pipeline_tests.llm.model_server import ModelServer
+from harvey_pipeline_tests.llm.model_server import Behave, ModelServer, Reply
 
 KEY: Final = "sk-very-secret-0123456789"
 DAY: Final = date(2024, 4, 1)
@@ -87,6 +87,20 @@ class Asker:
         """Provider and status of every call, in order."""
         rows = self.rows("provider, status", "llm.llm_traces", "called_at, call_id")
         return [(provider, status) for provider, status in rows]
+
+
+RED: Final = Reply({"colour": "red"})
+TOLD_RED: Final = '{"colour":"red"}'
+
+
+def one_after_the_other(*replies: Reply) -> Behave:
+    """Each reply once, and the last one from then on."""
+    left = list(replies)
+    return lambda _: left.pop(0) if len(left) > 1 else left[0]
+
+
+def always(reply: Reply) -> Behave:
+    return lambda _: reply
 
 
 def names(count: int) -> Sequence[str]:
