@@ -77,6 +77,7 @@ def test_what_was_known_is_no_call() -> None:
         "calls": 3,
         "cached": 1,
         "errors": 2,
+        "invalid": 1,
         "error_rate": 200 / 3,
         "prompt_tokens": 30,
         "completion_tokens": 3,
