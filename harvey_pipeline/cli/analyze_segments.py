@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harvey_pipeline.cli.app import OK, Debug, UnusableError, WarehouseFile
-from harvey_pipeline.cli.asking import ask, open_for_asking
+from harvey_pipeline.cli.app import OK, Debug, FailedError, UnusableError, WarehouseFile
+from harvey_pipeline.cli.asking_models import progress_shown, tell_summary
 from harvey_pipeline.cli.published import read_day
-from harvey_pipeline.cli.show import listing_output, say
+from harvey_pipeline.cli.show import output, plural, say
+from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 if TYPE_CHECKING:
+    from harvey_pipeline.llm.asking import Question
+    from harvey_pipeline.llm.settings import LlmSettings
     from harvey_pipeline.settings import Settings
     from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -23,26 +26,54 @@ def analyze_segments(
     warehouse: WarehouseFile = None,
     debug: Debug = False,
 ) -> int:
-    """Ask a model for its opinion of a Monday's users, and for what would help them.
+    """Ask a language model for its opinion of a Monday's users, and for what would help them.
 
-    Only of those whose segment is worth it; figures alone are sent. It calls a model and costs
-    money, within HARVEY_LLM_BUDGET_USD; `harvey run` then takes the answers in.
+    It is asked about those only who are worth it, and gets figures alone. Its answers are kept;
+    `harvey run` takes them into `segments.llm_opinions`. Off unless HARVEY_LLM_MODEL and
+    HARVEY_LLM_BUDGET_USD are set.
     """
+    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
+    from harvey_pipeline.llm.asking import ask_all, require_means
+    from harvey_pipeline.llm.cache import AnswerStore
     from harvey_pipeline.llm.settings import read_llm_settings
+    from harvey_pipeline.settings import read_hash_secret, read_settings
+    from harvey_pipeline.warehouse.publishing import publish
+    from harvey_pipeline.warehouse.warehouse import WarehouseError
+
+    settings, models = read_settings(), read_llm_settings()
+    require_means(models, settings.warehouse)
+    secret = read_hash_secret()
+    refuse_unusable_warehouse(settings)
+    if not settings.warehouse.exists():
+        raise UnusableError(f"{settings.warehouse} does not exist; harvey run makes it.")
+    store, _ = build_resources(settings, CALENDAR)
+    console = output()
+    try:
+        monday = _choose_monday(store, day, settings)
+        questions = _questions_of(store, monday, models)
+        if not questions:
+            say(console, f"Nobody's segment of {monday} is worth a model's opinion.")
+            return OK
+        users = len({one.user_id for one in questions})
+        say(console, f"{plural(users, 'user')} of {monday}: {plural(len(questions), 'question')}.")
+        with progress_shown(console, "Asking about users") as tell:
+            summary = ask_all(questions, models, AnswerStore(store, secret), tell=tell)
+        if summary.calls or summary.cached:
+            publish(store, tables_of(SUBJECTS), views_of(SUBJECTS))
+    except WarehouseError as error:
+        raise FailedError(str(error)) from error
+    return tell_summary(console, summary, models, "question", "segments.llm_opinions")
+
+
+def _questions_of(store: "Warehouse", monday: date, models: "LlmSettings") -> "list[Question]":
+    """The questions about a Monday's users, the most urgent first."""
     from harvey_pipeline.segments.questions import ask_about, read_segment_prompts
     from harvey_pipeline.segments.settings import read_segment_settings
     from harvey_pipeline.segments.tables.scores import ENGAGEMENT_SCORES, TENANT_ENGAGEMENT
     from harvey_pipeline.segments.tables.segments import USER_SEGMENTS
     from harvey_pipeline.segments.transforms.opinions import TENANT_DAYS, describe_users
-    from harvey_pipeline.settings import read_settings
     from harvey_pipeline.warehouse.days import DayRange
 
-    settings = read_settings()
-    llm = read_llm_settings()
-    prompts = read_segment_prompts(llm.shares)
-    store = open_for_asking(settings, llm)
-    console = listing_output()
-    monday = _choose_monday(store, day, settings)
     of_day = DayRange(monday, monday)
     described = describe_users(
         store.read(USER_SEGMENTS, of_day),
@@ -50,17 +81,8 @@ def analyze_segments(
         store.read(TENANT_ENGAGEMENT, DayRange(monday - timedelta(days=TENANT_DAYS), monday)),
         monday,
         read_segment_settings().holidays,
-    ).collect()
-    questions = list(ask_about(described, prompts))
-    if not questions:
-        say(console, f"Nobody's segment of {monday} is worth a model's opinion.")
-        return OK
-    code = ask(console, questions, llm, store)
-    say(
-        console,
-        f"Answers about {monday} are taken in by `harvey run --from {monday} --to {monday}`.",
     )
-    return code
+    return list(ask_about(described.collect(), read_segment_prompts(models.shares)))
 
 
 def _choose_monday(store: "Warehouse", text: str | None, settings: "Settings") -> date:

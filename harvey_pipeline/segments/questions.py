@@ -22,15 +22,6 @@ TIMEOUT_SECONDS: Final = 10.0
 _FOLDER: Final = Path(__file__).with_name("prompts")
 _ANSWERS: Final[Mapping[str, type[Opinion] | type[Advice]]] = {SEGMENT: Opinion, ADVICE: Advice}
 
-_ANSWERED: Final = {
-    "date": pl.Date,
-    "user_id": pl.String,
-    "opinion": pl.String,
-    "advice": pl.String,
-    "model": pl.String,
-    "prompt_version": pl.String,
-}
-
 
 def read_segment_prompts(shares: Shares) -> Mapping[str, Prompts]:
     """The prompts in use, by purpose.
@@ -68,62 +59,38 @@ def ask_about(described: pl.DataFrame, prompts: Mapping[str, Prompts]) -> Iterat
 
 
 def match_answers(
-    described: pl.DataFrame,
-    answers: Mapping[str, pl.DataFrame],
-    prompts: Mapping[str, Prompts],
-    models: Sequence[str],
+    described: pl.DataFrame, opinions: pl.DataFrame, advice: pl.DataFrame
 ) -> pl.DataFrame:
-    """The answers about users as they are described now.
-
-    What was told of other figures, by another version of the prompt than the user's, or by a model
-    that is not among those that count, is no answer.
+    """The answers about users as they are described now: what was told of other figures is none.
 
     Args:
         described: Users as `describe_users` gives them.
-        answers: By purpose, valid answers: `row_hash`, `model`, `prompt_version`, `output`.
-        prompts: The prompts in use, by purpose.
-        models: Models that count; of several that answered the first.
+        opinions: The answers about segments that count: `row_hash`, `model`, `prompt_version`,
+            `output`.
+        advice: The recommendations that count, likewise.
 
     Returns:
         One row per user with an answer about the segment: `date`, `user_id`, its output as
         `opinion`, that of the recommendations as `advice` (null without), and `model` and
         `prompt_version` of the first.
     """
-    known = {
-        purpose: {
-            (row["row_hash"], row["prompt_version"], row["model"]): row["output"]
-            for row in found.iter_rows(named=True)
-        }
-        for purpose, found in answers.items()
-    }
-
-    def find(purpose: str, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
-        version = prompts[purpose].of_user(row["user_id"]).version
-        row_hash = _hash_row(row)
-        for model in models:
-            output = known[purpose].get((row_hash, version, model))
-            if output is not None:
-                return output, model, version
-        return None
-
-    matched = []
-    for row in described.iter_rows(named=True):
-        opinion = find(SEGMENT, row)
-        if opinion is None:
-            continue
-        advice = find(ADVICE, row) if row["is_advised"] else None
-        output, model, version = opinion
-        matched.append(
-            {
-                "date": row["date"],
-                "user_id": row["user_id"],
-                "opinion": output,
-                "advice": None if advice is None else advice[0],
-                "model": model,
-                "prompt_version": version,
-            }
+    hashes = map(_hash_row, described.iter_rows(named=True))
+    users = described.select(
+        "date", "user_id", "is_advised", row_hash=pl.Series(hashes, dtype=pl.String)
+    )
+    told = opinions.select("row_hash", "model", "prompt_version", opinion="output")
+    return (
+        users.join(told, on="row_hash")
+        .join(advice.select("row_hash", advice="output"), on="row_hash", how="left")
+        .select(
+            "date",
+            "user_id",
+            "opinion",
+            advice=pl.when("is_advised").then("advice"),
+            model="model",
+            prompt_version="prompt_version",
         )
-    return pl.DataFrame(matched, schema=_ANSWERED)
+    )
 
 
 def _purposes_of(row: Mapping[str, Any]) -> Sequence[str]:

@@ -69,11 +69,8 @@ def answer_to(users: pl.DataFrame, purpose: str, place: int = 0, **changes: str)
     } | changes
 
 
-def matched(
-    users: pl.DataFrame, *opinions: Row, advice: tuple[Row, ...] = (), models: tuple[str, ...] = ()
-) -> list[Row]:
-    found = {SEGMENT: answers(*opinions), ADVICE: answers(*advice)}
-    return match_answers(users, found, VERSIONS, models or ("m",)).to_dicts()
+def matched(users: pl.DataFrame, *opinions: Row, advice: tuple[Row, ...] = ()) -> list[Row]:
+    return match_answers(users, answers(*opinions), answers(*advice)).to_dicts()
 
 
 # --- questions -----------------------------------------------------------------------------------
@@ -189,21 +186,6 @@ def test_an_answer_about_other_figures_is_none() -> None:
     users = described({})
     now = described({"facts": {"user": {"total_accesses": 6}}})
     assert matched(now, answer_to(users, SEGMENT)) == []
-
-
-def test_an_answer_by_another_version_is_none() -> None:
-    users = described({})
-    version = VERSIONS[SEGMENT].of_user("u").version
-    other = "v2" if version == "v1" else "v1"
-    assert matched(users, answer_to(users, SEGMENT, prompt_version=other)) == []
-
-
-def test_of_several_models_the_first_that_counts_is_heard() -> None:
-    users = described({})
-    rows = [answer_to(users, SEGMENT, model=model, output=model) for model in ("x", "y", "z")]
-    [row] = matched(users, *rows, models=("w", "z", "y"))
-    assert (row["model"], row["opinion"]) == ("z", "z")
-    assert matched(users, *rows, models=("w",)) == []
 
 
 def test_no_user_no_answer() -> None:

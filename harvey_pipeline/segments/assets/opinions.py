@@ -7,11 +7,11 @@ from typing import Final
 import polars as pl
 
 from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
-from harvey_pipeline.llm.cache import answers
+from harvey_pipeline.llm.cache import answers_that_count
 from harvey_pipeline.llm.settings import read_llm_settings
 from harvey_pipeline.llm.tables import LLM_CACHE
 from harvey_pipeline.segments.questions import (
-    PURPOSES,
+    ADVICE,
     SEGMENT,
     match_answers,
     read_segment_prompts,
@@ -52,22 +52,17 @@ def llm_opinions(
 ) -> Pieces:
     def tell() -> Iterator[pl.LazyFrame]:
         for monday in mondays_of(days):
-            found = {
-                purpose: answers(
-                    warehouse,
-                    purpose,
-                    _MODELS,
-                    _PROMPTS[purpose].versions,
-                    DayRange(monday, monday),
-                )
-                for purpose in PURPOSES
-            }
-            if found[SEGMENT].is_empty():
+            of_day = DayRange(monday, monday)
+            told, advice = (
+                answers_that_count(warehouse, _MODELS, _PROMPTS[purpose], of_day)
+                for purpose in (SEGMENT, ADVICE)
+            )
+            if told.is_empty():
                 continue
             described = describe_users(
                 user_segments, engagement_scores, tenant_engagement, monday, _HOLIDAYS
-            ).join(found[SEGMENT].lazy().select("user_id"), on="user_id", how="semi")
-            answered = match_answers(described.collect(), found, _PROMPTS, _MODELS)
+            ).join(told.lazy().select("user_id"), on="user_id", how="semi")
+            answered = match_answers(described.collect(), told, advice)
             yield tell_opinions(answered.lazy(), user_segments)
 
     return Pieces(tell())
