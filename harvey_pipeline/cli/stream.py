@@ -144,7 +144,13 @@ def _errors_told() -> Iterator[None]:
     from harvey_pipeline.landing.erased import TombstoneError
     from harvey_pipeline.landing.records.contract import LandingError
     from harvey_pipeline.live.landing_folder import StreamError
-    from harvey_pipeline.live.redis_client import MissingExtraError, RefusedError, is_of_redis
+    from harvey_pipeline.live.redis_client import (
+        MissingExtraError,
+        RefusedError,
+        is_of_redis,
+        refusal,
+        what_is_wrong,
+    )
     from harvey_pipeline.live.settings import read_live_settings
 
     try:
@@ -160,9 +166,11 @@ def _errors_told() -> Iterator[None]:
     except Exception as error:
         if not is_of_redis(error):
             raise
-        address = read_live_settings().shown_address
+        live = read_live_settings()
+        if (refused := refusal(error, live)) is not None:
+            raise UnusableError(str(refused)) from error
         raise FailedError(
-            f"Redis at {address} does not answer: {str(error).rstrip('.')}. Start it, or set "
+            f"Redis at {live.shown_address} {what_is_wrong(error)}. Start it, or set "
             "HARVEY_REDIS_URL to where it is."
         ) from error
 

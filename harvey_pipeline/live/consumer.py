@@ -30,7 +30,7 @@ from harvey_pipeline.live.landing_folder import (
 )
 from harvey_pipeline.live.lines import line_of_entry, lines_of_message
 from harvey_pipeline.live.reading import measure, read_lines
-from harvey_pipeline.live.redis_client import connect, refuse_in_vain
+from harvey_pipeline.live.redis_client import connect, refusal, what_is_wrong
 from harvey_pipeline.live.settings import LiveSettings
 from harvey_pipeline.live.sums import OutOfStepError, apply_lines, load_script
 
@@ -136,12 +136,12 @@ def _consume(consumer: "_Consumer") -> None:
             streaming.tell(f"{error}; catching up.")
             stop.wait(_FIRST_PAUSE)
         except RedisError as error:
-            refuse_in_vain(error, streaming.live)
+            if (refused := refusal(error, streaming.live)) is not None:
+                raise refused from error
             is_new = consumer.steps != before
             pause = _FIRST_PAUSE if is_new or not pause else min(2 * pause, _LONGEST_PAUSE)
-            reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
             streaming.tell(
-                f"Redis at {streaming.live.shown_address} does not answer ({reason}). "
+                f"Redis at {streaming.live.shown_address} {what_is_wrong(error)}. "
                 f"Trying again in {pause:g} s."
             )
             stop.wait(pause)
@@ -279,7 +279,9 @@ class _Consumer:
         return self._rules[day]
 
     def _catch_up(self, day: date) -> None:
-        added = catch_up(self.redis, self._script, self.streaming, self._rules_of(day))
+        added = catch_up(
+            self.redis, self._script, self.streaming, self._rules_of(day), self.stop.is_set
+        )
         if added:
             self.streaming.tell(f"{added:,} lines of {day} were not in the sums yet; now they are.")
 
@@ -300,7 +302,12 @@ class _Consumer:
 
 
 def catch_up(
-    redis: Any, script: str, streaming: Streaming, rules: DropRules, first: date = date.min
+    redis: Any,
+    script: str,
+    streaming: Streaming,
+    rules: DropRules,
+    is_stopped: Callable[[], bool],
+    first: date = date.min,
 ) -> int:
     """Bring the lines of a day's file that Redis has not counted into the sums.
 
@@ -309,6 +316,7 @@ def catch_up(
         script: The name of the loaded script.
         streaming: Where the file is, of which nobody else writes it, and how its lines are read.
         rules: Those of the day.
+        is_stopped: Whether to leave off; the rest is caught up another time.
         first: Events before this date stay away.
 
     Returns:
@@ -332,8 +340,13 @@ def catch_up(
         redis.hset(stream_key(day), "lines_appended", lines)
         redis.hincrby(stream_key(day), "entries_read", lines - counted)
         return 0
-    before = counted
+    before, told_at = counted, time.monotonic()
     for some in lines_from(path, counted, _CAUGHT_UP_AT_ONCE):
+        if is_stopped():
+            break
+        if time.monotonic() - told_at > _TOLD_EVERY_SECONDS:
+            streaming.tell(f"Catching up: {before:,} of {lines:,} lines of {day}.")
+            told_at = time.monotonic()
         read = read_lines(some, rules, streaming.tombstones())
         measured = measure(read.accepted, range(len(some)), streaming.catalogue)
         if first > date.min:
@@ -398,7 +411,9 @@ def rebuild(streaming: Streaming) -> int:
         lines = 0
         for day in days:
             _count_anew(redis, day)
-            added = catch_up(redis, script, streaming, streaming.rules_of(day), days[0])
+            added = catch_up(
+                redis, script, streaming, streaming.rules_of(day), lambda: False, days[0]
+            )
             streaming.tell(f"{day}: {added:,} lines.")
             lines += added
         return lines

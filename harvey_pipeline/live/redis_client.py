@@ -43,12 +43,8 @@ def connect(settings: LiveSettings, answers_within: float = _ANSWERS_WITHIN_SECO
     )
 
 
-def refuse_in_vain(error: Exception, settings: LiveSettings) -> None:
-    """Tell errors that waiting does not mend from those that it may.
-
-    Raises:
-        RefusedError: Waiting is in vain.
-    """
+def refusal(error: Exception, settings: LiveSettings) -> RefusedError | None:
+    """What to say of an error of redis-py that no waiting mends; None of one that it may."""
     from redis import exceptions
 
     lasting = (
@@ -57,12 +53,24 @@ def refuse_in_vain(error: Exception, settings: LiveSettings) -> None:
         exceptions.NoPermissionError,
     )
     text = str(error)
-    if isinstance(error, lasting) or text.startswith(("WRONGTYPE", "ERR unknown command")):
-        raise RefusedError(
-            f"Redis at {settings.shown_address} refuses: {text.rstrip('.')}. Look at user, "
-            f"password and what they may do in {REDIS_URL}, and at what stands in Redis under the "
-            "names that begin with `harvey:`."
-        ) from error
+    if not isinstance(error, lasting) and not text.startswith(("WRONGTYPE", "ERR unknown command")):
+        return None
+    return RefusedError(
+        f"Redis at {settings.shown_address} refuses: {text.rstrip('.')}. Look at user, password "
+        f"and what they may do in {REDIS_URL}, and at what stands in Redis under the names that "
+        "begin with `harvey:`."
+    )
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What an error of redis-py says, as the end of a sentence about the server."""
+    from redis.exceptions import ResponseError
+
+    text = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+    if isinstance(error, ResponseError):
+        # Such as that it is a replica, has no memory left, or has lost the group or the script.
+        return f"says: {text}"
+    return f"does not answer ({text})"
 
 
 def is_of_redis(error: Exception) -> bool:

@@ -16,6 +16,8 @@ from harvey_pipeline_tests.cli.commands import HARVEY, environment, run_harvey, 
 from harvey_pipeline_tests.faults.clocks import Clock
 
 STREAM: Final = "conversation_events"
+DAY: Final = date(2024, 2, 28)
+NOON: Final = "2024-02-28T12:00:00Z"
 _WITHIN_SECONDS: Final = 60
 
 
@@ -212,3 +214,11 @@ def live_of(client: Any, day: date) -> dict[str, dict[str, str]]:
     """The hashes of a day by user, as they stand in Redis."""
     before = f"harvey:live:{day}:"
     return {key.removeprefix(before): client.hgetall(key) for key in client.scan_iter(f"{before}*")}
+
+
+def take(place: Place, client: Any, entries: int, *arguments: str) -> str:
+    """Have a consumer take in what there is, stop it, and return what it has printed."""
+    with consuming(place, *arguments) as consumer:
+        wait_for(client, entries)
+        assert consumer.stop() == 0
+    return consumer.text
