@@ -24,7 +24,7 @@ from harvey_pipeline.cli.app import (
 from harvey_pipeline.cli.show import listing_output, plural, say
 
 if TYPE_CHECKING:
-    from harvey_pipeline.live.consumer import Streaming
+    from harvey_pipeline.live.streaming import Streaming
 
 _CLAIM_AFTER: Final = 60.0
 
@@ -94,7 +94,7 @@ def _stream(console: Console, streaming: "Streaming") -> int:
 
 
 def _rebuild(console: Console, streaming: "Streaming") -> int:
-    from harvey_pipeline.live.consumer import rebuild
+    from harvey_pipeline.live.catching_up import rebuild
 
     say(console, f"The sums are made anew from {plural(rebuild(streaming), 'line')}.")
     return OK
@@ -115,10 +115,10 @@ def _verify(console: Console, day: date) -> int:
 
 def _prepare(console: Console, claim_after: float) -> "Streaming":
     from harvey_pipeline.conversations.configured import CATALOGUE
-    from harvey_pipeline.live.consumer import Streaming
     from harvey_pipeline.live.landing_folder import local_landing
     from harvey_pipeline.live.rules import rules_of_days, tombstones_of
     from harvey_pipeline.live.settings import read_live_settings
+    from harvey_pipeline.live.streaming import Streaming
     from harvey_pipeline.settings import read_settings
 
     settings = read_settings()

@@ -6,75 +6,30 @@ delivered again: those whose id is in the file are not appended again, and lines
 not have yet are caught up from the file, since Redis knows how many of its lines are in them.
 """
 
-import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
-from harvey_pipeline.conversations.transforms.reading import Catalogue
-from harvey_pipeline.landing.erased import Tombstones
 from harvey_pipeline.landing.judge import DropRules
-from harvey_pipeline.live.keys import CHANNEL, GROUP, STREAM, stream_key
-from harvey_pipeline.live.landing_folder import (
-    LandingWriter,
-    count_lines,
-    file_of,
-    lines_from,
-    one_writer,
-)
+from harvey_pipeline.live.catching_up import catch_up
+from harvey_pipeline.live.keys import CHANNEL, GROUP, STREAM
+from harvey_pipeline.live.landing_folder import LandingWriter, file_of, one_writer
 from harvey_pipeline.live.lines import line_of_entry, lines_of_message
 from harvey_pipeline.live.reading import measure, read_lines
 from harvey_pipeline.live.redis_client import connect, refusal, what_is_wrong
-from harvey_pipeline.live.settings import LiveSettings
+from harvey_pipeline.live.streaming import TOLD_EVERY_SECONDS, Streaming, utc_now
 from harvey_pipeline.live.sums import OutOfStepError, apply_lines, load_script
 
 _MOST_ENTRIES: Final = 1_000
 """Entries of one batch."""
 _WAITS_MILLISECONDS: Final = 200
 """How long Redis is waited for when nothing is in the stream: a stop takes as long."""
-_CAUGHT_UP_AT_ONCE: Final = 1_000
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
-_TOLD_EVERY_SECONDS: Final = 10.0
-
-RulesOf = Callable[[date], DropRules]
-"""What decides in the drop of a day which of its lines count."""
-
-
-@dataclass(frozen=True)
-class Streaming:
-    """What a consumer is told.
-
-    Args:
-        landing: The landing folder, of this machine.
-        live: Where Redis is.
-        catalogue: The words by which events are read.
-        rules_of: What decides in the drop of a day which lines count.
-        tombstones: Of people whose events count for nothing, as there are at the moment.
-        claim_after: Seconds after which an entry that another consumer has not acknowledged is
-            taken over.
-        tell: Prints a line.
-    """
-
-    landing: Path
-    live: LiveSettings
-    catalogue: Catalogue
-    rules_of: RulesOf
-    tombstones: Callable[[], Tombstones]
-    claim_after: float
-    tell: Callable[[str], None]
-
-    @property
-    def name(self) -> str:
-        """The consumer's name: one that starts again goes on with what it had not acknowledged."""
-        folder = sha256(str(self.landing.resolve()).encode()).hexdigest()[:8]
-        return f"{socket.gethostname()}-{folder}"
 
 
 @dataclass
@@ -84,7 +39,6 @@ class Told:
     appended: int = 0
     duplicates: int = 0
     accepted: int = 0
-    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -94,11 +48,6 @@ class _Arrived:
     lines: Sequence[str]
     entries: Sequence[bytes] = ()
     is_redelivered: bool = False
-
-
-def utc_now() -> datetime:
-    """The time, UTC, without a time zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def consume(streaming: Streaming, stop: threading.Event) -> Told:
@@ -213,7 +162,7 @@ class _Consumer:
             cursor = answer[0]
             if claimed := self._arrived(answer[1], is_redelivered=True):
                 self.streaming.tell(
-                    f"Took over {len(claimed.entries):,} entries that another consumer left."
+                    f"Entries of another consumer taken over: {len(claimed.entries):,}."
                 )
                 self._take(claimed)
             if cursor in (b"0-0", "0-0"):
@@ -283,12 +232,12 @@ class _Consumer:
             self.redis, self._script, self.streaming, self._rules_of(day), self.stop.is_set
         )
         if added:
-            self.streaming.tell(f"{added:,} lines of {day} were not in the sums yet; now they are.")
+            self.streaming.tell(f"Lines of {day} brought into the sums from the file: {added:,}.")
 
     def _tell_progress(self) -> None:
         now = time.monotonic()
         seconds = now - self._told_at
-        if seconds < _TOLD_EVERY_SECONDS:
+        if seconds < TOLD_EVERY_SECONDS:
             return
         events = self.told.appended + self.told.duplicates
         if events > self._told_events:
@@ -299,61 +248,6 @@ class _Consumer:
                 f"{self.told.appended - self.told.accepted:,} that do not count."
             )
         self._told_at, self._told_events = now, events
-
-
-def catch_up(
-    redis: Any,
-    script: str,
-    streaming: Streaming,
-    rules: DropRules,
-    is_stopped: Callable[[], bool],
-    first: date = date.min,
-) -> int:
-    """Bring the lines of a day's file that Redis has not counted into the sums.
-
-    Args:
-        redis: A client.
-        script: The name of the loaded script.
-        streaming: Where the file is, of which nobody else writes it, and how its lines are read.
-        rules: Those of the day.
-        is_stopped: Whether to leave off; the rest is caught up another time.
-        first: Events before this date stay away.
-
-    Returns:
-        How many lines these are.
-
-    Raises:
-        redis.RedisError: Redis does not answer, or refuses.
-        LandingError: The file cannot be read.
-    """
-    day = rules.drop_date
-    assert day is not None
-    path = file_of(streaming.landing, day)
-    lines = count_lines(path)
-    counted = int(redis.hget(stream_key(day), "lines_appended") or 0)
-    if counted > lines:
-        streaming.tell(
-            f"Redis has counted {counted:,} lines of {day}, and the file has {lines:,}: lines were "
-            "taken out of it, or another landing folder has the same Redis. The counter is set to "
-            "the file's; `harvey stream --rebuild` makes the sums anew."
-        )
-        redis.hset(stream_key(day), "lines_appended", lines)
-        redis.hincrby(stream_key(day), "entries_read", lines - counted)
-        return 0
-    before, told_at = counted, time.monotonic()
-    for some in lines_from(path, counted, _CAUGHT_UP_AT_ONCE):
-        if is_stopped():
-            break
-        if time.monotonic() - told_at > _TOLD_EVERY_SECONDS:
-            streaming.tell(f"Catching up: {before:,} of {lines:,} lines of {day}.")
-            told_at = time.monotonic()
-        read = read_lines(some, rules, streaming.tombstones())
-        measured = measure(read.accepted, range(len(some)), streaming.catalogue)
-        if first > date.min:
-            measured = measured.filter(measured["date"] >= str(first))
-        apply_lines(redis, script, day, before, len(some), 0, measured)
-        before += len(some)
-    return before - counted
 
 
 def _make_group(redis: Any) -> None:
@@ -373,70 +267,3 @@ def _read_channel(pubsub: Any) -> _Arrived | None:
     while len(lines) < _MOST_ENTRIES and (message := pubsub.get_message(timeout=0)) is not None:
         lines += lines_of_message(message["data"], utc_now())
     return _Arrived(lines) if lines else None
-
-
-# --- what is asked of it apart -------------------------------------------------------------------
-
-_REBUILT_DAYS: Final = 4
-"""Today and the days of which sums may still be kept."""
-
-
-def rebuild(streaming: Streaming) -> int:
-    """Make the sums of today and the three days before anew from the landing folder's files.
-
-    Returns:
-        How many lines were read.
-
-    Raises:
-        StreamError: Somebody writes the landing folder.
-        LandingError: A file cannot be read.
-        redis.RedisError: Redis does not answer, or refuses.
-        MissingExtraError: redis-py is not installed.
-    """
-    from harvey_pipeline.live.landing_folder import StreamError
-
-    redis = connect(streaming.live, 60.0)
-    with one_writer(streaming.landing, lambda _: True, lambda _: None) as is_held:
-        if not is_held:
-            raise StreamError(
-                f"`harvey stream` is at work in {streaming.landing}. Stop it, rebuild, and start "
-                "it again: what comes meanwhile waits in Redis."
-            )
-        script = load_script(redis)
-        today = utc_now().date()
-        days = [today - timedelta(days=back) for back in reversed(range(_REBUILT_DAYS))]
-        for day in (days[0] - timedelta(days=1), *days, today + timedelta(days=1)):
-            remove_day(redis, day)
-        LandingWriter(streaming.landing, today)
-        lines = 0
-        for day in days:
-            _count_anew(redis, day)
-            added = catch_up(
-                redis, script, streaming, streaming.rules_of(day), lambda: False, days[0]
-            )
-            streaming.tell(f"{day}: {added:,} lines.")
-            lines += added
-        return lines
-
-
-def remove_day(redis: Any, day: date) -> None:
-    """Remove the sums of a day, and the ids that are in them."""
-    from harvey_pipeline.live.keys import ids_key, live_key, totals_key
-
-    users = redis.scan_iter(match=f"{live_key(day, '')}*", count=1_000)
-    batch = [totals_key(day), ids_key(day)]
-    for key in users:
-        batch.append(key)
-        if len(batch) >= 1_000:
-            redis.unlink(*batch)
-            batch = []
-    if batch:
-        redis.unlink(*batch)
-
-
-def _count_anew(redis: Any, day: date) -> None:
-    """Forget how many lines of a day are counted; what was read twice stays."""
-    key = stream_key(day)
-    if redis.exists(key):
-        duplicates = int(redis.hget(key, "duplicates") or 0)
-        redis.hset(key, mapping={"lines_appended": 0, "entries_read": duplicates})

@@ -1,10 +1,10 @@
 """How Redis is reached, and what is made of its errors."""
 
-from typing import Any
+from typing import Any, Final
 
 from harvey_pipeline.live.settings import REDIS_URL, LiveSettings
 
-_ANSWERS_WITHIN_SECONDS = 5.0
+_ANSWERS_WITHIN_SECONDS: Final = 5.0
 
 
 class MissingExtraError(Exception):

@@ -10,8 +10,8 @@ from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones, tombstones
 from harvey_pipeline.landing.files import SourceFiles, find_files
 from harvey_pipeline.landing.judge import DropRules
 from harvey_pipeline.landing.places import Stamp, stamp_now
-from harvey_pipeline.live.consumer import RulesOf
 from harvey_pipeline.live.reading import SOURCE
+from harvey_pipeline.live.streaming import RulesOf
 from harvey_pipeline.settings import Settings
 
 

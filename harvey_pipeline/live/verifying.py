@@ -65,10 +65,10 @@ def _faults(counted: dict[str, int], lines: int) -> list[str]:
     faults = []
     read, appended, duplicates = (counted[name] for name in COUNTERS)
     if read != appended + duplicates:
-        faults.append(f"{read:,} entries were read, and {appended + duplicates:,} accounted for.")
+        faults.append(f"Entries read: {read:,}; accounted for: {appended + duplicates:,}.")
     if appended != lines:
         faults.append(
-            f"{appended:,} lines were counted, and the file has {lines:,}. If Redis has lost them, "
+            f"Lines counted: {appended:,}; lines in the file: {lines:,}. If Redis has lost some, "
             "`harvey stream --rebuild` counts anew (today and the three days before)."
         )
     return faults
@@ -82,4 +82,4 @@ def _repeated_ids(landing_dir: str, day: date) -> list[str]:
     with open_file(files, files.drops[day], landing) as delivery:
         ids = ids_of(delivery).collect(engine="streaming")["id"].drop_nulls()
     repeated = len(ids) - ids.n_unique()
-    return [f"{repeated:,} lines repeat the id of another one."] if repeated else []
+    return [f"Lines that repeat the id of another one: {repeated:,}."] if repeated else []

@@ -96,10 +96,13 @@ def piled_up(place: Place, client: Any, entries: int) -> None:
         while count(place) == lines:
             time.sleep(0.01)
         began, done = time.monotonic(), count(place) - lines
+        used = processor_seconds(consumer)
         wait(client, before + entries)
-        seconds = time.monotonic() - began
+        seconds, used = time.monotonic() - began, processor_seconds(consumer) - used
         consumer.stop()
-    print(f"{entries:,} entries piled up: {(entries - done) / seconds:,.0f} entries/s")
+    taken = entries - done
+    print(f"{entries:,} entries piled up: {taken / seconds:,.0f} entries/s")
+    print(f"  processor of the consumer: {1e6 * used / taken:,.0f} microseconds an entry")
     tell_whether_right(place, client)
 
 
@@ -166,6 +169,12 @@ def count(place: Place) -> int:
 
 def files(place: Place) -> list[Path]:
     return sorted((place.landing / STREAM).glob("*.jsonl"))
+
+
+def processor_seconds(consumer: Consumer) -> float:
+    """What a process has used of processors since it began, as Linux tells it."""
+    told = Path(f"/proc/{consumer.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tell_cost(consumer: Consumer) -> None:

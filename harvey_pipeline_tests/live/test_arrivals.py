@@ -1,11 +1,13 @@
 """What comes from Redis as it comes out: lines of the landing file, and sums."""
 
 import json
+import signal
 from typing import Any
 
 import pytest
 
 from harvey_pipeline_tests.cli.commands import wait_until
+from harvey_pipeline_tests.faults.at_point import command
 from harvey_pipeline_tests.live.streams import (
     DAY,
     NOON,
@@ -88,8 +90,20 @@ def test_what_a_dead_consumer_left_is_taken_over(place: Place, client: Any) -> N
     client.xgroup_create(STREAM, "harvey", "0")
     assert client.xreadgroup("harvey", "elsewhere", {STREAM: ">"}, count=1)
     printed = take(place, client, 2, "--claim-after", "0.5")
-    assert "Took over 1 entries" in printed
+    assert "Entries of another consumer taken over: 1." in printed
     assert sorted(place.lines(DAY)) == [event(1, NOON), event(2, NOON)]
+
+
+def test_an_entry_that_was_deleted_meanwhile_is_done_with(place: Place, client: Any) -> None:
+    send(client, event(1, NOON), event(2, NOON))
+    with consuming(place, command=command("stream_lines_read")) as killed:
+        assert killed.end() == -signal.SIGKILL
+    assert not place.file_of(DAY).exists()
+    (first, _), _ = client.xrange(STREAM)
+    client.xdel(STREAM, first)
+    take(place, client, 2)
+    assert place.lines(DAY) == [event(2, NOON)]
+    assert counters(client, DAY) == {"entries_read": 1, "lines_appended": 1, "duplicates": 0}
 
 
 def test_of_the_last_event_is_told_where_it_was(place: Place, client: Any) -> None:

@@ -50,7 +50,7 @@ def test_sums_that_redis_has_lost_altogether_are_caught_up_at_the_start(
     take(place, client, 2)
     client.flushall()
     send(client, event(3, NOON))
-    assert "2 lines of 2024-02-28 were not in the sums yet" in take(place, client, 1)
+    assert "Lines of 2024-02-28 brought into the sums from the file: 2" in take(place, client, 1)
     assert live_of(client, DAY)["u1"]["events"] == "3"
     assert place.harvey("--verify", str(DAY)).returncode == 0
 
@@ -62,8 +62,8 @@ def test_lines_that_were_not_counted_are_found(place: Place, client: Any) -> Non
         file.write(event(1, NOON) + "\n")
     found = place.harvey("--verify", str(DAY))
     assert found.returncode == 1
-    assert "1 lines were counted, and the file has 2" in found.stdout
-    assert "1 lines repeat the id of another one" in found.stdout
+    assert "Lines counted: 1; lines in the file: 2" in found.stdout
+    assert "Lines that repeat the id of another one: 1" in found.stdout
     assert_refused(place.harvey("--verify", "2024-02-20"), "nothing is known of 2024-02-20")
     assert_refused(place.harvey("--verify", "yesterday"), "--verify yesterday cannot be read")
 
