@@ -58,8 +58,8 @@ def stream_events(
 ) -> int:
     """Append events of the Redis stream `conversation_events` to the landing folder as they come.
 
-    What is known of users right now is kept in Redis. Ctrl-C or SIGTERM ends it with what is at
-    hand done. Redis is where HARVEY_REDIS_URL says (redis://localhost:6379/0).
+    What is known of users right now is kept in Redis. Ctrl-C or SIGTERM ends it in good order.
+    HARVEY_REDIS_URL says where Redis is; else it is redis://localhost:6379/0.
     """
     if verify is not None and is_rebuilt:
         raise UnusableError("--verify and --rebuild exclude each other; give one of them.")
