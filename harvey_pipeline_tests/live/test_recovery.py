@@ -55,6 +55,18 @@ def test_sums_that_redis_has_lost_altogether_are_caught_up_at_the_start(
     assert place.harvey("--verify", str(DAY)).returncode == 0
 
 
+def test_lines_that_are_counted_again_add_nothing(place: Place, client: Any) -> None:
+    """An id that is in the sums is not added twice, whatever was forgotten besides."""
+    send(client, event(1, NOON), event(2, NOON))
+    take(place, client, 2)
+    client.delete(f"harvey:stream:{DAY}")
+    send(client, event(3, NOON))
+    take(place, client, 3)
+    assert live_of(client, DAY)["u1"]["events"] == "3"
+    assert client.hgetall(f"harvey:live:{DAY}")["events"] == "3"
+    assert counters(client, DAY) == {"entries_read": 3, "lines_appended": 3, "duplicates": 0}
+
+
 def test_lines_that_were_not_counted_are_found(place: Place, client: Any) -> None:
     send(client, event(1, NOON))
     take(place, client, 1)
