@@ -235,7 +235,7 @@ def _read_aggregate(
         if other in there:
             condition, values = _of_tenant(table, viewer.tenant_id, there)
             query = f"select {_listed(table)} from {table} where {condition} {_order(table)}"
-            frames[other] = copy.sql(query, params=values).pl()
+            frames[other] = _run(copy, query, values, there).pl()
         else:
             frames[other] = table.empty().collect()
     rows = anonymise(name, frames)
@@ -276,7 +276,7 @@ def _read_rows(
         if name == RECOMMENDATIONS:
             condition = f"{condition} and rule_id not in {UNTOLD_RULES}"
     if viewer.role is Role.IT_HR:
-        shown = ", ".join(_guarded(column, there) for column in table.polars_schema)
+        shown = ", ".join(_guarded(column) for column in table.polars_schema)
         values |= {"tenant": viewer.tenant_id}
     if wanted.day is not None:
         condition = f"{condition} and {_on_day(table)}"
@@ -288,7 +288,7 @@ def _read_rows(
         condition = f"{condition} and {_on_day(table)}"
         values |= {"day": today}
     [(total,)] = _run(
-        copy, f"select count(*) from {table_read} where {condition}", values
+        copy, f"select count(*) from {table_read} where {condition}", values, there
     ).fetchall()
     limit = "" if wanted.most is None else f"limit {wanted.most:d}"
     rows = _run(
@@ -296,6 +296,7 @@ def _read_rows(
         f"select {shown} from {table_read} where {condition} {_order(table)} {limit} "
         f"offset {wanted.first:d}",
         values,
+        there,
     ).pl()
     return Page(rows, total)
 
@@ -309,11 +310,12 @@ _TEAM: Final = (
 
 
 def _run(
-    copy: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, Any]
+    copy: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, Any], there: set[str]
 ) -> duckdb.DuckDBPyRelation:
-    """A query with those of the values that it names."""
+    """A query with what it names of the values, and of where people are placed."""
     used = {name: value for name, value in values.items() if f"${name}" in query}
-    return copy.sql(query, params=used)
+    placed = f"with placed as materialized ({_placed(there)})" if "from placed" in query else ""
+    return copy.sql(f"{placed} {query}", params=used)
 
 
 def _own_columns(table: Table) -> str:
@@ -323,14 +325,13 @@ def _own_columns(table: Table) -> str:
     return ", ".join(kind if name == "sub_segment" else name for name in EMPLOYEES_OWN)
 
 
-def _guarded(column: str, there: set[str]) -> str:
+def _guarded(column: str) -> str:
     """A column as it is; the id of somebody whom only other tenants have is null."""
     if column not in _OTHERS:
         return _name(column)
-    placed = _placed(there)
     return (
-        f"case when {column} not in (select user_id from ({placed}) where tenant_id <> $tenant) "
-        f"or {column} in (select user_id from ({placed}) where tenant_id = $tenant) "
+        f"case when {column} not in (select user_id from placed where tenant_id <> $tenant) "
+        f"or {column} in (select user_id from placed where tenant_id = $tenant) "
         f"then {column} end as {column}"
     )
 
@@ -347,8 +348,8 @@ def _of_tenant(table: Table, tenant: str, there: set[str]) -> tuple[str, dict[st
     """
     columns = table.polars_schema
     own = (
-        "user_id in (select user_id from "
-        f"({_placed(there)}) group by user_id having bool_and(tenant_id = $tenant))"
+        "user_id in (select user_id from placed group by user_id "
+        "having bool_and(tenant_id = $tenant))"
     )
     if table.own_name == READOUT:
         _refuse_missing(_STARTS, there)
