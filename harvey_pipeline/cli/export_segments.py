@@ -10,7 +10,13 @@ import typer
 
 from harvey_pipeline.cli.app import OK, Debug, WarehouseFile, refuse_address
 from harvey_pipeline.cli.pages import Section, html_of, write_file
-from harvey_pipeline.cli.segments_of_role import cell_text, own_words, read_pages, read_viewer
+from harvey_pipeline.cli.segments_of_role import (
+    HIDDEN,
+    cell_text,
+    own_words,
+    read_pages,
+    read_viewer,
+)
 from harvey_pipeline.cli.show import output, plural, say
 
 if TYPE_CHECKING:
@@ -107,7 +113,7 @@ def _page(viewer: "Viewer", pages: dict[str, "Page"]) -> str:
         sections.append(Section("In words", (), [(line,) for line in own_words(pages)]))
     note = ""
     if viewer.role in AGGREGATED:
-        note = "Blank: not known, or a figure of fewer than 5 people, or one that would tell it."
+        note = f"Blank: {HIDDEN}."
     for name, page in pages.items():
         rows = [[cell_text(value) for value in row] for row in page.rows.iter_rows()]
         shown = note if rows else ""

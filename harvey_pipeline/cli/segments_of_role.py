@@ -110,7 +110,7 @@ def show_role(
     reason: str | None,
 ) -> None:
     """Print what a viewer sees; of an employee in words."""
-    from harvey_pipeline.access.roles import Role
+    from harvey_pipeline.access.roles import AGGREGATED, Role
 
     pages = read_pages(
         settings,
@@ -133,6 +133,12 @@ def show_role(
             told = f"  and {more:,} more: `harvey export-segments` writes all"
             say(console, Text(told, style="dim"))
         say(console, "")
+    if viewer.role in AGGREGATED:
+        say(console, Text(f"-: {HIDDEN}", style="dim"))
+
+
+HIDDEN: Final = "not known, or a figure of fewer than 5 people, or one that would tell it"
+"""Why a figure is missing in what ceo and finance see."""
 
 
 def own_words(pages: dict[str, "Page"]) -> list[str]:

@@ -76,6 +76,7 @@ def test_a_ceo_sees_the_aggregates_of_the_latest_monday(harvey: Harvey, warehous
     ]
     assert {"tenant_id t1", "users 40", "power_users 10", "mean_score -"} <= set(told.lines)
     assert "t2" not in "".join(told.lines)
+    assert told.lines[-1].startswith("-: not known, or a figure of fewer than 5 people")
     assert logged(warehouse) == []
 
 
