@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from harvey_pipeline.access.roles import Viewer
     from harvey_pipeline.settings import Settings
 
+HIDDEN: Final = "not known, or a figure of fewer than 5 people, or one that would tell it"
+"""Why a figure is missing in what ceo and finance see."""
+
 _SHOWN: Final = 20
 """Rows of a table in a terminal."""
 
@@ -135,10 +138,6 @@ def show_role(
         say(console, "")
     if viewer.role in AGGREGATED:
         say(console, Text(f"-: {HIDDEN}", style="dim"))
-
-
-HIDDEN: Final = "not known, or a figure of fewer than 5 people, or one that would tell it"
-"""Why a figure is missing in what ceo and finance see."""
 
 
 def own_words(pages: dict[str, "Page"]) -> list[str]:
