@@ -28,7 +28,7 @@ def serve(
     warehouse: WarehouseFile = None,
     debug: Debug = False,
 ) -> int:
-    """Serve what is known of users over HTTP to who shows HARVEY_CONTEXT_TOKEN; Ctrl-C stops it."""
+    """Serve contexts of users, and figures for roles, to who shows a token; Ctrl-C stops it."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UnusableError(
