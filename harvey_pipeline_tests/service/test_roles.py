@@ -172,7 +172,7 @@ def test_no_parameter_gets_anything_of_another_tenant(ask: Ask, role: Role) -> N
         plain = ask(role, path)
         assert "t2" not in plain.text, path
         for name in NAMES:
-            for value in FOREIGN:
+            for value in FOREIGN if name.startswith("tenant") else ("t2-a",):
                 answer = ask(role, path, **{name: value})
                 assert answer.status_code in (200, 401, 403, 422, 503), (path, name, value)
                 if answer.status_code == 200:
