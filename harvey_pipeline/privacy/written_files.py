@@ -18,7 +18,9 @@ from harvey_pipeline.privacy.wording import Traces
 
 _WRITTEN_BY_LINE: Final = ".jsonl"
 _OF_A_TOKEN: Final = "sha256"
-_INSIGHTS: Final = "insights-*"
+_WRITTEN: Final = ("insights-*", "segments-*")
+"""What commands write into a folder of reports, each a file or a folder."""
+
 _DUCKDB: Final = (".duckdb", ".duckdb.wal")
 
 
@@ -65,7 +67,7 @@ class WrittenFiles:
                 yield from sorted(folder.iterdir())
         for folder in (*self.reports, beside / "reports"):
             if folder.is_dir():
-                yield from sorted(folder.glob(_INSIGHTS))
+                yield from sorted(path for names in _WRITTEN for path in folder.glob(names))
 
     def _by_line(self) -> Iterator[Path]:
         yield from sorted(self.warehouse.parent.glob(f"*{_WRITTEN_BY_LINE}"))
@@ -94,6 +96,9 @@ def _clean_lines(path: Path, traces: Traces) -> None:
 
 
 def _tells(path: Path, traces: Traces) -> bool:
+    """Whether a report or export shows somebody, be it by its name."""
+    if traces.are_in(path.name):
+        return True
     if path.is_dir():
         return any(_file_tells(one, traces) for one in sorted(path.rglob("*")) if one.is_file())
     return _file_tells(path, traces)

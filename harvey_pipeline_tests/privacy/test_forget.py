@@ -79,7 +79,8 @@ def computed(landing: Path) -> Computed:
             [list(FORGOTTEN)],
         ).fetchall()
     words = [*FORGOTTEN, *(address for (address,) in addresses)]
-    assert len(words) >= 5, "the sample has too little to erase"
+    assert len(words) >= 5
+    assert messages, "the sample has too little to erase"
     return Computed(folder, (*words, *(message for (message,) in messages)))
 
 

@@ -26,12 +26,14 @@ def test_reports_and_exports_go_as_a_whole_where_they_show_the_person(tmp_path: 
     table.parent.mkdir()
     pl.DataFrame({"user_id": ["user-1"], "n": [1]}).write_parquet(table)
     insights = write(tmp_path / "elsewhere" / "insights-2024-04-01.txt", "a question of my own")
+    export = write(tmp_path / "elsewhere" / "segments-t-employee-user-1" / "none.txt", "empty")
     foreign = write(tmp_path / "elsewhere" / "notes.txt", "user-1")
     raw = write(tmp_path / "w.raw" / "raw_users" / "x.parquet", "user-1")
     assert files.erase(ANA) == [
         tmp_path / "w.reports" / "2024-04-01",
         tmp_path / "w.reports" / "2024-04-03-parquet",
         insights,
+        export.parent,
     ]
     assert not shown.parents[1].exists()
     assert not table.exists()
