@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,14 +107,36 @@ class Survey:
     request: Request
     unknown: tuple[str, ...]
     landing: tuple[LandingFile, ...] = ()
-    erased_before: tuple[str, ...] = field(default=())
+    erased_before: tuple[str, ...] = ()
 
 
 def survey(places: Places, request: Request, tell: Tell) -> Survey:
-    """What there is of the people of a request; nothing is changed.
+    """What there is of the people of a request, here and in the landing folder.
+
+    Nothing is changed.
 
     Raises:
         LandingError: The landing folder cannot be reached.
+        WarehouseError: The warehouse stayed locked.
+    """
+    found, known = look_up(places, request, tell)
+    sources = sources_of_persons(places.sources)
+    landing = find_in_landing(
+        places.raw_store.landing, sources, found.persons, places.root / "scratch", tell
+    )
+    stones = Tombstones.read(places.raw_store.tombstones_path)
+    before = tuple(one for one in request.user_ids if stones.is_erased(one))
+    unknown = [one for one in request.user_ids if one not in known and one not in before]
+    if unknown and landing:
+        tell("looking for each in the landing folder")
+        unknown = [one for one in unknown if not _is_in_landing(places, sources, one)]
+    return Survey(found, tuple(unknown), tuple(landing), before)
+
+
+def look_up(places: Places, request: Request, tell: Tell) -> tuple[Request, set[str]]:
+    """A request with all that is to be known before anything is erased, and the ids that are known.
+
+    Raises:
         WarehouseError: The warehouse stayed locked.
     """
     sources = sources_of_persons(places.sources)
@@ -127,51 +149,28 @@ def survey(places: Places, request: Request, tell: Tell) -> Survey:
         pseudonyms = _pseudonyms(connection, tables, ids, places.secret)
         persons = [*ids, *addresses, *pseudonyms]
         tell("counting rows of tables")
-        counts: dict[str, int] = {}
-        for name, found in count_mentions(connection, tables, persons).items():
-            counts[name] = found.own + found.others
-        for name, count in count_archived(
-            connection, places.warehouse.path, places.tables, persons
-        ).items():
-            counts[f"{name}, archived"] = count
+        mentions = count_mentions(connection, tables, persons)
+        counts = {name: found.own + found.others for name, found in mentions.items()}
+        archived = count_archived(connection, places.warehouse.path, places.tables, persons)
+        counts |= {f"{name}, archived": count for name, count in archived.items()}
         words = words_of_persons(connection, tables, persons)
         known = _known_in_tables(connection, tables, ids)
     for source in sources:
         tell(f"counting rows of {source.table}")
-        found_raw = count_in_raw_files(places.root, source, persons)
-        counts |= {source.table.name: found_raw.rows} if found_raw.rows else {}
-        if found_raw.records:
-            counts[QUARANTINE.name] = counts.get(QUARANTINE.name, 0) + found_raw.records
+        raw = count_in_raw_files(places.root, source, persons)
+        counts[source.table.name] = raw.rows
+        counts[QUARANTINE.name] = counts.get(QUARANTINE.name, 0) + raw.records
         known |= _known_in_raw(places.root, source, ids)
-    landing = find_in_landing(
-        places.raw_store.landing, sources, persons, places.root / "scratch", tell
-    )
-    named = Request(
-        ids, request.asked_by, request.asked_at, tuple(addresses), tuple(pseudonyms), words, counts
-    )
+    found = replace(request, addresses=tuple(addresses), pseudonyms=tuple(pseudonyms), words=words)
     tell("looking through reports, Dagster's folder and Redis")
-    counts |= _count_elsewhere(places, named)
-    stones = Tombstones.read(places.raw_store.tombstones_path)
-    before = tuple(one for one in ids if stones.is_erased(one))
-    unknown = [one for one in ids if one not in known and one not in before]
-    if unknown and landing:
-        tell("looking for each in the landing folder")
-        unknown = [one for one in unknown if not _is_in_landing(places, sources, one)]
-    return Survey(named, tuple(unknown), tuple(landing), before)
+    counts |= _count_elsewhere(places, found)
+    return replace(found, counts={name: count for name, count in counts.items() if count}), known
 
 
 def without_unknown(request: Request, unknown: Sequence[str]) -> Request:
     """A request that asks only for those of whom there is anything."""
     ids = tuple(one for one in request.user_ids if one not in unknown)
-    return Request(
-        ids,
-        request.asked_by,
-        request.asked_at,
-        request.addresses,
-        request.pseudonyms,
-        request.words,
-        request.counts,
-    )
+    return replace(request, user_ids=ids)
 
 
 def carry_out(places: Places, request: Request, tell: Tell) -> None:
@@ -184,6 +183,9 @@ def carry_out(places: Places, request: Request, tell: Tell) -> None:
         WarehouseError: The warehouse stayed locked. Either way the request waits to be finished.
     """
     path = request_path(places.warehouse.path)
+    if not request.counts:
+        # Whoever asked knew nothing but the ids; words and addresses cannot be found later.
+        request, _ = look_up(places, request, tell)
     write_request(path, request)
     tell("keeping their records out of what is read from now on")
     stones = Tombstones.read(places.raw_store.tombstones_path)
@@ -314,7 +316,7 @@ def _count_elsewhere(places: Places, request: Request) -> dict[str, int]:
         counts["records of Dagster"] = count_in_home(places.home, request.traces)
     if places.redis is not None:
         counts["keys and entries of Redis"] = count_live(places.redis, request.user_ids)
-    return {name: count for name, count in counts.items() if count}
+    return counts
 
 
 def _runs_alive(places: Places) -> list[str]:
