@@ -5,14 +5,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 
 from harvey_pipeline import engagement
 from harvey_pipeline.landing.erased import Tombstones
+from harvey_pipeline.llm.tables import LLM_CACHE, LLM_TRACES
 from harvey_pipeline.privacy.forgetting import (
     ErasureError,
     Places,
@@ -31,6 +35,8 @@ from harvey_pipeline.privacy.request import (
     request_path,
     write_request,
 )
+from harvey_pipeline.pseudonyms import user_hash
+from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 from harvey_pipeline_tests.builders import USERS, csv_text, day_range, landing_file, raw_store
 from harvey_pipeline_tests.cli.commands import wait_until
@@ -153,6 +159,54 @@ def test_a_request_is_the_owners_alone_and_reads_as_it_was_written(tmp_path: Pat
     path.write_text("{}")
     with pytest.raises(RequestError, match="is no request to forget anybody"):
         read_request(path)
+
+
+def rows_of_models(table: Table, *given: dict[str, Any]) -> pl.LazyFrame:
+    """Rows of a table of which only what is given matters."""
+    blank: dict[type[pl.DataType], Any] = {
+        pl.String: "-",
+        pl.Enum: "ok",
+        pl.Date: DAY,
+        pl.Datetime: datetime(2024, 4, 23),
+        pl.Int64: 0,
+        pl.Float64: 0.0,
+    }
+    rows = [
+        {name: blank[type(dtype)] for name, dtype in table.polars_schema.items()} | one
+        for one in given
+    ]
+    return pl.LazyFrame(rows, schema=table.polars_schema)
+
+
+def test_answers_and_traces_of_models_go_with_or_without_a_pseudonym(places: Places) -> None:
+    secret = "of the tests"
+    mine = user_hash(secret, "", "u2")
+    others = user_hash(secret, "", "u3")
+    places.warehouse.write(
+        {
+            LLM_CACHE: rows_of_models(
+                LLM_CACHE,
+                {"row_hash": "a", "user_id": "u2", "output": "told of u2"},
+                {"row_hash": "b", "user_id": "u3", "output": "told of u3"},
+            ),
+            LLM_TRACES: rows_of_models(
+                LLM_TRACES,
+                {"call_id": "1", "row_hash": "a", "user_hash": None},
+                {"call_id": "2", "row_hash": "c", "user_hash": mine},
+                {"call_id": "3", "row_hash": "b", "user_hash": others},
+                {"call_id": "4", "row_hash": "b", "user_hash": None},
+            ),
+        },
+        day_range(DAY),
+    )
+    tables = {**TABLES, LLM_CACHE.name: LLM_CACHE, LLM_TRACES.name: LLM_TRACES}
+    knowing = replace(places, tables=tables, secret=secret)
+    request, _ = look_up(knowing, ASKED, silent)
+    assert request.counts == {"raw.raw_users": 1, "llm.llm_cache": 1, "llm.llm_traces": 1}
+    carry_out(knowing, request, silent)
+    read = places.warehouse.query
+    assert read(f"select user_id, row_hash from {LLM_CACHE}") == [("u3", "b")]
+    assert read(f"select call_id from {LLM_TRACES} order by 1") == [("3",), ("4",)]
 
 
 def test_a_warehouse_that_another_process_holds_is_waited_for(places: Places) -> None:
