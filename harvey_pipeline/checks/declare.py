@@ -9,9 +9,9 @@ from harvey_pipeline.checks.report import without_unwritten_days
 from harvey_pipeline.graph.assets import asset_key, checks_step_of
 from harvey_pipeline.graph.partitions import days_of_tags
 from harvey_pipeline.landing.raw_store import RawStore
-from harvey_pipeline.warehouse.archive import archived_days
 from harvey_pipeline.warehouse.commits import hold_back, let_through
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.retention import days_taken_out
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -89,8 +89,8 @@ def evaluate_days(
         if plan.table.is_monthly:
             asked = [day for day in asked if day.day == 1]
         unwritten = [day for day in asked if day not in written]
-        archived = archived_days(warehouse)
-        gone = {day for one in (plan.table, *plan.needs) for day in archived.get(one.name, ())}
+        taken_out = days_taken_out(warehouse)
+        gone = {day for one in (plan.table, *plan.needs) for day in taken_out.get(one.name, ())}
         there = [day for day in asked if day not in gone]
         results = list(plan.evaluate(warehouse, raw_store, there))
     return [without_unwritten_days(one, unwritten, is_empty=not asked) for one in results]

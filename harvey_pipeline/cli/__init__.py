@@ -28,6 +28,7 @@ from harvey_pipeline.cli.insights import write_insights
 from harvey_pipeline.cli.prune import prune_runs
 from harvey_pipeline.cli.quarantine import QUARANTINE
 from harvey_pipeline.cli.report import write_report
+from harvey_pipeline.cli.retain import retain
 from harvey_pipeline.cli.run import run_due
 from harvey_pipeline.cli.sample import make_sample
 from harvey_pipeline.cli.segments import show_segments
@@ -68,6 +69,7 @@ APP = build_app(
         "archive": archive,
         "backup": back_up,
         "restore": restore,
+        "retain": retain,
         "forget": forget,
         "docs": write_docs,
     }

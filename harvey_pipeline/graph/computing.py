@@ -5,8 +5,9 @@ their turn has come: what its inputs left unchanged is left alone.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
+from itertools import takewhile
 from typing import Any, Final
 
 import dagster as dg
@@ -24,10 +25,10 @@ from harvey_pipeline.graph.lineage import Lineage
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
-from harvey_pipeline.warehouse.archive import archived_days
 from harvey_pipeline.warehouse.commits import Basis
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.io_managers import Computed
+from harvey_pipeline.warehouse.retention import days_taken_out, outside_days
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
@@ -55,13 +56,12 @@ def build_asset(
         generation = warehouse.generation()
         asked = [date.fromisoformat(key) for key in context.partition_keys]
         days = asked
-        archived = out_of_reach(asset, asked, archived_days(warehouse))
+        gone = out_of_reach(asset, asked, days_taken_out(warehouse))
         if is_due_run(context):
             due = due_partitions(asset, asked, tables, warehouse, raw_store)
-            days = _hull(asked, due.keys() - archived)
-            archived &= set(days)
-        if archived:
-            raise _archived_error(asset.table, archived)
+            days = _first_stretch(_hull(asked, due.keys() - gone), gone)
+        elif gone:
+            raise _out_of_reach_error(asset, gone, warehouse)
         if not days:
             return Computed(None, asset.table.empty(), Basis(generation, {}))
         basis = Basis(
@@ -103,12 +103,27 @@ def is_due_run(context: dg.AssetExecutionContext) -> bool:
     return DUE_TAG in context.run.tags
 
 
-def _archived_error(table: Table, days: Iterable[date]) -> WarehouseError:
+def _out_of_reach_error(
+    asset: TableAsset, days: Collection[date], warehouse: Warehouse
+) -> WarehouseError:
+    """Why days cannot be computed, and what to do."""
+    outside = out_of_reach(asset, days, outside_days(warehouse))
+    if outside:
+        return WarehouseError(
+            f"{asset.table} of {min(outside)}{' and other days' * (len(outside) > 1)} is kept no "
+            f"longer, or rests on what is not: `harvey retain` has deleted it. Run later days; "
+            f"`harvey run` without --all leaves such days as they are."
+        )
     months = sorted({f"{day:%Y-%m}" for day in days})
     return WarehouseError(
-        f"{table} of {', '.join(months)} is archived, or rests on what is. Bring it back first: "
-        + "; ".join(f"harvey archive --restore {month}" for month in months)
+        f"{asset.table} of {', '.join(months)} is archived, or rests on what is. Bring it back "
+        "first: " + "; ".join(f"harvey archive --restore {month}" for month in months)
     )
+
+
+def _first_stretch(days: list[date], gone: Collection[date]) -> list[date]:
+    """The days up to the first one that is not to be computed; the rest stays due."""
+    return list(takewhile(lambda day: day not in gone, days))
 
 
 def _hull(asked: list[date], due: Collection[date]) -> list[date]:

@@ -6,6 +6,7 @@ and when something that it reads is due. The warehouse's record of commits says 
 and when what was computed; nobody keeps another one.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,9 +18,9 @@ from harvey_pipeline.graph.assets import Reads, TableAsset
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.landing.versions import why
-from harvey_pipeline.warehouse.archive import archived_days
 from harvey_pipeline.warehouse.commits import BLOCKED, UNCHECKED, State
 from harvey_pipeline.warehouse.days import DayRange, last_day
+from harvey_pipeline.warehouse.retention import days_taken_out
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -222,7 +223,7 @@ def find_due(
         WarehouseError: The warehouse stayed locked.
     """
     state = warehouse.state() if warehouse.path.exists() else State({}, {})
-    archived = archived_days(warehouse)
+    taken_out = days_taken_out(warehouse)
     due: dict[str, dict[date, Due]] = {}
     held: dict[str, dict[date, Due]] = {}
     for source in graph.sources:
@@ -241,7 +242,7 @@ def find_due(
             found.setdefault(day, one)
         # What rests on a drop that is left alone waits with it.
         held[table.name] = dict(_following(asset, partitions, held))
-        kept = found.keys() - held[table.name].keys() - out_of_reach(asset, partitions, archived)
+        kept = found.keys() - held[table.name].keys() - out_of_reach(asset, partitions, taken_out)
         due[table.name] = {day: found[day] for day in sorted(kept)}
     return Plan(graph, {name: found for name, found in due.items() if found}, held)
 
@@ -271,9 +272,9 @@ def find_overtaken(
 ) -> dict[date, Due]:
     """The latest partitions of a table that are due by what they read, as far as it was computed.
 
-    Neither what was never computed or is archived nor files or code that are others count.
+    Neither what was never computed or is taken out nor files or code that are others count.
     """
-    archived = archived_days(warehouse)
+    taken_out = days_taken_out(warehouse)
     assets = graph.beneath(table)
     read = {one.table: tables[one.table] for asset in assets for one in asset.upstream}
     others = (one for asset in assets for one in (*asset.ledgers.values(), *asset.beside))
@@ -287,7 +288,7 @@ def find_overtaken(
     overtaken: dict[str, dict[date, Due]] = {}
     for asset in assets:
         own = partitions[asset.table.name]
-        of_asset = sorted(own - out_of_reach(asset, own, archived))
+        of_asset = sorted(own - out_of_reach(asset, own, taken_out))
         found = _changed_after(asset, of_asset, state)
         for day, due in _following(asset, of_asset, overtaken):
             found.setdefault(day, due)
@@ -305,15 +306,32 @@ def _rested_on(asset: TableAsset, one: Reads, partitions: Collection[date]) -> D
 
 
 def out_of_reach(
-    asset: TableAsset, partitions: Iterable[date], archived: Mapping[str, Collection[date]]
+    asset: TableAsset, partitions: Iterable[date], taken_out: Mapping[str, Collection[date]]
 ) -> set[date]:
-    """The partitions that are archived, or read a day that is: they stay as they are."""
+    """The partitions that are taken out, or read a day that is: they stay as they are."""
     wanted = set(partitions)
-    gone = wanted & set(archived.get(asset.table.name, ()))
+    own = taken_out.get(asset.table.name, ())
+    gone = {one for one in wanted if (last_day(one) if asset.table.is_monthly else one) in own}
     for one in asset.upstream:
-        for day in archived.get(one.table, ()):
-            gone.update(_within(wanted, one.readers_of(day, is_monthly=asset.table.is_monthly)))
+        missing = taken_out.get(one.table, ())
+        if not missing:
+            continue
+        ordered = sorted(missing)
+        exactly = asset.windows.get(one.table)
+        for partition in wanted - gone:
+            if exactly is not None:
+                is_gone = any(day in missing for day in exactly(partition))
+            else:
+                rested_on = _rested_on(asset, one, [partition])
+                is_gone = rested_on is not None and _is_any_within(ordered, rested_on)
+            if is_gone:
+                gone.add(partition)
     return gone
+
+
+def _is_any_within(ordered: Sequence[date], days: DayRange) -> bool:
+    place = bisect_left(ordered, days.first)
+    return place < len(ordered) and ordered[place] <= days.last
 
 
 def versions_of_asset(

@@ -6,7 +6,7 @@ import dataframely as dy
 import polars as pl
 
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.table import Keep, Table
 
 OK: Final = "ok"
 INVALID: Final = "invalid"
@@ -99,7 +99,9 @@ class LlmCosts(dy.Schema):
 
 
 LLM_CACHE: Final = Table("llm.llm_cache", LlmCache, "date", persons=("user_id",))
-LLM_TRACES: Final = Table("llm.llm_traces", LlmTraces, "date", persons=("user_hash",))
+LLM_TRACES: Final = Table(
+    "llm.llm_traces", LlmTraces, "date", persons=("user_hash",), keep=Keep(90)
+)
 LLM_COSTS: Final = Table("marts.llm_costs", LlmCosts, "date")
 
 TABLES: Final = (LLM_CACHE, LLM_TRACES, LLM_COSTS)

@@ -130,8 +130,12 @@ def _noted_file(
 
 
 def _file(warehouse: Warehouse, table: Table, month: date) -> Path:
-    folder = warehouse.path.with_name(f"{warehouse.path.stem}.archive") / table.name
-    return folder / f"{month:%Y-%m}.parquet"
+    return archive_folder(warehouse) / table.name / f"{month:%Y-%m}.parquet"
+
+
+def archive_folder(warehouse: Warehouse) -> Path:
+    """Where the archived months of a warehouse are, in a folder for each table."""
+    return warehouse.path.with_name(f"{warehouse.path.stem}.archive")
 
 
 def _write(connection: duckdb.DuckDBPyConnection, table: Table, days: DayRange, file: Path) -> int:

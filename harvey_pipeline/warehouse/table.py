@@ -16,6 +16,14 @@ from harvey_pipeline.warehouse.days import DayRange, consecutive_days, months_of
 
 
 @dataclass(frozen=True)
+class Keep:
+    """For how many days a table's rows are kept, the last one included; for Mondays perhaps more."""
+
+    days: int
+    mondays: int | None = None
+
+
+@dataclass(frozen=True)
 class Table:
     """Where a schema is stored; as text, and so in SQL, it is its qualified name.
 
@@ -25,6 +33,8 @@ class Table:
     `persons` are the columns that hold a person's id or e-mail address: in the first one that of
     the person whose row it is, in further ones that of others, who can be blank. `persons_if` is
     an SQL condition on the rows of which the first one holds a person's, where not all do.
+    `keep` is for how long its days are kept, where that is not as for all tables with people, or
+    all without.
     `key_columns` is the key where a column of it may be null, which a schema cannot say of a
     primary key.
     """
@@ -37,6 +47,7 @@ class Table:
     plotted: tuple[str, ...] = ()
     persons: tuple[str, ...] = ()
     persons_if: str = "true"
+    keep: Keep | None = None
 
     def __str__(self) -> str:
         return self.name

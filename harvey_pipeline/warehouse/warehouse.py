@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH_ROWS: Final = 122_880
 _SAMPLE_ROWS: Final = 5
-_LOCK_POLL_SECONDS: Final = 0.25
+_LOCK_POLL_SECONDS: Final = 0.05
 _MOMENT_SECONDS: Final = 0.01
 _AT_MOST_SECONDS: Final = 30.0
 """How long another thread of this process may take to close the file."""

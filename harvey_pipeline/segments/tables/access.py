@@ -8,7 +8,7 @@ import polars as pl
 from harvey_pipeline.history import OPEN_END
 from harvey_pipeline.segments.tables.labels import GROUPS, LABELS, PRODUCT_APPS, SIGN_IN
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.table import Keep, Table
 
 MOST_VALUES: Final = 20
 """Devices, and locations, that are kept of a row."""
@@ -153,12 +153,14 @@ DIM_EMPLOYEE: Final = Table(
     "segments.dim_employee", DimEmployee, persons=("user_id", "manager_id", "email")
 )
 DIM_LICENSE: Final = Table("segments.dim_license", DimLicense, persons=("user_id",))
-LABELS_TABLE: Final = Table("segments.labels", Labels, "date", persons=("user_id", "labelled_by"))
+LABELS_TABLE: Final = Table(
+    "segments.labels", Labels, "date", persons=("user_id", "labelled_by"), keep=Keep(365)
+)
 INTERVENTION_STARTS: Final = Table(
     "segments.intervention_starts", InterventionStarts, "date", persons=("user_id",)
 )
 USER_DAILY_ACCESS: Final = Table(
-    "segments.user_daily_access", UserDailyAccess, "date", persons=("user_id",)
+    "segments.user_daily_access", UserDailyAccess, "date", persons=("user_id",), keep=Keep(400)
 )
 
 TABLES: Final = (

@@ -7,7 +7,7 @@ import polars as pl
 
 from harvey_pipeline.segments.tables.labels import ALL, PRIORITIES, SEGMENTS
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.table import Keep, Table
 
 SEAT_APP: Final = "product"
 SEAT_TIER: Final = "seat"
@@ -176,7 +176,7 @@ class SegmentationDashboard(dy.Schema):
 
 
 RECOMMENDATIONS: Final = Table(
-    "segments.recommendations", Recommendations, "date", persons=("user_id",)
+    "segments.recommendations", Recommendations, "date", persons=("user_id",), keep=Keep(90)
 )
 LICENSE_OPPORTUNITIES: Final = Table("segments.license_opportunities", LicenseOpportunities, "date")
 ROI_SUMMARY: Final = Table("segments.roi_summary", RoiSummary, "date")

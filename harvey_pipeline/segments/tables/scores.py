@@ -7,7 +7,7 @@ import polars as pl
 
 from harvey_pipeline.segments.tables.labels import TRENDS
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.table import Keep, Table
 
 HISTOGRAM_BINS: Final = 10
 
@@ -184,7 +184,12 @@ class TenantEngagement(dy.Schema):
 
 
 ENGAGEMENT_SCORES: Final = Table(
-    "segments.engagement_scores", EngagementScores, "date", persons=("user_id",)
+    "segments.engagement_scores",
+    EngagementScores,
+    "date",
+    persons=("user_id",),
+    # Segments read the Mondays of 112 days, on any day of the week after theirs.
+    keep=Keep(30, mondays=119),
 )
 TENANT_ENGAGEMENT: Final = Table("segments.tenant_engagement", TenantEngagement, "date")
 

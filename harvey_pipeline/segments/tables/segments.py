@@ -11,7 +11,7 @@ from harvey_pipeline.segments.tables.labels import SUB_SEGMENTS as _SUB_SEGMENTS
 from harvey_pipeline.segments.tables.labels import TRANSITIONS as _TRANSITIONS
 from harvey_pipeline.segments.tables.labels import TRENDS as _TRENDS
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.table import Keep, Table
 
 LLM_REASONS: Final = ("near_boundary", "score_moved", "anomaly", "power", "refresh", "flagged")
 """Why a row is worth a model's opinion, in the order in which a row lists them."""
@@ -140,7 +140,9 @@ class UserSegments(dy.Schema):
         )
 
 
-USER_SEGMENTS: Final = Table("segments.user_segments", UserSegments, "date", persons=("user_id",))
+USER_SEGMENTS: Final = Table(
+    "segments.user_segments", UserSegments, "date", persons=("user_id",), keep=Keep(365)
+)
 
 MARKED: Final = USER_SEGMENTS.own_name
 """Folder of the landing folder where `<monday>.accept` lets that Monday's mass changes through."""
