@@ -30,6 +30,7 @@ QUALITY_INFO: Final = "HARVEY_QUALITY_INFO_ROWS"
 INCOMPLETE_AFTER: Final = "HARVEY_INCOMPLETE_AFTER_HOUR"
 LOOK_SECONDS: Final = "HARVEY_LOOK_SECONDS"
 SUBJECTS: Final = "HARVEY_SUBJECTS"
+RETAIN_USERS: Final = "HARVEY_RETAIN_USERS_DAYS"
 HASH_SECRET: Final = "HARVEY_HASH_SECRET"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
@@ -170,6 +171,22 @@ def read_quality_settings(environment: Mapping[str, str] | None = None) -> Quali
             raise SettingsError(f"{warning} ({limit:g}) lies above {critical} ({higher:g}).")
     rows = read_whole(values, QUALITY_INFO, 1, 1, 10**9)
     return QualitySettings(ids, unusable, some_ids, some_unusable, rows)
+
+
+LEAST_USERS_DAYS: Final = 400
+"""What rests on the tables of users looks back as far as a year, and some days more."""
+
+
+def read_users_days(environment: Mapping[str, str] | None = None) -> int | None:
+    """For how many days rows of users are kept in tables that say nothing of it; None: for ever.
+
+    Raises:
+        SettingsError: It is no whole number of at least 400.
+    """
+    values = given_values(environment)
+    if not values.get(RETAIN_USERS):
+        return None
+    return read_whole(values, RETAIN_USERS, LEAST_USERS_DAYS, LEAST_USERS_DAYS, 36_525)
 
 
 def read_hash_secret(environment: Mapping[str, str] | None = None) -> str:

@@ -1,8 +1,8 @@
 """How long rows are kept, and what is deleted when somebody asks for it.
 
-A table says for how long its days are kept; nothing is deleted by itself. What was deleted is noted
-by the day before which it was: a day that lies before it is computed no more, and nothing that rests
-on it is, so that what was computed stays as it is.
+A table says for how long its days are kept; nothing is deleted by itself. What was deleted is
+noted by the day before which it was: a day that lies before it is computed no more, and nothing
+that rests on it is, so that what was computed stays as it is.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -196,15 +196,11 @@ def _expired(connection: duckdb.DuckDBPyConnection, table: Table, cutoff: Cutoff
         f"select count(*), min({day}), max({day}) from {table} where {cutoff.outside(table)}"
     ).fetchall()
     months = _expired_months(connection, table, cutoff)
+    firsts = [*([first] if first else []), *(month for month, _, _ in months)]
+    lasts = [*([last] if last else []), *(last_day(month) for month, _, _ in months)]
+    archived = sum(count for _, _, count in months)
     return Expired(
-        table,
-        cutoff,
-        rows,
-        sum(count for _, _, count in months),
-        min([*([first] if first else []), *(month for month, _, _ in months)], default=None),
-        max(
-            [*([last] if last else []), *(last_day(month) for month, _, _ in months)], default=None
-        ),
+        table, cutoff, rows, archived, min(firsts, default=None), max(lasts, default=None)
     )
 
 

@@ -17,7 +17,7 @@ from harvey_pipeline.warehouse.days import DayRange, consecutive_days, months_of
 
 @dataclass(frozen=True)
 class Keep:
-    """For how many days a table's rows are kept, the last one included; for Mondays perhaps more."""
+    """For how many days rows are kept, the last one included; those of Mondays perhaps longer."""
 
     days: int
     mondays: int | None = None

@@ -21,6 +21,7 @@ from harvey_pipeline.segments.tables.segments import USER_SEGMENTS
 from harvey_pipeline.segments.transforms.backtest import backtest_churn
 from harvey_pipeline.segments.transforms.experiments import read_out_experiments
 from harvey_pipeline.segments.transforms.judging import judge_segments
+from harvey_pipeline.segments.transforms.mondays import mondays_of
 from harvey_pipeline.segments.transforms.stability import MONTHS_AFTER, follow_segments
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
@@ -101,6 +102,11 @@ def stability(
         "intervention_starts": reads(_STARTS),
         "user_segments": reads(USER_SEGMENTS, before=1, after=_MONTHS_TO_OUTCOME),
         "engagement_scores": reads(_SCORES, after=_MONTHS_TO_OUTCOME),
+    },
+    windows={
+        _SCORES: lambda month: mondays_of(
+            reads(_SCORES, after=_MONTHS_TO_OUTCOME).days_of_month(month).days
+        )
     },
 )
 def ab_readout(

@@ -11,6 +11,7 @@ from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.segments.settings import read_segment_settings
 from harvey_pipeline.segments.tables.labels import WINDOW_DAYS
 from harvey_pipeline.segments.tables.segments import MARKED, USER_SEGMENTS
+from harvey_pipeline.segments.transforms.mondays import mondays_read
 from harvey_pipeline.segments.transforms.segments import SCORE_DAYS, TENANT_DAYS, segment_users
 from harvey_pipeline.warehouse.warehouse import Pieces
 
@@ -24,6 +25,7 @@ _SETTINGS: Final = read_segment_settings()
         "tenants": reads("segments.tenant_engagement", before=TENANT_DAYS),
         "labels": reads("segments.labels", before=WINDOW_DAYS - 1),
     },
+    windows={"segments.engagement_scores": lambda day: mondays_read(day, SCORE_DAYS)},
 )
 def user_segments(
     days: list[date],

@@ -12,3 +12,10 @@ def mondays_of(days: Iterable[date]) -> list[date]:
 def mondays_until(last: date, weeks: int) -> list[date]:
     """A Monday and so many before it, ascending."""
     return [last - timedelta(weeks=week) for week in range(weeks, -1, -1)]
+
+
+def mondays_read(day: date, before: int) -> list[date]:
+    """Of so many days before a day and itself, the Mondays that it rests on: a Monday alone does."""
+    if day.weekday() != 0:
+        return []
+    return mondays_of(day - timedelta(days=ago) for ago in range(before, -1, -1))
