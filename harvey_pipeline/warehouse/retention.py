@@ -132,8 +132,8 @@ def delete_expired(warehouse: Warehouse, cutoffs: Mapping[Table, Cutoff]) -> lis
         connection.execute(_MAKE)
         for table, cutoff in cutoffs.items():
             files = _expired_files(connection, warehouse, table, cutoff)
-            connection.begin()
             found = _expired(connection, table, cutoff)
+            connection.begin()
             connection.execute(f"delete from {table} where {cutoff.outside(table)}")
             _forget_computing(connection, table, cutoff)
             for month in files:

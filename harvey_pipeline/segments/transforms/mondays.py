@@ -15,7 +15,7 @@ def mondays_until(last: date, weeks: int) -> list[date]:
 
 
 def mondays_read(day: date, before: int) -> list[date]:
-    """Of so many days before a day and itself, the Mondays that it rests on: a Monday alone does."""
+    """Of so many days before a Monday, and itself, the Mondays; no other day rests on any."""
     if day.weekday() != 0:
         return []
     return mondays_of(day - timedelta(days=ago) for ago in range(before, -1, -1))
