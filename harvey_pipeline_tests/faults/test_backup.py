@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,9 @@ def test_each_backup_of_a_warehouse_at_work_is_as_of_one_commit(
             assert "does not exist" in said, said
     assert run.communicate()[0] is not None
     assert run.returncode == 0
-    print(backups)
     assert len(backups) >= BACKUPS_AT_LEAST
     generations = [json.loads((one / MANIFEST).read_text())["generation"] for one in backups]
     assert generations == sorted(generations)
-    print(generations)
     assert generations[0] < generations[-1]
     chosen = {0, len(backups) // 2, len(backups) - 1}
     for number in chosen:
@@ -191,3 +190,77 @@ def assert_same_but_for_raw_events(found: dict[str, Rows], expected: dict[str, R
     """What was done to a file of raw events by hand shows until the backup brings it back."""
     spoiled = {"raw.raw_events": expected["raw.raw_events"]}
     assert_same_tables(found | spoiled, expected)
+
+
+def test_who_was_erased_since_is_erased_from_what_is_brought_back(
+    backed_up: tuple[Station, dict[str, Rows]], tmp_path: Path
+) -> None:
+    station = copy_of(backed_up[0], tmp_path / "station")
+    events = backed_up[1]["core.user_daily_activity"]
+    user = str(events[0]["user_id"])
+    do(station, "forget", user, "--no-run")
+    said = do(station, "restore", "backup", "--replace")
+    assert "Finishing the erasure of 1 person" in said
+    with duckdb.connect(str(station.warehouse), read_only=True) as connection:
+        [(rows,)] = connection.execute("select count(*) from raw.raw_events").fetchall()
+        [(erased,)] = connection.execute("select sum(rows_erased) from raw.drops").fetchall()
+    assert rows < len(backed_up[1]["raw.raw_events"])
+    assert erased > 0
+    for name, found in station.tables().items():
+        assert not any(user in row.values() for row in found), name
+    with duckdb.connect(str(station.published), read_only=True) as connection:
+        assert connection.execute(
+            "select count(*) from core.dim_user where user_id = ?", [user]
+        ).fetchall() == [(0,)]
+    files = [path for path in (station.root / "data").rglob("*") if path.is_file()]
+    telling = [path.name for path in files if f'"{user}"'.encode() in path.read_bytes()]
+    assert telling == []
+    station.run_well()
+    assert not station.is_anything_due()
+    assert not is_in(station.tables(), user)
+
+
+@pytest.mark.long
+def test_periods_are_applied_to_half_a_year(tmp_path: Path) -> None:
+    """Scores of 30 days and of the Mondays of 119 are left, and segments are as without that."""
+    station = Station(tmp_path, FIRST)
+    days = ("--days", "131", "--users", "12", "--firms", "3", "--events-per-day", "15")
+    subjects = {"HARVEY_SUBJECTS": "engagement,segments", "HARVEY_START_DATE": "2024-04-01"}
+    for command in (("sample", "--out", "landing", *days), ("run",)):
+        code, said = harvey(station, *command, settings=subjects)
+        assert code == 0, said
+    query = "select distinct date from segments.engagement_scores order by date"
+    segments = "select * from segments.user_segments order by all"
+
+    def ask(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(station.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    before = ask(segments)
+    code, said = harvey(station, "retain", settings=subjects)
+    assert code == 0, said
+    assert "kept from 2024-07-11, Mondays from 2024-04-13" in said
+    assert "would be deleted, counted back from 2024-08-09" in said
+    assert len(ask(query)) == 131
+    code, said = harvey(station, "retain", "--apply", settings=subjects)
+    assert code == 0, said
+    # From Monday, 15 April, to Monday, 8 July; then from 11 July to 9 August.
+    left = [date(2024, 4, 15) + timedelta(weeks=week) for week in range(13)]
+    left += [date(2024, 7, 11) + timedelta(days=number) for number in range(30)]
+    assert [day for (day,) in ask(query)] == left
+    code, said = harvey(station, "run", settings=subjects)
+    assert "Nothing is due" in said
+    # The last day's drop again, with fewer events: what rests on it is computed as ever.
+    drop = station.landing / "events" / "2024-08-05.csv"
+    drop.write_text("\n".join(drop.read_text().splitlines()[:-2]) + "\n")
+    code, said = harvey(station, "run", settings=subjects)
+    assert code == 0, said
+    after = ask(segments)
+    assert after[: -len(before) // 10] == before[: -len(before) // 10]
+    code, said = harvey(station, "run", settings=subjects)
+    assert "Nothing is due" in said
+    code, said = harvey(
+        station, "run", "--all", "--from", "2024-05-07", "--to", "2024-05-07", settings=subjects
+    )
+    assert code == 1
+    assert "is kept no longer, or rests on what is not" in said
