@@ -38,6 +38,9 @@ _QUARANTINE: Final = "quarantine"
 _ARCHIVE: Final = "archive"
 _BESIDE: Final = "beside"
 
+_NOTHING: Final = "none.parquet"
+"""The file without rows in each folder of raw files, for their view to have one."""
+
 _UNFINISHED: Final = ".unfinished"
 _LINES: Final = ".jsonl"
 """Ends the names of what is kept by line beside a warehouse: tombstones, records, tokens."""
@@ -223,8 +226,8 @@ def _named_raw_files(
         return
     folders = dict.fromkeys(f"raw_{source}" for source, _ in rows)
     for folder in folders:
-        if (raw / folder / "none.parquet").exists():
-            yield PurePosixPath(_RAW, folder, "none.parquet"), raw / folder / "none.parquet"
+        if (raw / folder / _NOTHING).exists():
+            yield PurePosixPath(_RAW, folder, _NOTHING), raw / folder / _NOTHING
     for source, name in rows:
         yield PurePosixPath(_RAW, f"raw_{source}", name), raw / f"raw_{source}" / name
         if (kept := raw / _QUARANTINE / name).exists():
@@ -465,26 +468,46 @@ def _bring_files(
     Returns:
         By place the other names of those whose names were taken.
     """
-    renamed: dict[str, str] = {}
+    targets = {
+        entry: _target(entry, manifest, warehouse, raw)
+        for entry in manifest.files
+        if entry.path != _FILE
+    }
+    there = {entry: target for entry, target in targets.items() if target.exists()}
+    same = {entry for entry, target in there.items() if _digest(target) == entry.sha256}
+    # A day's rows and what was rejected of it share their name.
+    other_names = {
+        _kin(entry): f"{target.stem}.{entry.sha256[:8]}{target.suffix}"
+        for entry, target in there.items()
+        if entry not in same and _is_named(entry)
+    }
     done = 0
     for entry in manifest.files:
         tell("copying", done, manifest.bytes)
-        target = staged if entry.path == _FILE else _target(entry, manifest, warehouse, raw)
-        source = folder / entry.path
-        if entry.path.startswith(f"{_BESIDE}/"):
-            if not target.exists():
-                _bring(source, target, entry)
-        elif target != staged and target.exists() and _digest(target) == entry.sha256:
-            pass
-        else:
-            if target != staged and target.exists():
-                other = f"{target.stem}.{entry.sha256[:8]}{target.suffix}"
-                renamed[entry.path] = other
-                target = target.with_name(other)
-            _bring(source, target, entry)
+        target = targets.get(entry, staged)
+        if _is_named(entry) and _kin(entry) in other_names:
+            _bring(folder / entry.path, target.with_name(other_names[_kin(entry)]), entry)
+        elif entry.path == _FILE or entry not in there:
+            _bring(folder / entry.path, target, entry)
         done += entry.bytes
     tell("copying", done, manifest.bytes)
-    return renamed
+    return {
+        entry.path: other_names[_kin(entry)]
+        for entry in targets
+        if _is_named(entry) and _kin(entry) in other_names
+    }
+
+
+def _is_named(entry: Entry) -> bool:
+    """Whether the warehouse names a file, and could name it otherwise."""
+    kind, *rest = PurePosixPath(entry.path).parts
+    return kind in (_RAW, _ARCHIVE) and rest[-1] != _NOTHING
+
+
+def _kin(entry: Entry) -> tuple[str, ...]:
+    """What files have in common that are called by one name."""
+    kind, *rest = PurePosixPath(entry.path).parts
+    return (kind, *(rest[1:] if rest[0] == _QUARANTINE else rest))
 
 
 def _target(entry: Entry, manifest: Manifest, warehouse: Path, raw: Path) -> Path:

@@ -220,11 +220,34 @@ def test_who_was_erased_since_is_erased_from_what_is_brought_back(
     assert not is_in(station.tables(), user)
 
 
+def test_what_cannot_be_is_refused(
+    backed_up: tuple[Station, dict[str, Rows]], tmp_path: Path
+) -> None:
+    station = copy_of(backed_up[0], tmp_path / "station")
+    refusals = {
+        ("backup", "--out", "data/backup"): "lies in the warehouse's folder",
+        ("backup", "--out", "backup"): "is there already",
+        ("backup", "--out", "s3://bucket/backup"): "is no folder of this machine",
+        ("restore", "backup"): "Add --replace",
+        ("restore", "landing"): "is no backup",
+        ("retain", "--as-of", "yesterday"): "give YYYY-MM-DD",
+        ("retain", "--as-of", "9999-01-01"): "is yet to come",
+    }
+    for command, part in refusals.items():
+        code, said = harvey(station, *command)
+        assert (code, part in said) == (2, True), said
+    (station.root / "data" / "warehouse.forget.json").write_text("{}")
+    for command in (("backup", "--out", "another"), ("restore", "backup", "--replace")):
+        code, said = harvey(station, *command)
+        assert (code, "Finish it with `harvey forget`" in said) == (2, True), said
+    assert not (station.root / "another").exists()
+
+
 @pytest.mark.long
 def test_periods_are_applied_to_half_a_year(tmp_path: Path) -> None:
     """Scores of 30 days and of the Mondays of 119 are left, and segments are as without that."""
     station = Station(tmp_path, FIRST)
-    days = ("--days", "131", "--users", "12", "--firms", "3", "--events-per-day", "15")
+    days = ("--days", "131", "--users", "20", "--firms", "5", "--events-per-day", "20")
     subjects = {"HARVEY_SUBJECTS": "engagement,segments", "HARVEY_START_DATE": "2024-04-01"}
     for command in (("sample", "--out", "landing", *days), ("run",)):
         code, said = harvey(station, *command, settings=subjects)
