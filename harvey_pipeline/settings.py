@@ -174,11 +174,11 @@ def read_quality_settings(environment: Mapping[str, str] | None = None) -> Quali
 
 
 LEAST_USERS_DAYS: Final = 400
-"""What rests on the tables of users looks back as far as a year, and some days more."""
+"""What rests on the tables of people looks back as far as a year, and some days more."""
 
 
 def read_users_days(environment: Mapping[str, str] | None = None) -> int | None:
-    """For how many days rows of users are kept in tables that say nothing of it; None: for ever.
+    """For how many days rows of people are kept in tables that say nothing of it; None: for ever.
 
     Raises:
         SettingsError: It is no whole number of at least 400.

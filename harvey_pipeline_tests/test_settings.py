@@ -17,6 +17,7 @@ from harvey_pipeline.settings import (
     read_alert_settings,
     read_quality_settings,
     read_settings,
+    read_users_days,
 )
 
 WEBHOOK = "https://hooks.example.com/services/T0/B0/secret"
@@ -261,3 +262,11 @@ def test_a_threshold_that_cannot_be_used_is_named(
     with pytest.raises(SettingsError) as refused:
         read_quality_settings(environment)
     assert str(refused.value) == message
+
+
+def test_people_are_kept_for_ever_or_for_more_than_a_year() -> None:
+    assert read_users_days({}) is None
+    assert read_users_days({"HARVEY_RETAIN_USERS_DAYS": "400"}) == 400
+    for text in ("399", "a year", "-1"):
+        with pytest.raises(SettingsError, match="HARVEY_RETAIN_USERS_DAYS"):
+            read_users_days({"HARVEY_RETAIN_USERS_DAYS": text})
