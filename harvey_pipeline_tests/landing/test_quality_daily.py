@@ -92,6 +92,7 @@ def test_each_figure_of_a_dirty_drop(tmp_path: Path) -> None:
         "rows_accepted": 4,
         "rows_repaired": 1,
         "rows_rejected": 5,
+        "rows_erased": 0,
         "rows_missing_id": 2,
         "rows_unusable_value": 1,
         "rows_future_dated": 2,
