@@ -9,8 +9,9 @@ import pytest
 
 from harvey_pipeline.definitions import tables_of
 from harvey_pipeline.engagement import SUBJECT
+from harvey_pipeline.llm.tables import TABLES as LLM_TABLES
 
-TABLES = tables_of([SUBJECT])
+TABLES = {name: table for name, table in tables_of([SUBJECT]).items() if table not in LLM_TABLES}
 
 LAYERS = ["raw", "core", "marts", "months", "history"]
 

@@ -266,5 +266,6 @@ def test_no_table_with_people_lacks_a_period_by_mistake() -> None:
         "segments.user_daily_access",
         "segments.labels",
         "segments.recommendations",
+        "segments.llm_opinions",
         "llm.llm_traces",
     }

@@ -7,7 +7,7 @@ import polars as pl
 
 from harvey_pipeline.segments.tables.labels import CHURN_RISKS, SEGMENTS
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.table import Table
+from harvey_pipeline.warehouse.table import Keep, Table
 
 LONGEST_KIND: Final = 60
 LONGEST_REASONING: Final = 1_500
@@ -57,6 +57,8 @@ class LlmOpinions(dy.Schema):
         return pl.col("date").dt.weekday() == 1
 
 
-LLM_OPINIONS: Final = Table("segments.llm_opinions", LlmOpinions, "date")
+LLM_OPINIONS: Final = Table(
+    "segments.llm_opinions", LlmOpinions, "date", persons=("user_id",), keep=Keep(90)
+)
 
 TABLES: Final = (LLM_OPINIONS,)
