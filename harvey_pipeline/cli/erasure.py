@@ -46,10 +46,10 @@ def erase(places: "Places", request: "Request", console: Console) -> None:
     """Carry out an erasure, and say what is being done."""
     from harvey_pipeline.privacy.forgetting import carry_out
 
-    carry_out(places, request, teller(console))
-    count = sum(request.counts.values())
+    done = carry_out(places, request, teller(console))
+    count = sum(done.counts.values())
     say(console, Text(f"Erased: {count:,} rows, records and files", style="bold green"))
-    for path in places.written.left(request.traces):
+    for path in places.written.left(done.traces):
         say(console, Text(f"Still tells of them, and is not ours: {path}", style="yellow"))
 
 

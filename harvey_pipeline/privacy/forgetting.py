@@ -173,10 +173,13 @@ def without_unknown(request: Request, unknown: Sequence[str]) -> Request:
     return replace(request, user_ids=ids)
 
 
-def carry_out(places: Places, request: Request, tell: Tell) -> None:
+def carry_out(places: Places, request: Request, tell: Tell) -> Request:
     """Erase the people of a request, and record that.
 
     What rests on their rows is due afterwards.
+
+    Returns:
+        The request with all that was known of them.
 
     Raises:
         ErasureError: A run goes on.
@@ -208,6 +211,7 @@ def carry_out(places: Places, request: Request, tell: Tell) -> None:
     hashes = [stones.hash_of(one) for one in request.user_ids]
     record_erasure(record_path(places.warehouse.path), request, hashes)
     path.unlink()
+    return request
 
 
 def pending_request(warehouse: Path) -> Request | None:

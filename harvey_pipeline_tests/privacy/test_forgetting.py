@@ -126,6 +126,11 @@ def test_a_run_that_goes_on_is_waited_for_and_then_the_request_is_left(places: P
     assert pending_request(places.warehouse.path) is None
 
 
+def test_what_went_is_told_of_a_request_that_had_ids_alone(places: Places) -> None:
+    """As a restored backup asks."""
+    assert carry_out(places, ASKED, silent).counts == {"raw.raw_users": 1}
+
+
 def test_it_is_recorded_once_by_hash(places: Places) -> None:
     request, _ = look_up(places, ASKED, silent)
     carry_out(places, request, silent)
