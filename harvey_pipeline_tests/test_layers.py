@@ -250,3 +250,25 @@ def test_the_fast_commands_do_not_load_the_graph(tmp_path: Path) -> None:
         tmp_path,
     )
     assert printed.strip() == "[]"
+
+
+EXTRAS = ("anthropic", "fastapi", "fsspec", "genai_prices", "openai", "pydantic_ai", "redis")
+"""What comes with an extra alone."""
+
+SERVED = {f"{PACKAGE}.service.{name}" for name in ("app", "context", "live_sums")}
+"""Modules that `harvey serve` loads once it has seen that the extra is there."""
+
+
+def test_nothing_but_what_is_served_needs_an_extra(tmp_path: Path) -> None:
+    """Guards against a base installation that breaks, whatever is installed beside the tests."""
+    wanted = sorted(MODULES.keys() - SERVED - {f"{PACKAGE}.__main__"})
+    printed = run_python(
+        "import importlib, sys\n"
+        f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+        f"for name in {wanted!r}:\n"
+        "    importlib.import_module(name)\n"
+        "print('imported', flush=True)\n"
+        "import os; os._exit(0)",
+        tmp_path,
+    )
+    assert printed == "imported\n"
