@@ -105,6 +105,10 @@ def rows_of_tenant(tenant: str) -> dict[str, list[dict[str, Any]]]:
             advice(a, tenant, "review_licence", suggestion="Take away."),
             advice(c, tenant, "onboarding", suggestion="Begin."),
         ],
+        "llm_opinions": [
+            {"date": MONDAY, "user_id": user, "reasoning": "Few days.", "evidence": ["3 days"]}
+            for user in (a, b)
+        ],
         "license_opportunities": [
             {**of_day, "app": "crm", "tier": "pro", "licenses": 40, "annual_cost_usd": 4000.0}
         ],

@@ -253,8 +253,8 @@ def cover(warehouse: Warehouse, *days: date) -> None:
         warehouse.prepare(connection, [TABLES["raw.drops"]])
         for day in days:
             connection.execute(
-                "insert into raw.drops select 'events', ?, null, 'drop', null, null, 0, 0, 0, 0, "
-                "true, null, now()",
+                "insert into raw.drops select 'events', ?, null, 'drop', null, null, 0, 0, 0, "
+                "0, 0, true, null, now()",
                 [day],
             )
 
