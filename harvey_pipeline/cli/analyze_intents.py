@@ -38,6 +38,7 @@ def analyze_intents(
     from harvey_pipeline.conversations.configured import INTENT_PROMPTS
     from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
     from harvey_pipeline.landing.raw_store import RawStoreError
+    from harvey_pipeline.llm.alone import asking_alone
     from harvey_pipeline.llm.asking import Summary, require_means
     from harvey_pipeline.llm.cache import AnswerStore
     from harvey_pipeline.llm.settings import read_llm_settings
@@ -55,11 +56,12 @@ def analyze_intents(
     console = output()
     try:
         days = _choose_days(store, day, first, last)
-        rows = rows_to_analyze(store, days, models.models, INTENT_PROMPTS)
-        say(console, f"{rows.height:,} conversations of {days} have no answer yet.")
-        with progress_shown(console, "Asking about conversations") as tell:
-            kept = AnswerStore(store, secret)
-            summary = analyze(rows, raw_store, models, INTENT_PROMPTS, kept, tell=tell)
+        with asking_alone(settings.warehouse):
+            rows = rows_to_analyze(store, days, models.models, INTENT_PROMPTS)
+            say(console, f"{rows.height:,} conversations of {days} have no answer yet.")
+            with progress_shown(console, "Asking about conversations") as tell:
+                kept = AnswerStore(store, secret)
+                summary = analyze(rows, raw_store, models, INTENT_PROMPTS, kept, tell=tell)
         if summary.calls or summary.cached:
             publish(store, tables_of(SUBJECTS), views_of(SUBJECTS))
     except (WarehouseError, RawStoreError) as error:

@@ -33,6 +33,7 @@ def analyze_segments(
     HARVEY_LLM_BUDGET_USD are set.
     """
     from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
+    from harvey_pipeline.llm.alone import asking_alone
     from harvey_pipeline.llm.asking import ask_all, require_means
     from harvey_pipeline.llm.cache import AnswerStore
     from harvey_pipeline.llm.settings import read_llm_settings
@@ -50,14 +51,15 @@ def analyze_segments(
     console = output()
     try:
         monday = _choose_monday(store, day, settings)
-        questions = _questions_of(store, monday, models)
-        if not questions:
-            say(console, f"Nobody's segment of {monday} is worth a model's opinion.")
-            return OK
-        users = len({one.user_id for one in questions})
-        say(console, f"{plural(users, 'user')} of {monday}: {plural(len(questions), 'question')}.")
-        with progress_shown(console, "Asking about users") as tell:
-            summary = ask_all(questions, models, AnswerStore(store, secret), tell=tell)
+        with asking_alone(settings.warehouse):
+            questions = _questions_of(store, monday, models)
+            if not questions:
+                say(console, f"Nobody's segment of {monday} is worth a model's opinion.")
+                return OK
+            users = plural(len({one.user_id for one in questions}), "user")
+            say(console, f"{users} of {monday}: {plural(len(questions), 'question')}.")
+            with progress_shown(console, "Asking about users") as tell:
+                summary = ask_all(questions, models, AnswerStore(store, secret), tell=tell)
         if summary.calls or summary.cached:
             publish(store, tables_of(SUBJECTS), views_of(SUBJECTS))
     except WarehouseError as error:

@@ -80,7 +80,8 @@ def retain(
             found = delete_expired(store, cutoffs) if is_applied else find_expired(store, cutoffs)
             for one in found:
                 say(console, _told(one, is_applied=is_applied))
-            if is_applied and found:
+            if is_applied:
+                # Also what a killed one has deleted and not published.
                 publish(store, tables, views_of(ALL_SUBJECTS))
     except WarehouseError as error:
         raise FailedError(str(error)) from error

@@ -1,6 +1,7 @@
 """What models are asked about conversations, and what an answer has to be."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import polars as pl
@@ -102,7 +103,8 @@ def analyze(
         questions = list(_questions(some, inputs, prompts))
         summary += ask_all(questions, settings, store, tell=tell_of_all)
         if summary.stopped is not None:
-            break
+            left = rows.height - summary.done - summary.left
+            return replace(summary, left=summary.left + max(0, left))
     return summary
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from harvey_pipeline.landing.judge import DropRules
-from harvey_pipeline.live.keys import ids_key, live_key, stream_key, totals_key
+from harvey_pipeline.live.keys import REBUILDING, ids_key, live_key, stream_key, totals_key
 from harvey_pipeline.live.landing_folder import (
     LandingWriter,
     StreamError,
@@ -104,9 +104,11 @@ def rebuild(streaming: Streaming) -> int:
         script = load_script(redis)
         today = utc_now().date()
         days = [today - timedelta(days=back) for back in reversed(range(_REBUILT_DAYS))]
+        # Refuses a folder that cannot be counted, before anything is gone.
+        LandingWriter(streaming.landing, today)
+        redis.set(REBUILDING, 1)
         for day in (days[0] - timedelta(days=1), *days, today + timedelta(days=1)):
             remove_day(redis, day)
-        LandingWriter(streaming.landing, today)
         lines = 0
         for day in days:
             _count_anew(redis, day)
@@ -115,7 +117,21 @@ def rebuild(streaming: Streaming) -> int:
             )
             streaming.tell(f"Lines of {day}: {added:,}.")
             lines += added
+        redis.delete(REBUILDING)
         return lines
+
+
+def refuse_half_rebuilt(redis: Any) -> None:
+    """Refuse sums of which some days are gone and others not.
+
+    Raises:
+        StreamError: `rebuild` was broken off.
+    """
+    if redis.exists(REBUILDING):
+        raise StreamError(
+            "The sums in Redis were being made anew, and that was broken off. Finish it with "
+            "`harvey stream --rebuild`, then start again."
+        )
 
 
 def remove_day(redis: Any, day: date) -> None:

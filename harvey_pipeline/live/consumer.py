@@ -15,11 +15,11 @@ from datetime import date
 from typing import Any, Final
 
 from harvey_pipeline.landing.judge import DropRules
-from harvey_pipeline.live.catching_up import catch_up
+from harvey_pipeline.live.catching_up import catch_up, refuse_half_rebuilt
 from harvey_pipeline.live.keys import CHANNEL, GROUP, STREAM
 from harvey_pipeline.live.landing_folder import LandingWriter, file_of, one_writer
 from harvey_pipeline.live.lines import line_of_entry, lines_of_message
-from harvey_pipeline.live.reading import measure, read_lines
+from harvey_pipeline.live.reading import measure, read_lines, remove_left_scratch
 from harvey_pipeline.live.redis_client import connect, refusal, what_is_wrong
 from harvey_pipeline.live.streaming import TOLD_EVERY_SECONDS, Streaming, utc_now
 from harvey_pipeline.live.sums import OutOfStepError, apply_lines, load_script
@@ -54,7 +54,7 @@ def consume(streaming: Streaming, stop: threading.Event) -> Told:
     """Take in what comes until told to stop; then end with what is at hand done.
 
     Raises:
-        StreamError: The landing folder cannot be written as it is.
+        StreamError: The landing folder cannot be written as it is, or sums are half rebuilt.
         LandingError: A file in it cannot be read.
         RefusedError: Redis refuses what no waiting mends.
         MissingExtraError: redis-py is not installed.
@@ -63,6 +63,7 @@ def consume(streaming: Streaming, stop: threading.Event) -> Told:
     told = Told()
     with one_writer(streaming.landing, stop.wait, streaming.tell) as is_held:
         if is_held:
+            remove_left_scratch()
             streaming.tell(
                 f"Reading {STREAM} and {CHANNEL} of Redis at {streaming.live.shown_address} into "
                 f"{file_of(streaming.landing, utc_now().date()).parent}."
@@ -114,6 +115,7 @@ class _Consumer:
 
     def work(self) -> None:
         """Catch up, take what is left over from before, and then what comes, until told to stop."""
+        refuse_half_rebuilt(self.redis)
         _make_group(self.redis)
         self._script = load_script(self.redis)
         for day in (self.writer.before.day, self.writer.day):

@@ -5,6 +5,7 @@
     harvey:ids:<date>              set: the ids that are in these sums
     harvey:stream:<day>            hash: entries read, lines appended and duplicates of a day of
                                    receipt
+    harvey:rebuilding              while the sums are made anew from the landing folder
 
 The first three expire 72 hours after they were last written.
 """
@@ -17,6 +18,8 @@ from typing import Any, Final
 STREAM: Final = "conversation_events"
 GROUP: Final = "harvey"
 CHANNEL: Final = "user_context"
+
+REBUILDING: Final = "harvey:rebuilding"
 
 KEPT_SECONDS: Final = 72 * 3600
 """How long sums and ids are kept after they were last written."""

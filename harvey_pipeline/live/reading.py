@@ -1,5 +1,7 @@
 """What the batch path will make of lines: the same functions, on lines that are not yet a drop."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +25,9 @@ from harvey_pipeline.landing.records.header import text_column
 from harvey_pipeline.live.keys import SUMS
 
 SOURCE: Final = CONVERSATION_EVENTS
+
+_SCRATCH: Final = "harvey-stream-"
+"""Begins the name of a folder for lines that are being read; the process's number follows."""
 
 assert ("events", *COUNTED, "credits_used") == SUMS, "the sums are those of a user's day"
 
@@ -63,7 +68,7 @@ def read_lines(
     Raises:
         LandingError: A line is no text that a landing file may hold.
     """
-    with tempfile.TemporaryDirectory(prefix="harvey-stream-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
         path = Path(folder) / "lines.jsonl"
         path.write_bytes("".join(f"{line}\n" for line in lines).encode())
         with open_delivery(SOURCE.delivered_columns, SOURCE.name, path, path.parent) as delivery:
@@ -77,6 +82,14 @@ def read_lines(
     repaired = found.filter(pl.col("action") == "repaired").select(sound.columns)
     accepted = pl.concat([sound, repaired]).sort("line_number")
     return Lines(ids, accepted.select(pl.exclude("line_number"), line=pl.col("line_number") - 1))
+
+
+def remove_left_scratch() -> None:
+    """Remove the lines that processes have left which were killed while they read them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        number = path.name.removeprefix(_SCRATCH).partition("-")[0]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def measure(accepted: pl.DataFrame, places: Sequence[int], catalogue: Catalogue) -> pl.DataFrame:

@@ -22,7 +22,7 @@ class LiveSettings:
     @property
     def shown_address(self) -> str:
         """The address without user and password, for messages."""
-        return re.sub(r"//[^/@]*@", "//", self.redis_url.partition("?")[0])
+        return re.sub(r"//[^/]*@", "//", self.redis_url.partition("?")[0])
 
 
 def read_live_settings(environment: Mapping[str, str] | None = None) -> LiveSettings:

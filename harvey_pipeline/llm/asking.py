@@ -176,6 +176,7 @@ def ask_all(
         with without_advice():
             asyncio.run(run.all(prices))
     finally:
+        run.save_rest()
         store.write_costs()
     return run.summary
 
@@ -380,6 +381,9 @@ class _Run:
         """Ask one provider, again where that may help; None where no call may begin."""
         tries, invalid = 0, 0
         while True:
+            if line.seconds_to_wait > _MOST_SECONDS:
+                # Another question has heard so meanwhile.
+                return Outcome(RATE_LIMITED)
             await asyncio.sleep(line.seconds_to_wait)
             outcome = await self._call(line, waiting.alike[0], trace)
             if outcome is None or outcome.status == OK:
@@ -460,7 +464,20 @@ class _Run:
         async with self.saving:
             if self.unsaved[1]:
                 now, self.unsaved = self.unsaved, ([], [])
-                await asyncio.to_thread(self.store.save, *now)
+                try:
+                    await asyncio.to_thread(self.store.save, *now)
+                except Exception:
+                    self.unsaved = (now[0] + self.unsaved[0], now[1] + self.unsaved[1])
+                    raise
+
+    def save_rest(self) -> None:
+        """Keep what was paid for and is not kept yet, for asking was broken off.
+
+        Raises:
+            WarehouseError: The warehouse stayed locked.
+        """
+        if self.unsaved[1]:
+            self.store.save(*self.unsaved)
 
     def _trace(
         self,

@@ -5,7 +5,7 @@ that the provider says: its messages may repeat the key.
 """
 
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -202,6 +202,8 @@ def _judged(response: Any, asking: Asking) -> Outcome:
     calls = response.tool_calls
     text = calls[0].args if len(calls) == 1 else response.text
     said = text if isinstance(text, str) else canonical_json(text) if text is not None else ""
+    # Half a character, which JSON can name, is nothing that can be kept.
+    said = said.encode("utf-8", "replace").decode()
     fault, output = None, None
     try:
         answer = asking.answer.model_validate_json(said)
@@ -209,8 +211,8 @@ def _judged(response: Any, asking: Asking) -> Outcome:
         output = canonical_json(answer.model_dump(mode="json"))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        fault = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['type']}" for one in faults)
-    except ValueError as error:
+        fault = "; ".join(f"{_place(one)} {one['type']}" for one in faults)
+    except (ValueError, ArithmeticError) as error:
         fault = type(error).__name__
     return Outcome(
         OK if fault is None else INVALID,
@@ -220,6 +222,11 @@ def _judged(response: Any, asking: Asking) -> Outcome:
         output_tokens=response.usage.output_tokens,
         error=None if fault is None else fault[:_MOST_CHARACTERS],
     )
+
+
+def _place(fault: Mapping[str, Any]) -> str:
+    """Where an answer is at fault; a key that the schema does not have is the model's own word."""
+    return "*" if fault["type"] == "extra_forbidden" else ".".join(map(str, fault["loc"]))
 
 
 def _told(error: Exception) -> str:

@@ -100,7 +100,13 @@ class LlmCosts(dy.Schema):
 
 LLM_CACHE: Final = Table("llm.llm_cache", LlmCache, "date", persons=("user_id",))
 LLM_TRACES: Final = Table(
-    "llm.llm_traces", LlmTraces, "date", persons=("user_hash",), keep=Keep(90)
+    "llm.llm_traces",
+    LlmTraces,
+    "date",
+    persons=("user_hash",),
+    # What a call has cost stays in the month's account.
+    blanked=("user_hash", "input_context", "output", "error"),
+    keep=Keep(90),
 )
 LLM_COSTS: Final = Table("marts.llm_costs", LlmCosts, "date")
 

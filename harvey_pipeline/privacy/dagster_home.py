@@ -126,19 +126,22 @@ def _cleaned(value: str | bytes, traces: Traces) -> str | bytes:
         told = json.loads(value)
     except ValueError:
         return traces.without_lines(value)
-    cleaned = json.dumps(cleaned_json(told, traces))
-    # The names of an object are no text that anybody wrote; if they tell, all of it goes.
-    return traces.without_lines(cleaned)
+    if not isinstance(told, dict | list):
+        return traces.without_lines(value)
+    return json.dumps(cleaned_json(told, traces))
 
 
 def cleaned_json(told: Any, traces: Traces) -> Any:
-    """Anything out of JSON, with the lines of its texts replaced that tell of some people."""
+    """Anything out of JSON, with the lines of its texts replaced that tell of some people.
+
+    Numbers stay: they are counts, and ids are texts.
+    """
     if isinstance(told, str):
         return traces.without_lines(told)
     if isinstance(told, list):
         return [cleaned_json(one, traces) for one in told]
     if isinstance(told, dict):
-        return {name: cleaned_json(one, traces) for name, one in told.items()}
+        return {traces.without_lines(name): cleaned_json(one, traces) for name, one in told.items()}
     return told
 
 

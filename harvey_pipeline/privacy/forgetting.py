@@ -22,6 +22,8 @@ from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.header import matched
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.llm.alone import asking_alone
+from harvey_pipeline.llm.tables import LLM_TRACES
 from harvey_pipeline.privacy.dagster_home import count_in_home, erase_from_home
 from harvey_pipeline.privacy.landing_files import LandingFile, find_in_landing
 from harvey_pipeline.privacy.live import count_live, erase_live
@@ -44,12 +46,14 @@ from harvey_pipeline.privacy.request import (
 )
 from harvey_pipeline.privacy.written_files import WrittenFiles
 from harvey_pipeline.pseudonyms import user_hash
+from harvey_pipeline.settings import SettingsError
 from harvey_pipeline.warehouse.erasing import (
     count_archived,
     count_mentions,
     erase_archived,
     erase_rows,
     present_tables,
+    remove_left_over,
     rewrite_file,
     words_of_persons,
 )
@@ -182,7 +186,7 @@ def carry_out(places: Places, request: Request, tell: Tell) -> Request:
         The request with all that was known of them.
 
     Raises:
-        ErasureError: A run goes on.
+        ErasureError: A run goes on, or models are being asked.
         WarehouseError: The warehouse stayed locked. Either way the request waits to be finished.
     """
     path = request_path(places.warehouse.path)
@@ -193,11 +197,18 @@ def carry_out(places: Places, request: Request, tell: Tell) -> Request:
     tell("keeping their records out of what is read from now on")
     stones = Tombstones.read(places.raw_store.tombstones_path)
     stones = stones.add([*request.user_ids, *request.addresses], request.asked_by)
-    while True:
-        # A run that began before may still hold their rows, and would write them.
-        _wait_for_runs(places, tell)
-        if _erase_from_warehouse(places, request, tell):
-            break
+    try:
+        with asking_alone(places.warehouse.path, places.warehouse.lock_timeout_seconds):
+            while True:
+                # A run that began before may still hold their rows, and would write them.
+                _wait_for_runs(places, tell)
+                request = _with_news(request, look_up(places, request, tell)[0])
+                write_request(path, request)
+                stones = stones.add(request.addresses, request.asked_by)
+                if _erase_from_warehouse(places, request, tell):
+                    break
+    except SettingsError as error:
+        raise ErasureError(str(error)) from error
     tell("publishing a fresh copy for readers")
     publish(places.warehouse, places.tables, places.views, is_afresh=True)
     tell("removing reports that show them")
@@ -212,6 +223,20 @@ def carry_out(places: Places, request: Request, tell: Tell) -> Request:
     record_erasure(record_path(places.warehouse.path), request, hashes)
     path.unlink()
     return request
+
+
+def _with_news(request: Request, found: Request) -> Request:
+    """A request with what has come since, or is still there after a kill, beside what it knew."""
+    words = {
+        schema: sorted({*request.words.get(schema, ()), *found.words.get(schema, ())})
+        for schema in {**request.words, **found.words}
+    }
+    return replace(
+        request,
+        addresses=tuple(sorted({*request.addresses, *found.addresses})),
+        pseudonyms=tuple(sorted({*request.pseudonyms, *found.pseudonyms})),
+        words=words,
+    )
 
 
 def pending_request(warehouse: Path) -> Request | None:
@@ -370,6 +395,7 @@ def _erase_from_warehouse(places: Places, request: Request, tell: Tell) -> bool:
         # What spilled out of memory in a run that was killed.
         shutil.rmtree(warehouse.path.with_name(f"{warehouse.path.name}.tmp"), ignore_errors=True)
         erase_scratch(places.root)
+        remove_left_over(connection, warehouse.path)
         for source in sources:
             tell(f"rewriting the files of {source.table}")
             days = frozenset(find_files(places.raw_store.landing, source).drops)
@@ -388,7 +414,7 @@ def _erase_from_warehouse(places: Places, request: Request, tell: Tell) -> bool:
 
 
 def _erase_traces_of_models(connection: duckdb.DuckDBPyConnection, persons: Sequence[str]) -> None:
-    """Delete traces of calls about people's rows, also of those without a pseudonym."""
+    """Blank traces of calls about people's rows, also of those without a pseudonym."""
     there = connection.execute(
         "select count(*) from duckdb_tables() where database_name = current_database() "
         "and schema_name = 'llm' and table_name in ('llm_cache', 'llm_traces')"
@@ -396,7 +422,8 @@ def _erase_traces_of_models(connection: duckdb.DuckDBPyConnection, persons: Sequ
     if there != [(2,)]:
         return
     connection.execute(
-        "delete from llm.llm_traces where row_hash in "
+        f"update {LLM_TRACES} set {', '.join(f'{name} = null' for name in LLM_TRACES.blanked)} "
+        "where row_hash in "
         "(select row_hash from llm.llm_cache where list_contains(?, user_id))",
         [list(persons)],
     )

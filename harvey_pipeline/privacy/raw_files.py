@@ -96,7 +96,7 @@ def erase_from_raw_files(
         if data.exists():
             _rewrite(data, root / "quarantine" / name, source, persons, can_parse)
         else:
-            _rewrite_records(root / "quarantine" / name, source, persons)
+            _write_records(*_records_left(root / "quarantine" / name, source, persons))
     staged = [
         path
         for part in ("sound", "found", "erased")
@@ -108,9 +108,14 @@ def erase_from_raw_files(
 
 
 def erase_scratch(root: Path) -> int:
-    """Remove what killed runs have left half written; return how many files that are."""
+    """Remove what killed processes have left half written; return how many files that are."""
     scratch = root / "scratch"
     left = [path for path in scratch.iterdir() if path.is_file()] if scratch.is_dir() else []
+    left += root.rglob("*.unfinished")
+    # A day's quarantine file without the data file that it goes with.
+    named = {path.name for path in root.glob("raw_*/*.parquet")}
+    found = (root / "quarantine").glob("????-??-??-*.parquet")
+    left += (path for path in found if path.name not in named)
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
@@ -228,18 +233,22 @@ def _without_records(rows: pl.DataFrame, source: Source, persons: Sequence[str])
     return rows.with_columns(record=pl.Series(texts, dtype=pl.String)).drop_nulls("record")
 
 
-def _rewrite_records(path: Path, source: Source, persons: Sequence[str]) -> pl.DataFrame | None:
-    """Rewrite a quarantine file and return its rows; without any it goes."""
+def _records_left(
+    path: Path, source: Source, persons: Sequence[str]
+) -> tuple[Path, pl.DataFrame | None]:
+    """A quarantine file, and the rows that are to be left in it; None without any."""
     if not path.exists():
-        return None
-    before = pl.read_parquet(path, glob=False)
-    after = _without_records(before, source, persons)
-    if after.is_empty():
-        path.unlink()
-        return None
-    if not after.equals(before):
-        write_whole(path, after.write_parquet)
-    return after
+        return path, None
+    left = _without_records(pl.read_parquet(path, glob=False), source, persons)
+    return path, None if left.is_empty() else left
+
+
+def _write_records(path: Path, left: pl.DataFrame | None) -> None:
+    """Rewrite a quarantine file; without any rows it goes."""
+    if left is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_whole(path, left.write_parquet)
 
 
 def _rewrite(
@@ -253,12 +262,12 @@ def _rewrite(
     metadata = pl.read_parquet_metadata(data)
     before = pl.read_parquet(data, glob=False)
     after = without_persons(before, source.table, persons)
-    records = _rewrite_records(quarantine, source, persons)
+    _, records = _records_left(quarantine, source, persons)
     day = date.fromisoformat(data.name[:_DAY_LENGTH])
     if can_parse(day) and _has_displaced(source, before, after, records):
         # Its quarantine holds what the erased one had displaced, and is made again too.
-        quarantine.unlink(missing_ok=True)
         data.unlink()
+        quarantine.unlink(missing_ok=True)
         return
     parsed = _recounted(Parsed(**json.loads(metadata[STATISTICS])), source, after, records)
     told = asdict(parsed) | {"day": str(parsed.day)}
@@ -272,6 +281,8 @@ def _rewrite(
             path, metadata=kept, compression_level=1, row_group_size=ROW_GROUP_ROWS
         ),
     )
+    # Last: until then whoever repeats it after a kill finds the person named in it.
+    _write_records(quarantine, records)
 
 
 def _recounted(

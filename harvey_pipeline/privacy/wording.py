@@ -15,6 +15,12 @@ ERASED = "[erased]"
 """Stands where a person or a person's words stood."""
 
 
+_NUMBER = re.compile(r"[0-9a-fA-F]+")
+"""An id that may be a part of a date, a time, a decimal or the id of a run, and is none then."""
+_BEFORE_NUMBER = r"(?<![A-Za-z0-9])(?<![0-9A-Za-z]-)(?<![0-9][.:])"
+_AFTER_NUMBER = r"(?![A-Za-z0-9])(?!-[0-9A-Za-z])(?![.:][0-9])"
+
+
 @dataclass(frozen=True)
 class Traces:
     """What tells of some people: ids and addresses, as whole words, and texts of their own."""
@@ -32,7 +38,10 @@ class Traces:
         words = sorted(_written(self.persons), key=len, reverse=True)
         return re.compile(
             "|".join(
-                f"{_edge(word[0], '<!')}{re.escape(word)}{_edge(word[-1], '!')}" for word in words
+                f"{_edge(word[0], '<!')}{re.escape(word)}{_edge(word[-1], '!')}"
+                if not _NUMBER.fullmatch(word)
+                else f"{_BEFORE_NUMBER}{word}{_AFTER_NUMBER}"
+                for word in words
             )
         )
 

@@ -6,6 +6,7 @@ by line. Nothing else in the folder is touched; what in it still tells of the pe
 
 import json
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from harvey_pipeline.access.kept import locked
 from harvey_pipeline.privacy.dagster_home import cleaned_json
 from harvey_pipeline.privacy.wording import Traces
 
@@ -75,24 +77,32 @@ class WrittenFiles:
 
 def _clean_lines(path: Path, traces: Traces) -> None:
     """Take people out of a file by line; a token of theirs goes with its line."""
-    lines = []
-    for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        if not traces.are_in(line):
-            lines.append(line)
-            continue
-        try:
-            told: Any = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(told, dict) and _OF_A_TOKEN in told:
-            continue
-        lines.append(json.dumps(cleaned_json(told, traces), ensure_ascii=False))
-    unfinished = path.with_name(f"{path.name}.next")
-    unfinished.write_text(
-        "".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape"
-    )
-    unfinished.chmod(path.stat().st_mode)
-    unfinished.replace(path)
+    with locked(path):
+        lines = [
+            cleaned
+            for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+            if (cleaned := _cleaned_line(line, traces)) is not None
+        ]
+        unfinished = path.with_name(f"{path.name}.next")
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(stat.S_IMODE(path.stat().st_mode))
+        unfinished.write_text(
+            "".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape"
+        )
+        unfinished.replace(path)
+
+
+def _cleaned_line(line: str, traces: Traces) -> str | None:
+    """A line without some people; None if it is to go."""
+    if not traces.are_in(line):
+        return line
+    try:
+        told: Any = json.loads(line)
+    except ValueError:
+        return None
+    if isinstance(told, dict) and _OF_A_TOKEN in told:
+        return None if told.get("user") in traces.persons else line
+    return json.dumps(cleaned_json(told, traces), ensure_ascii=False)
 
 
 def _tells(path: Path, traces: Traces) -> bool:

@@ -53,6 +53,8 @@ def build_app(warehouse: Path, redis_url: str, settings: ServiceSettings) -> Fas
         title="Harvey",
         summary="What is known of a user, for the product's agents; figures for roles.",
         lifespan=lifespan,
+        # A page that is answered to everybody would make any token look like one that counts.
+        swagger_ui_oauth2_redirect_url=None,
     )
     app.include_router(context_router(published, live, settings.context_token))
     app.include_router(router(warehouse), responses=TOO_MANY)

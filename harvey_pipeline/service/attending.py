@@ -76,7 +76,9 @@ def attend(application: Application, buckets: TurnBuckets) -> Application:
 def token_shown(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """The digest of what a request shows as its token; None where it shows none."""
     shown = next((value for name, value in headers if name == b"authorization"), None)
-    return None if shown is None else hashlib.sha256(shown).digest()
+    if shown is None:
+        return None
+    return hashlib.sha256(shown.strip().partition(b" ")[2].strip()).digest()
 
 
 def _key(scope: Scope, shown: bytes | None, accepted: set[bytes]) -> tuple[str, object]:

@@ -30,6 +30,9 @@ _UNTOUCHED: Final = ("raw", "meta")
 _NAMES: Final = ("_id", "_sk", "_key", "_code", "_hash", "_domain", "_version")
 """End the names of columns in which no words stand."""
 
+_NAMES_OF_THINGS: Final = ("agent", "app", "kind", "model", "provider", "purpose", "tier")
+"""Names of columns of which the values are anybody's, be it that one person alone has them."""
+
 _COMPOSED: Final = "_sk"
 """Ends the name of a column in which more may follow the id, behind a bar."""
 
@@ -108,6 +111,8 @@ def erase_rows(
 ) -> dict[str, int]:
     """Delete people's rows, blank them in others', and delete sums that repeat their words.
 
+    Of a table that says what is blanked, the rows stay without that.
+
     Such sums are those of their schema; they count as never computed then. Notes, within the
     transaction, which days of which tables changed by it.
 
@@ -119,8 +124,9 @@ def erase_rows(
         count = 0
         if table.persons:
             given = {"persons": list(persons)}
-            statement = f"delete from {table} where {{0}}"
-            count += _change(connection, table, statement, _is_own(table), given)
+            blank = ", ".join(f'"{column}" = null' for column in table.blanked)
+            statement = f"update {table} set {blank}" if blank else f"delete from {table}"
+            count += _change(connection, table, f"{statement} where {{0}}", _is_own(table), given)
             for column in table.persons[1:]:
                 statement = f'update {table} set "{column}" = {_blank(table, column)} where {{0}}'
                 count += _change(connection, table, statement, _holds_any(column), given)
@@ -200,6 +206,17 @@ def without_persons(rows: pl.DataFrame, table: Table, persons: Sequence[str]) ->
         .alias(name)
         for name in others
     )
+
+
+def remove_left_over(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
+    """Remove what killed commands have left of the warehouse and its archive beside them."""
+    for path in warehouse.parent.glob(f"{warehouse.stem}.restored.next.duckdb*"):
+        path.unlink(missing_ok=True)
+    named = {file for _, _, file, _ in _archived(connection, warehouse)}
+    archive = warehouse.with_name(f"{warehouse.stem}.archive")
+    for path in [*archive.rglob("*.parquet"), *archive.rglob("*.unfinished")]:
+        if path not in named:
+            path.unlink(missing_ok=True)
 
 
 def _is_any(column: str, persons: Sequence[str]) -> pl.Expr:
@@ -348,7 +365,7 @@ def _text_columns(table: Table) -> list[tuple[str, bool]]:
     """The columns of text that is no name of anything, each with whether it is a list."""
     found: list[tuple[str, bool]] = []
     for name, dtype in table.polars_schema.items():
-        if name in table.persons or name.endswith(_NAMES):
+        if name in (*table.persons, *_NAMES_OF_THINGS) or name.endswith(_NAMES):
             continue
         if dtype == pl.String():
             found.append((name, False))

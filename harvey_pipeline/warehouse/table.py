@@ -33,6 +33,7 @@ class Table:
     `persons` are the columns that hold a person's id or e-mail address: in the first one that of
     the person whose row it is, in further ones that of others, who can be blank. `persons_if` is
     an SQL condition on the rows of which the first one holds a person's, where not all do.
+    `blanked` are the columns that go where a person is erased whose row stays; else it goes.
     `keep` is for how long its days are kept, where that is not as for all tables with people, or
     all without.
     `key_columns` is the key where a column of it may be null, which a schema cannot say of a
@@ -47,6 +48,7 @@ class Table:
     plotted: tuple[str, ...] = ()
     persons: tuple[str, ...] = ()
     persons_if: str = "true"
+    blanked: tuple[str, ...] = ()
     keep: Keep | None = None
 
     def __str__(self) -> str:

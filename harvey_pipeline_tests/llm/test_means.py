@@ -53,18 +53,22 @@ def test_levels_of_the_budget(calls: int, level: str, asker: Asker) -> None:
 
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_no_call_begins_beyond_one_and_a_half_budgets(parallel: int, asker: Asker) -> None:
-    """Ten cents are the budget; a call is expected to cost no more than its cent."""
+    """Ten cents are the budget; a call is expected to cost no more than its cent.
+
+    Those that are on their way may cost that much each, where less is expected of them.
+    """
+    most = 0.1501 + 0.01 * (parallel - 1)
     with serving(always(Reply({"colour": "red"}, seconds=0.02))) as server:
         settings = settings_of(provider_of(server), budget_usd=0.1, parallel=parallel)
         summary = asker.ask(settings, *map(question, names(40)))
         assert len(server.asked) == summary.calls == summary.answered
-        assert 0.13 < summary.spent_usd <= 0.1501
+        assert 0.13 < summary.spent_usd <= most
         assert summary.left == 40 - summary.answered
         assert summary.stopped == "the budget of 0.1 USD a month (HARVEY_LLM_BUDGET_USD)"
         asked = len(server.asked)
         again = asker.ask(settings, *map(question, names(40)))
         assert len(server.asked) == asked + again.calls
-        assert again.spent_usd <= 0.1501
+        assert again.spent_usd <= most
 
 
 def test_a_call_that_may_cost_more_than_is_left_does_not_begin(asker: Asker) -> None:

@@ -211,7 +211,14 @@ def test_answers_and_traces_of_models_go_with_or_without_a_pseudonym(places: Pla
     carry_out(knowing, request, silent)
     read = places.warehouse.query
     assert read(f"select user_id, row_hash from {LLM_CACHE}") == [("u3", "b")]
-    assert read(f"select call_id from {LLM_TRACES} order by 1") == [("3",), ("4",)]
+    # What the calls have cost stays in the account; of whom they were does not.
+    columns = "call_id, user_hash, input_context, output"
+    assert read(f"select {columns} from {LLM_TRACES} order by 1") == [
+        ("1", None, None, None),
+        ("2", None, None, None),
+        ("3", others, "-", "-"),
+        ("4", None, "-", "-"),
+    ]
 
 
 def test_a_warehouse_that_another_process_holds_is_waited_for(places: Places) -> None:
