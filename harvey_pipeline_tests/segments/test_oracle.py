@@ -116,15 +116,6 @@ def assert_stored_agree(folder: Path, seed: int) -> None:
 
 
 @pytest.mark.long
-def test_months_in_one_range(tmp_path: Path) -> None:
-    days = days_from(FIRST, LENGTH)
-    landed(tmp_path, 1, days)
-    pipeline = pipeline_of(tmp_path / "landing", tmp_path, days[-1])
-    pipeline.run_all(days[0], days[-1])
-    assert_agrees(pipeline, days)
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("absent", OPTIONAL)
 def test_a_source_that_is_absent(tmp_path: Path, absent: str) -> None:
     days = days_from(FIRST, 112)
@@ -156,12 +147,13 @@ def test_exports_followed_by_drops(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_mass_change_that_is_accepted(tmp_path: Path) -> None:
+def test_months_in_one_range_and_a_mass_change_that_is_accepted(tmp_path: Path) -> None:
     """The file is no table: who adds it runs the days again."""
     days = days_from(FIRST, LENGTH)
     landed(tmp_path, 2, days)
     pipeline = pipeline_of(tmp_path / "landing", tmp_path, days[-1])
     pipeline.run_all(days[0], days[-1])
+    assert_agrees(pipeline, days)
     held = {row["date"] for row in pipeline.rows("segments.user_segments") if row["is_held_back"]}
     assert held
     accept = tmp_path / "landing" / "user_segments" / f"{min(held)}.accept"
