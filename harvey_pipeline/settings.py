@@ -250,17 +250,21 @@ def _read_seconds(values: Mapping[str, str], name: str, default: float) -> float
     return seconds
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an address of HTTP."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _read_webhook(values: Mapping[str, str]) -> str | None:
     text = values.get(ALERT_WEBHOOK)
     if not text:
         return None
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        is_address = False
-    if not is_address or not re.fullmatch(r"[!-~]+", text):
+    if not is_address(text) or not re.fullmatch(r"[!-~]+", text):
         raise SettingsError(f"{ALERT_WEBHOOK} is no address that begins with https:// or http://.")
     return text
 

@@ -25,6 +25,7 @@ FOUNDATION = (
     "code_versions",
     "landing",
     "llm",
+    "locking",
     "warehouse",
     "history",
     "graph",
@@ -35,7 +36,7 @@ FOUNDATION = (
     "synthetic",
 )
 ROOMS = (
-    ("code_versions", "pseudonyms", "settings", "synthetic", "warehouse"),
+    ("code_versions", "locking", "pseudonyms", "settings", "synthetic", "warehouse"),
     ("landing", "history", "llm"),
     ("graph",),
     ("checks",),

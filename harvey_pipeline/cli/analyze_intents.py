@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harvey_pipeline.cli.app import OK, Debug, FailedError, UnusableError, WarehouseFile
-from harvey_pipeline.cli.asking_models import progress_shown, tell_summary
+from harvey_pipeline.cli.asking_models import progress_shown, read_means, tell_summary
 from harvey_pipeline.cli.published import read_day
 from harvey_pipeline.cli.show import output, say
-from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 if TYPE_CHECKING:
     from harvey_pipeline.warehouse.days import DayRange
@@ -36,34 +35,24 @@ def analyze_intents(
     """
     from harvey_pipeline.conversations.analysis import analyze, rows_to_analyze
     from harvey_pipeline.conversations.configured import INTENT_PROMPTS
-    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
     from harvey_pipeline.landing.raw_store import RawStoreError
     from harvey_pipeline.llm.alone import asking_alone
-    from harvey_pipeline.llm.asking import Summary, require_means
-    from harvey_pipeline.llm.cache import AnswerStore
-    from harvey_pipeline.llm.settings import read_llm_settings
-    from harvey_pipeline.settings import read_hash_secret, read_settings
-    from harvey_pipeline.warehouse.publishing import publish
+    from harvey_pipeline.llm.asking import Summary
     from harvey_pipeline.warehouse.warehouse import WarehouseError
 
-    settings, models = read_settings(), read_llm_settings()
-    require_means(models, settings.warehouse)
-    secret = read_hash_secret()
-    refuse_unusable_warehouse(settings)
-    if not settings.warehouse.exists():
-        raise UnusableError(f"{settings.warehouse} does not exist; harvey run makes it.")
-    store, raw_store = build_resources(settings, CALENDAR)
+    asking = read_means()
+    store, models = asking.warehouse, asking.models
     console = output()
     try:
         days = _choose_days(store, day, first, last)
-        with asking_alone(settings.warehouse):
+        with asking_alone(store.path):
             rows = rows_to_analyze(store, days, models.models, INTENT_PROMPTS)
             say(console, f"{rows.height:,} conversations of {days} have no answer yet.")
             with progress_shown(console, "Asking about conversations") as tell:
-                kept = AnswerStore(store, secret)
-                summary = analyze(rows, raw_store, models, INTENT_PROMPTS, kept, tell=tell)
-        if summary.calls or summary.cached:
-            publish(store, tables_of(SUBJECTS), views_of(SUBJECTS))
+                summary = analyze(
+                    rows, asking.raw_store, models, INTENT_PROMPTS, asking.answers, tell=tell
+                )
+        asking.publish(summary)
     except (WarehouseError, RawStoreError) as error:
         raise FailedError(str(error)) from error
     if summary == Summary():

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harvey_pipeline.cli.app import OK, Debug, FailedError, UnusableError, WarehouseFile
-from harvey_pipeline.cli.asking_models import progress_shown, tell_summary
+from harvey_pipeline.cli.asking_models import progress_shown, read_means, tell_summary
 from harvey_pipeline.cli.published import read_day
 from harvey_pipeline.cli.show import output, plural, say
-from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 if TYPE_CHECKING:
     from harvey_pipeline.llm.asking import Question
     from harvey_pipeline.llm.settings import LlmSettings
-    from harvey_pipeline.settings import Settings
     from harvey_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -32,26 +30,16 @@ def analyze_segments(
     `harvey run` takes them into `segments.llm_opinions`. Off unless HARVEY_LLM_MODEL and
     HARVEY_LLM_BUDGET_USD are set.
     """
-    from harvey_pipeline.definitions import CALENDAR, SUBJECTS, build_resources, tables_of, views_of
     from harvey_pipeline.llm.alone import asking_alone
-    from harvey_pipeline.llm.asking import ask_all, require_means
-    from harvey_pipeline.llm.cache import AnswerStore
-    from harvey_pipeline.llm.settings import read_llm_settings
-    from harvey_pipeline.settings import read_hash_secret, read_settings
-    from harvey_pipeline.warehouse.publishing import publish
+    from harvey_pipeline.llm.asking import ask_all
     from harvey_pipeline.warehouse.warehouse import WarehouseError
 
-    settings, models = read_settings(), read_llm_settings()
-    require_means(models, settings.warehouse)
-    secret = read_hash_secret()
-    refuse_unusable_warehouse(settings)
-    if not settings.warehouse.exists():
-        raise UnusableError(f"{settings.warehouse} does not exist; harvey run makes it.")
-    store, _ = build_resources(settings, CALENDAR)
+    asking = read_means()
+    store, models = asking.warehouse, asking.models
     console = output()
     try:
-        monday = _choose_monday(store, day, settings)
-        with asking_alone(settings.warehouse):
+        monday = _choose_monday(store, day)
+        with asking_alone(store.path):
             questions = _questions_of(store, monday, models)
             if not questions:
                 say(console, f"Nobody's segment of {monday} is worth a model's opinion.")
@@ -59,9 +47,8 @@ def analyze_segments(
             users = plural(len({one.user_id for one in questions}), "user")
             say(console, f"{users} of {monday}: {plural(len(questions), 'question')}.")
             with progress_shown(console, "Asking about users") as tell:
-                summary = ask_all(questions, models, AnswerStore(store, secret), tell=tell)
-        if summary.calls or summary.cached:
-            publish(store, tables_of(SUBJECTS), views_of(SUBJECTS))
+                summary = ask_all(questions, models, asking.answers, tell=tell)
+        asking.publish(summary)
     except WarehouseError as error:
         raise FailedError(str(error)) from error
     return tell_summary(console, summary, models, "question", "segments.llm_opinions")
@@ -87,7 +74,7 @@ def _questions_of(store: "Warehouse", monday: date, models: "LlmSettings") -> "l
     return list(ask_about(described.collect(), read_segment_prompts(models.shares)))
 
 
-def _choose_monday(store: "Warehouse", text: str | None, settings: "Settings") -> date:
+def _choose_monday(store: "Warehouse", text: str | None) -> date:
     """The Monday that is asked about.
 
     Raises:
@@ -98,7 +85,7 @@ def _choose_monday(store: "Warehouse", text: str | None, settings: "Settings") -
     [(last,)] = store.query(f"select max(date) from {USER_SEGMENTS}", tables=[USER_SEGMENTS])
     if last is None:
         raise UnusableError(
-            f"{settings.warehouse} has no segments. They are of Mondays: compute days up to one "
+            f"{store.path} has no segments. They are of Mondays: compute days up to one "
             "with `harvey run`."
         )
     chosen = read_day(text, last)

@@ -2,20 +2,69 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
 
-from harvey_pipeline.cli.app import FAILED, OK
+from harvey_pipeline.cli.app import FAILED, OK, UnusableError
 from harvey_pipeline.cli.show import plural, say
+from harvey_pipeline.cli.warehouse_file import refuse_unusable_warehouse
 
 if TYPE_CHECKING:
+    from harvey_pipeline.landing.raw_store import RawStore
     from harvey_pipeline.llm.asking import Progress, Summary
+    from harvey_pipeline.llm.cache import AnswerStore
     from harvey_pipeline.llm.settings import LlmSettings
+    from harvey_pipeline.warehouse.warehouse import Warehouse
 
 _LINES: Final = 20
 """How often progress is told where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a command that asks models has at hand."""
+
+    models: "LlmSettings"
+    answers: "AnswerStore"
+    raw_store: "RawStore"
+
+    @property
+    def warehouse(self) -> "Warehouse":
+        return self.answers.warehouse
+
+    def publish(self, summary: "Summary") -> None:
+        """Let readers see what has come of it."""
+        from harvey_pipeline.definitions import SUBJECTS, tables_of, views_of
+        from harvey_pipeline.warehouse.publishing import publish
+
+        if summary.calls or summary.cached:
+            publish(self.warehouse, tables_of(SUBJECTS), views_of(SUBJECTS))
+
+
+def read_means() -> Asking:
+    """What it takes to ask models about the rows of a warehouse.
+
+    Raises:
+        SettingsError: There is no model, key, budget or secret, or calls are stopped.
+        UnusableError: There is no warehouse.
+    """
+    from harvey_pipeline.definitions import CALENDAR, build_resources
+    from harvey_pipeline.llm.asking import require_means
+    from harvey_pipeline.llm.cache import AnswerStore
+    from harvey_pipeline.llm.settings import read_llm_settings
+    from harvey_pipeline.settings import read_hash_secret, read_settings
+
+    settings, models = read_settings(), read_llm_settings()
+    require_means(models, settings.warehouse)
+    secret = read_hash_secret()
+    refuse_unusable_warehouse(settings)
+    if not settings.warehouse.exists():
+        raise UnusableError(f"{settings.warehouse} does not exist; harvey run makes it.")
+    warehouse, raw_store = build_resources(settings, CALENDAR)
+    return Asking(models, AnswerStore(warehouse, secret), raw_store)
 
 
 @contextmanager

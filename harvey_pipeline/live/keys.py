@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from harvey_pipeline.conversations.transforms.sums import COUNTED
+
 STREAM: Final = "conversation_events"
 GROUP: Final = "harvey"
 CHANNEL: Final = "user_context"
@@ -25,20 +27,7 @@ KEPT_SECONDS: Final = 72 * 3600
 """How long sums and ids are kept after they were last written."""
 COUNTERS_KEPT_SECONDS: Final = 30 * 24 * 3600
 
-SUMS: Final = (
-    "events",
-    "messages",
-    "user_messages",
-    "tool_calls",
-    "successful_calls",
-    "creations",
-    "attempts",
-    "failures",
-    "refusals",
-    "completions",
-    "sharing_events",
-    "credits_used",
-)
+SUMS: Final = ("events", *COUNTED, "credits_used")
 """Sums of a user's day, named as in `conversations.user_daily`."""
 
 USERS: Final = "users"

@@ -4,7 +4,6 @@ The file is the truth for what was seen. What is appended is on disk before anyt
 with it, and an id that is in the file of the day or of the day before is never appended again.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -20,6 +19,7 @@ import polars as pl
 from harvey_pipeline.landing.files import find_files, open_file
 from harvey_pipeline.landing.places import landing_place
 from harvey_pipeline.live.reading import SOURCE, ids_of
+from harvey_pipeline.locking import try_lock
 
 _LOCK: Final = ".harvey-stream.lock"
 _ENDING: Final = ".jsonl"
@@ -96,7 +96,7 @@ def one_writer(
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         is_told = False
-        while not _is_locked(descriptor):
+        while not try_lock(descriptor):
             if not is_told:
                 who = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
                 tell(f"Waiting: {who or 'another process'} writes to {folder}.")
@@ -109,14 +109,6 @@ def one_writer(
         yield True
     finally:
         os.close(descriptor)
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 # --- a day's file --------------------------------------------------------------------------------

@@ -22,14 +22,11 @@ from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones, without_er
 from harvey_pipeline.landing.judge import DropRules, judge
 from harvey_pipeline.landing.records import Delivery, open_delivery
 from harvey_pipeline.landing.records.header import text_column
-from harvey_pipeline.live.keys import SUMS
 
 SOURCE: Final = CONVERSATION_EVENTS
 
 _SCRATCH: Final = "harvey-stream-"
 """Begins the name of a folder for lines that are being read; the process's number follows."""
-
-assert ("events", *COUNTED, "credits_used") == SUMS, "the sums are those of a user's day"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Whoever asks has rows of people in memory for as long as that takes, and counts 
 that it has read once.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from harvey_pipeline.locking import try_lock
 from harvey_pipeline.settings import SettingsError
 
 _POLL_SECONDS: Final = 0.2
@@ -34,7 +34,7 @@ def asking_alone(warehouse: Path, wait_seconds: float = 0.0) -> Iterator[None]:
     path = warehouse.with_name(f"{warehouse.stem}.asking")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        while not _is_taken(descriptor):
+        while not try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise SettingsError(
                     f"models are being asked for {warehouse}, or people erased from it. Try again "
@@ -44,11 +44,3 @@ def asking_alone(warehouse: Path, wait_seconds: float = 0.0) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _is_taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

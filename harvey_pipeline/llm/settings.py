@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from harvey_pipeline.settings import SettingsError, given_values, read_amount
+from harvey_pipeline.settings import SettingsError, given_values, is_address, read_amount
 
 PROVIDERS: Final = "HARVEY_LLM_PROVIDERS"
 MODEL: Final = "HARVEY_LLM_MODEL"
@@ -143,13 +142,7 @@ def _read_provider(values: Mapping[str, str], name: str, *, is_first: bool) -> P
 def _url_of(variable: str, text: str | None) -> str | None:
     if not text:
         return None
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        is_address = False
-    if not is_address:
+    if not is_address(text):
         raise SettingsError(
             f"{variable} is no address; give one such as http://localhost:11434/v1."
         )

@@ -1,7 +1,6 @@
 """Months that are taken out of the warehouse: nothing computes from what is not there."""
 
 import dataclasses
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -39,22 +38,6 @@ LENT = View(
 ARCHIVING = dataclasses.replace(SUBJECT, archivable=(CIRCULATION,), views=(LENT,))
 APRIL, MAY = date(2024, 4, 1), date(2024, 5, 1)
 ROWS = f"select * from {CIRCULATION} order by date"
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = Library(tmp_path_factory.mktemp("library"))
-    assert SUBJECT.prepare_sample is not None
-    SUBJECT.prepare_sample(made.landing, {"days": 3})(lambda _: None)
-    assert made.run(FIRST, LAST).success
-    return made.root
-
-
-@pytest.fixture
-def library(template: Path, tmp_path: Path) -> Library:
-    """Three days of April, run."""
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    return Library(tmp_path)
 
 
 def due(library: Library) -> set[str]:

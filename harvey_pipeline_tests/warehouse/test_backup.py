@@ -25,7 +25,7 @@ from harvey_pipeline.warehouse.backup import (
     take_backup,
 )
 from harvey_pipeline.warehouse.warehouse import Warehouse
-from harvey_pipeline_tests.test_subject import FIRST, LAST, Library
+from harvey_pipeline_tests.test_subject import FIRST, Library
 from harvey_pipeline_tests.tiny import CIRCULATION, LOANS, SUBJECT
 
 ROWS = f"select * from {CIRCULATION} order by date"
@@ -37,18 +37,9 @@ def silent(_part: str, _done: int, _total: int) -> None:
     """Takes what a backup tells."""
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = Library(tmp_path_factory.mktemp("library"))
-    assert SUBJECT.prepare_sample is not None
-    SUBJECT.prepare_sample(made.landing, {"days": 3})(lambda _: None)
-    assert made.run(FIRST, LAST).success
-    return made.root
-
-
 @pytest.fixture
 def library(template: Path, tmp_path: Path) -> Library:
-    """Three days, run."""
+    """Three days of April, run, in a folder beside which a backup has its place."""
     shutil.copytree(template, tmp_path / "library")
     return Library(tmp_path / "library")
 

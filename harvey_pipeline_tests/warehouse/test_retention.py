@@ -1,8 +1,6 @@
 """Rows that are kept no longer: which they are, that they go, and that nothing computes them."""
 
-import shutil
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -39,22 +37,6 @@ DATES = f"select date from {CIRCULATION} order by date"
 ROWS = f"select * from {CIRCULATION} order by date"
 MONDAYS_TOO = {CIRCULATION: Cutoff.of(Keep(1, mondays=3), LAST)}
 """Of three days, Monday to Wednesday, all but the Tuesday."""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = Library(tmp_path_factory.mktemp("library"))
-    assert SUBJECT.prepare_sample is not None
-    SUBJECT.prepare_sample(made.landing, {"days": 3})(lambda _: None)
-    assert made.run(FIRST, LAST).success
-    return made.root
-
-
-@pytest.fixture
-def library(template: Path, tmp_path: Path) -> Library:
-    """Three days of April, run."""
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    return Library(tmp_path)
 
 
 def raw_store(library: Library) -> RawStore:
