@@ -26,6 +26,13 @@ RUNS: Final = """
   runId jobName status creationTime tags { key value } assetSelection { path }
 } } } }
 """
+MATERIALISED: Final = """
+query ($run: ID!) {
+  runOrError(runId: $run) { ... on Run { assetMaterializations {
+    assetKey { path } metadataEntries { label ... on IntMetadataEntry { intValue } }
+  } } }
+}
+"""
 REPOSITORIES: Final = """
 { repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }
 """
@@ -102,6 +109,24 @@ class Ui:
         results = self.all_runs()
         assert {one["status"] for one in results} <= UNFINISHED | {"SUCCESS"}, results
         return [describe(one) for one in results if one["status"] == "SUCCESS"]
+
+    def computed(self, run: dict[str, Any]) -> list[str]:
+        """The tables of which a run loaded or computed anything: it may find all of it done."""
+        told = self.ask(MATERIALISED, run=run["runId"])["runOrError"]["assetMaterializations"]
+        figures = [
+            (
+                ".".join(one["assetKey"]["path"]),
+                {entry["label"]: entry.get("intValue") for entry in one["metadataEntries"]},
+            )
+            for one in told
+        ]
+        return sorted(
+            {
+                table
+                for table, counts in figures
+                if counts.get("partitions_computed") or counts.get("rows_read") is not None
+            }
+        )
 
     def kill(self, part: str) -> None:
         """Kill Dagster's daemon or its webserver."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from harvey_pipeline.warehouse.publishing import is_behind
 from harvey_pipeline_tests.cli.commands import wait_until
 from harvey_pipeline_tests.cli.uis import UNFINISHED, Ui, ui
 from harvey_pipeline_tests.faults.conftest import Undisturbed
@@ -27,8 +28,12 @@ SETTINGS: Final = {"HARVEY_START_DATE": str(FIRST)}
 
 
 def is_idle(asked: Ui, station: Station) -> bool:
-    at_work = any(one["status"] in UNFINISHED for one in asked.all_runs())
-    return not at_work and station.warehouse.exists() and not station.is_anything_due()
+    """Whether all is computed and readers see it."""
+    if any(one["status"] in UNFINISHED for one in asked.all_runs()):
+        return False
+    if not station.warehouse.exists() or station.is_anything_due():
+        return False
+    return not is_behind(station.pipeline.warehouse)
 
 
 def wait_for_a_run(asked: Ui) -> None:
