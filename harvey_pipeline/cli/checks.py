@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
@@ -189,6 +188,7 @@ def _tell(
 ) -> Iterator[RenderableType]:
     """A check that did not pass, in full; its tables are drawn at a terminal only."""
     import dagster as dg
+    from rich.markdown import Markdown
 
     yield Text.assemble(label_of(check), " ", (f"{check.asset} {check.name}", "bold"))
     evaluated_at = f"{evaluated.at:%Y-%m-%d %H:%M} UTC"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import dagster
 import sqlalchemy
 from dagster import DagsterEventType, DagsterInstance, EventLogEntry, Field, StringSource
 from dagster._core.events import (
@@ -82,7 +83,6 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines_lock = threading.Lock()
         self._tables_there: set[str] = set()
         self._columns_there: set[str] = set()
-        self._revision: str | None = None
         self._inst_data = inst_data
         # Dagster connects while it initialises.
         if base_dir is not None:
@@ -133,23 +133,37 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         return self._engines[shard]
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
-        """Make the tables of a file, by alembic once and alike for further new ones.
+        """Make the tables of a file, by alembic where it is not known how a new one is.
 
         Alembic reads all of its scripts each time, which takes longer than a day's events do.
         """
-        is_new = not for_index_shard and not Path(str(engine.url.database)).exists()
-        if is_new and self._revision is not None:
-            with engine.connect() as connection:
-                connection.execute(sqlalchemy.text("pragma journal_mode = wal"))
-                SqlEventLogStorageMetadata.create_all(connection)
-                _REVISIONS.create(connection)
-                connection.execute(_REVISIONS.insert(), {"version_num": self._revision})
-                connection.commit()
+        is_new = not Path(str(engine.url.database)).exists()
+        if not is_new and _revision_of(engine) is not None:
+            # Dagster, too, leaves a file as it is that has a revision, whichever.
             return
-        super()._initdb(engine, for_index_shard)
-        if is_new:
-            with engine.connect() as connection:
-                self._revision = connection.scalar(sqlalchemy.select(_REVISIONS.c.version_num))
+        newest = self._newest_revision() if is_new and not for_index_shard else None
+        if newest is None:
+            super()._initdb(engine, for_index_shard)
+            if is_new and (made := _revision_of(engine)) is not None:
+                self._newest_revision_file.write_text(made)
+            return
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("pragma journal_mode = wal"))
+            SqlEventLogStorageMetadata.create_all(connection)
+            _REVISIONS.create(connection)
+            connection.execute(_REVISIONS.insert(), {"version_num": newest})
+            connection.commit()
+
+    @property
+    def _newest_revision_file(self) -> Path:
+        """Where it stands which revision this version of Dagster gives to a new file."""
+        return Path(self._base_dir) / f"dagster-{dagster.__version__}.revision"
+
+    def _newest_revision(self) -> str | None:
+        try:
+            return self._newest_revision_file.read_text() or None
+        except FileNotFoundError:
+            return None
 
     def dispose(self) -> None:
         for engine in self._engines.values():
@@ -331,6 +345,14 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("vacuum")
             connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+
+
+def _revision_of(engine: sqlalchemy.Engine) -> str | None:
+    """Which revision a file's tables have; None if alembic has noted none."""
+    with engine.connect() as connection:
+        if not sqlalchemy.inspect(connection).has_table(_REVISIONS.name):
+            return None
+        return connection.scalar(sqlalchemy.select(_REVISIONS.c.version_num))
 
 
 def _is_mirrored(event: EventLogEntry) -> bool:
