@@ -58,7 +58,8 @@ class SourceFiles:
 
 
 def _relative(path: LandingPath, root: LandingPath) -> str:
-    return path.relative_to(root).as_posix()  # type: ignore[arg-type]
+    # `relative_to` takes ten times as long, which thousands of drops make seconds.
+    return str(path).removeprefix(f"{str(root).rstrip('/')}/")
 
 
 def _label(path: LandingPath, root: LandingPath) -> str:

@@ -40,6 +40,7 @@ class Fingerprints:
     def __init__(self, root: Path) -> None:
         self._file = root / "bulk" / "fingerprints.json"
         self._scratch = root / "scratch"
+        self._folder = str(Path.cwd())
         self._known: dict[str, list[int | str]] = self._remembered()
         self._is_changed = False
 
@@ -87,7 +88,7 @@ class Fingerprints:
         stamped = stamp(files, path)
         content = fingerprint(files, path, self._scratch)
         if time.time_ns() - stamped.changed_ns > _SETTLED_NS and self._is_still(path, stamped):
-            self._known[str(path.absolute())] = [*stamped, content]
+            self._known[self._key(path)] = [*stamped, content]
             self._is_changed = True
         return content
 
@@ -108,7 +109,7 @@ class Fingerprints:
             return False
 
     def _recall(self, path: LandingPath) -> str | None:
-        remembered = self._known.get(str(path.absolute()))
+        remembered = self._known.get(self._key(path))
         if remembered is None:
             return None
         try:
@@ -116,3 +117,9 @@ class Fingerprints:
         except OSError:
             return None
         return str(remembered[-1]) if remembered[:-1] == list(found) else None
+
+    def _key(self, path: LandingPath) -> str:
+        """What a file is remembered by, whatever folder a command is started in."""
+        # `Path.absolute` takes ten times as long, which thousands of drops make seconds.
+        is_relative = isinstance(path, Path) and not path.is_absolute()
+        return f"{self._folder}/{path}" if is_relative else str(path)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -85,10 +85,6 @@ class RemotePath:
     def absolute(self) -> "RemotePath":
         """Itself: an address is never relative."""
         return self
-
-    def relative_to(self, root: "RemotePath") -> PurePosixPath:
-        """The address below that of a folder."""
-        return PurePosixPath(self.address.removeprefix(f"{root.address}/"))
 
     def is_dir(self) -> bool:
         """Whether it is a folder, by how it was listed."""

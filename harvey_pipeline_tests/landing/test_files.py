@@ -16,6 +16,7 @@ from harvey_pipeline.landing.files import (
     fingerprint,
     stamp,
 )
+from harvey_pipeline.landing.places import RemotePath, Stamp
 from harvey_pipeline.landing.records import LandingError, open_delivery
 from harvey_pipeline_tests.builders import (
     EVENTS,
@@ -28,11 +29,25 @@ from harvey_pipeline_tests.builders import (
 )
 
 DAY = date(2024, 4, 23)
+STAMP = Stamp("etag", 12, 0, 0)
 
 
 def found_in(root: Path, source: str) -> SourceFiles:
     """What the landing folder holds of a source."""
     return find_files(root / "landing", SOURCES[source])
+
+
+@pytest.mark.parametrize(
+    "root",
+    [Path("/srv/landing"), Path("landing"), Path(), Path("/"), RemotePath("s3://drops/a/landing")],
+    ids=str,
+)
+def test_a_file_is_named_relative_to_the_landing_folder(root: Path | RemotePath) -> None:
+    if isinstance(root, RemotePath):
+        path: Path | RemotePath = RemotePath(f"{root}/things/2024-04-01.csv", STAMP)
+    else:
+        path = root / "things" / "2024-04-01.csv"
+    assert SourceFiles(SOURCES["users"], root).name_of(path) == "things/2024-04-01.csv"
 
 
 # --- files ---------------------------------------------------------------------------------------
