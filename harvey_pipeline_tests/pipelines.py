@@ -21,6 +21,7 @@ from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.subject import Subject
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
+from harvey_pipeline_tests.instances import forgetful_instance
 
 Rows = list[dict[str, Any]]
 
@@ -137,7 +138,7 @@ class Pipeline:
     ) -> dg.ExecuteInProcessResult:
         job = self._jobs.get((assets, checks)) or self._resolve(assets, checks)
         return job.execute_in_process(
-            instance=self._instance,
+            instance=forgetful_instance(),
             tags={**range_tags(days), **(tags or {})},
             raise_on_error=not checks,
         )
@@ -145,10 +146,6 @@ class Pipeline:
     @cached_property
     def _graph(self) -> Graph:
         return graph_of([self.subject])
-
-    @cached_property
-    def _instance(self) -> dg.DagsterInstance:
-        return dg.DagsterInstance.ephemeral(tempdir=str(self.folder))
 
     @cached_property
     def _jobs(self) -> dict[tuple[tuple[str, ...], bool], dg.JobDefinition]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import dagster as dg
@@ -25,6 +24,7 @@ from harvey_pipeline.graph.partitions import months_touched, range_tags
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
+from harvey_pipeline_tests.instances import forgetful_instance
 
 SUBJECTS: Final = (engagement.SUBJECT,)
 TABLES: Final = tables_of(SUBJECTS)
@@ -154,14 +154,12 @@ class Place:
         self, job: str, partitions: DayRange | None, assets: Sequence[dg.AssetKey] | None = None
     ) -> dg.ExecuteInProcessResult:
         definitions = build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
-        # What Dagster stores stays out of the folder, which is copied for many tests.
-        with TemporaryDirectory() as folder:
-            return definitions.resolve_job_def(job).execute_in_process(
-                instance=dg.DagsterInstance.ephemeral(tempdir=folder),
-                tags=range_tags(partitions) if partitions else {},
-                asset_selection=assets,
-                raise_on_error=False,
-            )
+        return definitions.resolve_job_def(job).execute_in_process(
+            instance=forgetful_instance(),
+            tags=range_tags(partitions) if partitions else {},
+            asset_selection=assets,
+            raise_on_error=False,
+        )
 
     def ingest(self, source: str, days: DayRange = DAYS) -> None:
         self.raw_store.ingest(SOURCES[source], days)

@@ -20,6 +20,7 @@ from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Warehouse
 from harvey_pipeline_tests import tiny
 from harvey_pipeline_tests.builders import landing_file
+from harvey_pipeline_tests.instances import forgetful_instance
 from harvey_pipeline_tests.tiny import SUBJECT
 
 FIRST, SECOND, LAST = date(2024, 4, 1), date(2024, 4, 2), date(2024, 4, 3)
@@ -45,7 +46,7 @@ class Library:
 
     def run(self, first: date, last: date) -> dg.ExecuteInProcessResult:
         return self.definitions.resolve_job_def("tiny_daily").execute_in_process(
-            instance=dg.DagsterInstance.ephemeral(tempdir=str(self.root)),
+            instance=forgetful_instance(),
             tags=range_tags(DayRange(first, last)),
             raise_on_error=False,
         )

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -19,6 +18,7 @@ from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.publishing import publish
 from harvey_pipeline.warehouse.warehouse import Warehouse
+from harvey_pipeline_tests.instances import forgetful_instance
 
 TABLES = tables_of([SUBJECT])
 PLANS = {plan.table.name: plan for plan in check_plans([SUBJECT])}
@@ -82,12 +82,11 @@ class Star:
     ) -> dg.ExecuteInProcessResult:
         calendar = Calendar(self.first, self.last)
         definitions = build_definitions([SUBJECT], calendar, self.warehouse, self.raw_store)
-        with TemporaryDirectory() as folder:
-            return definitions.resolve_job_def("agents_daily").execute_in_process(
-                instance=dg.DagsterInstance.ephemeral(tempdir=folder),
-                tags=range_tags(DayRange(first, last)),
-                asset_selection=assets,
-            )
+        return definitions.resolve_job_def("agents_daily").execute_in_process(
+            instance=forgetful_instance(),
+            tags=range_tags(DayRange(first, last)),
+            asset_selection=assets,
+        )
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.warehouse.query(query)

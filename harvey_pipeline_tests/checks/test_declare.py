@@ -11,6 +11,7 @@ from harvey_pipeline.graph.partitions import range_tags
 from harvey_pipeline.landing.raw_store import Ingestion, RawStore
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline_tests.instances import forgetful_instance
 from harvey_pipeline_tests.places import (
     DAYS,
     FIRMS,
@@ -152,7 +153,7 @@ def test_checks_run_alone_take_their_days_from_the_run(
         resources={"warehouse": place.warehouse, "raw_store": place.raw_store},
     )
     result = definitions.resolve_job_def("checks").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(tempdir=str(place.root)),
+        instance=forgetful_instance(),
         tags=tags,
         raise_on_error=False,
     )

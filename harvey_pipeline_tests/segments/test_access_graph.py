@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -14,6 +13,7 @@ from harvey_pipeline.graph.partitions import range_tags
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.builders import csv_text, landing_file, raw_store
+from harvey_pipeline_tests.instances import forgetful_instance
 from harvey_pipeline_tests.segments.parts import ACCESS, SUBJECTS
 
 MON = date(2024, 5, 6)
@@ -57,12 +57,11 @@ def execute(store: RawStore, job: str, *tables: str) -> dg.ExecuteInProcessResul
     """Run all days of a job, or of some of its tables."""
     calendar = Calendar(MON, WED)
     definitions = build_definitions(SUBJECTS, calendar, store.warehouse, store)
-    with TemporaryDirectory() as folder:
-        return definitions.resolve_job_def(job).execute_in_process(
-            instance=dg.DagsterInstance.ephemeral(tempdir=folder),
-            tags=range_tags(DAYS),
-            asset_selection=[dg.AssetKey(name.split(".")) for name in tables] or None,
-        )
+    return definitions.resolve_job_def(job).execute_in_process(
+        instance=forgetful_instance(),
+        tags=range_tags(DAYS),
+        asset_selection=[dg.AssetKey(name.split(".")) for name in tables] or None,
+    )
 
 
 @pytest.fixture(scope="module")

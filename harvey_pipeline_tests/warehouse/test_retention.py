@@ -29,6 +29,7 @@ from harvey_pipeline.warehouse.retention import (
 )
 from harvey_pipeline.warehouse.table import Keep
 from harvey_pipeline.warehouse.warehouse import published_path
+from harvey_pipeline_tests.instances import forgetful_instance
 from harvey_pipeline_tests.test_subject import FIRST, LAST, SECOND, Library
 from harvey_pipeline_tests.tiny import CIRCULATION, SUBJECT
 
@@ -56,7 +57,7 @@ def due(library: Library) -> list[Due]:
 
 def run_due(library: Library) -> dg.ExecuteInProcessResult:
     return library.definitions.resolve_job_def("tiny_daily").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(tempdir=str(library.root)),
+        instance=forgetful_instance(),
         tags={**range_tags(DayRange(FIRST, LAST)), DUE_TAG: "true"},
         raise_on_error=False,
     )
