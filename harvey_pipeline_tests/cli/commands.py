@@ -1,5 +1,7 @@
-"""The `harvey` command as a process: how it is started, and what is expected of a refusal."""
+"""The `harvey` command: how it is started, and what is expected of a refusal."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -7,7 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
+# The graph takes its settings when it is first imported: the tests', not those of a command here.
+import harvey_pipeline.definitions  # noqa: F401
+from harvey_pipeline.cli import APP
+from harvey_pipeline.cli.app import run_command
 from harvey_pipeline_tests.builders import FIRMS, HEADERS, USERS, csv_text, landing_file, user_rows
 
 REPOSITORY = Path(__file__).parents[2]
@@ -38,6 +45,23 @@ def run_harvey(folder: Path, *arguments: str, **settings: str) -> Finished:
         text=True,
         timeout=600,
     )
+
+
+def harvey_here(folder: Path, *arguments: str, **settings: str) -> Finished:
+    """The command in a folder, within this process: a process of its own starts for seconds.
+
+    For commands that only read. The graph is the one that the tests have imported, of all subjects,
+    whatever the settings say.
+    """
+    out, error = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ, environment() | settings, clear=True),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(error),
+    ):
+        code = run_command(APP, arguments)
+    return Finished(arguments, code, out.getvalue(), error.getvalue())
 
 
 def assert_refused(finished: Finished, *parts: str) -> None:

@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 import pytest
 
-from harvey_pipeline_tests.cli.commands import SMALL_SAMPLE, Finished, run_harvey
+from harvey_pipeline_tests.cli.commands import (
+    SMALL_SAMPLE,
+    Finished,
+    harvey_here,
+    run_harvey,
+)
 
 Harvey = Callable[..., Finished]
 
@@ -16,6 +21,12 @@ Harvey = Callable[..., Finished]
 def harvey(tmp_path: Path) -> Harvey:
     """Runs the command in an empty working directory."""
     return partial(run_harvey, tmp_path)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Harvey:
+    """Runs the command in an empty working directory, within this process."""
+    return partial(harvey_here, tmp_path)
 
 
 class Computed(NamedTuple):

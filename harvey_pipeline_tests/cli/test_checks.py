@@ -48,14 +48,14 @@ def test_every_check_is_listed_with_what_it_asserts(harvey: Harvey) -> None:
         ),
     ],
 )
-def test_a_name_chooses_checks(harvey: Harvey, name: str, tables: set[str]) -> None:
-    finished = harvey("checks", name, HARVEY_SUBJECTS="")
+def test_a_name_chooses_checks(here: Harvey, name: str, tables: set[str]) -> None:
+    finished = here("checks", name, HARVEY_SUBJECTS="")
     assert finished.returncode == 0
     assert {line for line in finished.stdout.splitlines() if line in dict(DECLARED)} == tables
 
 
-def test_an_unknown_name_is_refused_with_those_like_it(harvey: Harvey) -> None:
-    assert_refused(harvey("checks", "volume_is_usal"), "Did you mean volume_is_usual")
+def test_an_unknown_name_is_refused_with_those_like_it(here: Harvey) -> None:
+    assert_refused(here("checks", "volume_is_usal"), "Did you mean volume_is_usual")
 
 
 def test_without_a_run_there_are_no_results(tmp_path: Path, harvey: Harvey) -> None:

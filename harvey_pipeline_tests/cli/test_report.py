@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from harvey_pipeline_tests.cli.commands import Finished, run_harvey
+from harvey_pipeline_tests.cli.commands import Finished, harvey_here, run_harvey
 from harvey_pipeline_tests.cli.conftest import Computed
 
 
@@ -127,7 +127,7 @@ def test_chapters_of_subjects_that_are_not_computed_say_so_in_a_line(reported: R
 
 def test_a_report_that_is_written_again_is_the_same(reported: Reported, computed: Computed) -> None:
     before = {path: path.read_bytes() for path in index_of(reported).parent.rglob("*.html")}
-    assert run_harvey(computed.folder, "report", "--out", str(reported.folder)).returncode == 0
+    assert harvey_here(computed.folder, "report", "--out", str(reported.folder)).returncode == 0
     after = {path: path.read_bytes() for path in index_of(reported).parent.rglob("*.html")}
     assert after == before
 
@@ -141,7 +141,7 @@ def test_the_page_of_a_user_and_of_a_firm_alone(reported: Reported, computed: Co
             [day],
         ).fetchall()[0]
     for option, name in (("--user", user), ("--firm", firm)):
-        told = run_harvey(computed.folder, "report", option, name, "--out", f"alone-{option[2:]}")
+        told = harvey_here(computed.folder, "report", option, name, "--out", f"alone-{option[2:]}")
         assert told.returncode == 0, told.stderr
         folder = computed.folder / f"alone-{option[2:]}" / day
         [page] = folder.glob(f"{option[2:]}s/*.html")
@@ -149,7 +149,7 @@ def test_the_page_of_a_user_and_of_a_firm_alone(reported: Reported, computed: Co
 
 
 def test_the_tables_beside_the_report(reported: Reported, computed: Computed) -> None:
-    told = run_harvey(
+    told = harvey_here(
         computed.folder,
         *("report", "--subject", "engagement", "--csv", "--parquet", "--out", "exported"),
     )
@@ -187,19 +187,19 @@ def test_the_tables_beside_the_report(reported: Reported, computed: Computed) ->
 def test_what_cannot_be_shown_is_refused(
     computed: Computed, arguments: tuple[str, ...], message: str
 ) -> None:
-    told = run_harvey(computed.folder, "report", *arguments)
+    told = harvey_here(computed.folder, "report", *arguments)
     assert told.returncode == 2
     assert message in " ".join(told.stderr.split())
 
 
 def test_without_anything_computed_it_says_what_to_do(tmp_path: Path) -> None:
-    told = run_harvey(tmp_path, "report")
+    told = harvey_here(tmp_path, "report")
     assert told.returncode == 2
     assert "compute them with `harvey run`" in " ".join(told.stderr.split())
 
 
 def test_without_a_browser_a_pdf_is_refused_before_anything_is_written(computed: Computed) -> None:
-    told = run_harvey(computed.folder, "report", "--pdf", "--out", "printed", PATH="/nowhere")
+    told = harvey_here(computed.folder, "report", "--pdf", "--out", "printed", PATH="/nowhere")
     assert told.returncode == 1
     assert "Install Chromium, or open the page and print it." in " ".join(told.stderr.split())
     assert not (computed.folder / "printed").exists()

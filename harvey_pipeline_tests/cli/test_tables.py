@@ -23,8 +23,8 @@ def test_every_table_is_listed_under_its_schema(harvey: Harvey) -> None:
     assert sections == list(dict.fromkeys(name.partition(".")[0] for name in TABLES))
 
 
-def test_a_schema_lists_its_own_tables(harvey: Harvey) -> None:
-    lines = harvey("tables", "months").stdout.splitlines()
+def test_a_schema_lists_its_own_tables(here: Harvey) -> None:
+    lines = here("tables", "months").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "months",
         *(name for name in TABLES if name.startswith("months.")),
@@ -32,8 +32,8 @@ def test_a_schema_lists_its_own_tables(harvey: Harvey) -> None:
 
 
 @pytest.mark.parametrize("columns", ["80", "1000"], ids=["at the width of a terminal", "in a pipe"])
-def test_one_table_shows_its_columns_and_its_checks(harvey: Harvey, columns: str) -> None:
-    finished = harvey("tables", "marts.growth_accounting", COLUMNS=columns)
+def test_one_table_shows_its_columns_and_its_checks(here: Harvey, columns: str) -> None:
+    finished = here("tables", "marts.growth_accounting", COLUMNS=columns)
     assert (finished.returncode, finished.stderr) == (0, "")
     rows = [line.split() for line in finished.stdout.splitlines()]
     assert ["marts.growth_accounting"] in rows
@@ -53,8 +53,8 @@ def test_one_table_shows_its_columns_and_its_checks(harvey: Harvey, columns: str
     assert "…" not in finished.stdout
 
 
-def test_one_view_shows_its_columns_and_what_it_reads(harvey: Harvey) -> None:
-    finished = harvey("tables", "agents.approval_rate_trend")
+def test_one_view_shows_its_columns_and_what_it_reads(here: Harvey) -> None:
+    finished = here("tables", "agents.approval_rate_trend")
     assert (finished.returncode, finished.stderr) == (0, "")
     lines = [line.rstrip() for line in finished.stdout.splitlines()]
     assert lines[0] == "agents.approval_rate_trend"
@@ -64,8 +64,8 @@ def test_one_view_shows_its_columns_and_what_it_reads(harvey: Harvey) -> None:
     assert line.split(maxsplit=1)[1] == "Approved drafts."
 
 
-def test_a_table_that_no_asset_is_named_after_has_no_checks(harvey: Harvey) -> None:
-    assert "None: what writes the table is checked." in harvey("tables", "raw.quarantine").stdout
+def test_a_table_that_no_asset_is_named_after_has_no_checks(here: Harvey) -> None:
+    assert "None: what writes the table is checked." in here("tables", "raw.quarantine").stdout
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_a_table_that_no_asset_is_named_after_has_no_checks(harvey: Harvey) -> N
     ],
 )
 def test_an_unknown_table_is_refused_with_those_like_it(
-    harvey: Harvey, name: str, meant: str
+    here: Harvey, name: str, meant: str
 ) -> None:
-    assert_refused(harvey("tables", name), meant)
+    assert_refused(here("tables", name), meant)
