@@ -31,7 +31,6 @@ from harvey_pipeline_tests.graph.alert_servers import (
     webhook_server,
 )
 from harvey_pipeline_tests.graph.event_log_graph import run_days
-from harvey_pipeline_tests.graph.event_log_homes import OURS, make_home
 from harvey_pipeline_tests.places import CALENDAR, EVENT_HEADER, FIRST, LAST, MIDDLE, Place
 
 pytest_plugins = ["harvey_pipeline_tests.place_fixtures"]
@@ -55,13 +54,6 @@ def posts() -> Iterator[Posts]:
 def mails() -> Iterator[Mails]:
     with mail_server() as server:
         yield server
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    home = make_home(tmp_path / "home", OURS)
-    with dg.DagsterInstance.from_config(str(home)) as opened:
-        yield opened
 
 
 class Watch:

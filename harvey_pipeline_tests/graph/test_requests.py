@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -82,12 +81,6 @@ class Looks:
             asset_selection=request.asset_selection,
             raise_on_error=False,
         )
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 def deliver(root: Path, day: date, *sources: str) -> None:
