@@ -1,6 +1,6 @@
 """`harvey agents`: a day, the expectations, the queue, the checks; and what is not there."""
 
-from harvey_pipeline_tests.cli.commands import assert_refused, run_harvey
+from harvey_pipeline_tests.cli.commands import assert_refused, harvey_here, run_harvey
 from harvey_pipeline_tests.cli.conftest import Computed, Harvey
 
 
@@ -17,12 +17,12 @@ def test_the_last_day_run_is_shown(computed: Computed) -> None:
 
 
 def test_another_day_is_shown_if_it_was_run(computed: Computed) -> None:
-    finished = run_harvey(computed.folder, "agents", "--day", "2024-04-02")
+    finished = harvey_here(computed.folder, "agents", "--day", "2024-04-02")
     assert finished.stdout.startswith("AI agents of 2024-04-02\n")
-    refused = run_harvey(computed.folder, "agents", "--day", "2024-04-09")
+    refused = harvey_here(computed.folder, "agents", "--day", "2024-04-09")
     assert_refused(refused, "2024-04-09 was not run", "2024-04-05")
-    assert_refused(run_harvey(computed.folder, "agents", "--day", "May"), "--day is 'May'")
+    assert_refused(harvey_here(computed.folder, "agents", "--day", "May"), "--day is 'May'")
 
 
-def test_nothing_was_run(harvey: Harvey) -> None:
-    assert_refused(harvey("agents"), "Nothing of the AI agents", "agent_approvals", "harvey run")
+def test_nothing_was_run(here: Harvey) -> None:
+    assert_refused(here("agents"), "Nothing of the AI agents", "agent_approvals", "harvey run")

@@ -19,6 +19,7 @@ from harvey_pipeline_tests.cli.commands import (
     Finished,
     assert_refused,
     environment,
+    harvey_here,
     run_harvey,
     wait_until,
 )
@@ -236,12 +237,12 @@ def test_an_answer_of_the_next_provider_counts_and_a_spent_budget_is_told(place:
 
 def test_off_by_default(tmp_path: Path) -> None:
     subject = {"HARVEY_SUBJECTS": "conversations"}
-    assert_refused(run_harvey(tmp_path, "analyze-intents", **subject), "HARVEY_LLM_MODEL is not")
+    assert_refused(harvey_here(tmp_path, "analyze-intents", **subject), "HARVEY_LLM_MODEL is not")
     given = {**subject, "HARVEY_LLM_MODEL": "m", "HARVEY_LLM_KEY": KEY, "HARVEY_LLM_PRICE": "1/1"}
-    refused = run_harvey(tmp_path, "analyze-intents", **given)
+    refused = harvey_here(tmp_path, "analyze-intents", **given)
     assert_refused(refused, "HARVEY_LLM_BUDGET_USD is 0")
     given["HARVEY_LLM_BUDGET_USD"] = "1"
-    stopped = run_harvey(tmp_path, "analyze-intents", **given, HARVEY_LLM_STOP="1")
+    stopped = harvey_here(tmp_path, "analyze-intents", **given, HARVEY_LLM_STOP="1")
     assert_refused(stopped, "HARVEY_LLM_STOP")
     assert list(tmp_path.iterdir()) == []
 

@@ -28,7 +28,7 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("command", ["run", "ui"])
-def test_commands_refuse_it_at_once(tmp_path: Path, harvey: Harvey, command: str) -> None:
+def test_commands_refuse_it_at_once(tmp_path: Path, here: Harvey, command: str) -> None:
     one_day(tmp_path)
     (tmp_path / "store").mkdir()
     (tmp_path / "notes.txt").write_text("text, and no table")
@@ -38,7 +38,7 @@ def test_commands_refuse_it_at_once(tmp_path: Path, harvey: Harvey, command: str
         ("notes.txt", "is no DuckDB file"),
         ("notes.txt/w.duckdb", f"{tmp_path}/notes.txt is a file"),
     ):
-        finished = harvey(command, "--landing-dir", "landing", "--warehouse", warehouse)
+        finished = here(command, "--landing-dir", "landing", "--warehouse", warehouse)
         assert_refused(finished, f"warehouse {tmp_path}/{warehouse} ", found, "--warehouse")
     assert sorted(tmp_path.rglob("*")) == before
 
