@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,13 +154,16 @@ class Place:
     def _execute(
         self, job: str, partitions: DayRange | None, assets: Sequence[dg.AssetKey] | None = None
     ) -> dg.ExecuteInProcessResult:
-        definitions = build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
-        return definitions.resolve_job_def(job).execute_in_process(
+        return self._definitions.resolve_job_def(job).execute_in_process(
             instance=forgetful_instance(),
             tags=range_tags(partitions) if partitions else {},
             asset_selection=assets,
             raise_on_error=False,
         )
+
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        return build_definitions(SUBJECTS, CALENDAR, self.warehouse, self.raw_store)
 
     def ingest(self, source: str, days: DayRange = DAYS) -> None:
         self.raw_store.ingest(SOURCES[source], days)
