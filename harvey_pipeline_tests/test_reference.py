@@ -1,10 +1,13 @@
 """Every subject's page says what the code declares, and is not stale."""
 
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from harvey_pipeline import reference
 from harvey_pipeline.cli import APP, docs
 from harvey_pipeline.cli.app import run_command
 from harvey_pipeline.definitions import SUBJECTS, check_plans, tables_of
@@ -21,14 +24,25 @@ def page_of(*subjects: Subject) -> str:
     return reference_page(subjects[0], check_plans(subjects), tables_of(subjects))
 
 
-# The second one has a source of every kind, and neither guide nor months.
-PAGES = [
-    pytest.param(subject, page_of(*others), id=subject.name)
-    for subject, others in [
-        *((subject, (subject, *SUBJECTS)) for subject in SUBJECTS),
-        (TINY, (TINY, *SUBJECTS)),
-    ]
-]
+@pytest.fixture(scope="module", autouse=True)
+def types_are_asked_once() -> Iterator[None]:
+    """DuckDB is asked once for the types of a table: that takes most of a page's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "stored_types", cache(stored_types))
+        yield
+
+
+# The last one has a source of every kind, and neither guide nor months.
+@pytest.fixture(scope="module", params=[*SUBJECTS, TINY], ids=lambda subject: subject.name)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    assert isinstance(request.param, Subject)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def page(subject: Subject) -> str:
+    """The subject's page, with the tables of all others to link to."""
+    return page_of(subject, *SUBJECTS)
 
 
 def section(page: str, heading: str) -> str:
@@ -56,7 +70,6 @@ def test_the_page_in_the_folder_is_not_stale(subject: Subject) -> None:
     assert written == docs.build_pages(PACKAGE)[PACKAGE / subject.name / docs.PAGE]
 
 
-@pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_every_table_and_column_is_described(subject: Subject, page: str) -> None:
     tables = tables_of_page(subject, tables_of((subject,)))
     assert {table.name for table in (*subject.raw_tables, *subject.tables)} <= {
@@ -74,7 +87,6 @@ def test_every_table_and_column_is_described(subject: Subject, page: str) -> Non
             assert rows[name][0].startswith("**") == (name in table.key)
 
 
-@pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_every_check_is_described_beneath_its_table(subject: Subject, page: str) -> None:
     own = {table.name for table in (*subject.raw_tables, *subject.tables)}
     plans = [plan for plan in check_plans((*SUBJECTS, TINY)) if plan.table.name in own]
@@ -91,7 +103,6 @@ def test_every_check_is_described_beneath_its_table(subject: Subject, page: str)
             assert advice in (check.advice, "*run again*")
 
 
-@pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_every_source_is_a_contract(subject: Subject, page: str) -> None:
     for source in subject.sources:
         told = section(page, f"### Source `{source.name}`")
@@ -109,7 +120,6 @@ def test_every_source_is_a_contract(subject: Subject, page: str) -> None:
             )
 
 
-@pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_every_reason_is_explained(subject: Subject, page: str) -> None:
     rows = rows_of(section(page, "## Reasons in quarantine"))
     assert set(rows) == {reason for source in subject.sources for reason in source.reasons}
@@ -140,7 +150,6 @@ def test_a_drop_is_told_by_its_kind() -> None:
     assert "Computed from `raw.raw_loans` (with 1 day after) and" in computed
 
 
-@pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_no_table_of_another_subject_is_described_on_it(subject: Subject, page: str) -> None:
     others = {
         table.name
@@ -151,7 +160,6 @@ def test_no_table_of_another_subject_is_described_on_it(subject: Subject, page: 
     assert not {name for name in others if f"\n### `{name}`\n" in page}
 
 
-@pytest.mark.parametrize(("subject", "page"), PAGES)
 def test_links_lead_somewhere(subject: Subject, page: str) -> None:
     headings = re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
