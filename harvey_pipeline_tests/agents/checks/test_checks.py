@@ -60,7 +60,8 @@ def sane_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def star(sane_root: Path, tmp_path: Path) -> Star:
     """A copy of the sane star, to be spoilt."""
-    shutil.copytree(sane_root, tmp_path / "star")
+    readers = shutil.ignore_patterns("*.published.*", "*.standby.*")
+    shutil.copytree(sane_root, tmp_path / "star", ignore=readers)
     return Star(tmp_path / "star", DAY, NEXT)
 
 
