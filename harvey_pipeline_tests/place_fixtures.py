@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline_tests.made_once import made_once
 from harvey_pipeline_tests.places import FIRMS, FIRST, PLANS, USERS, Place, Runs, events_of
 
 
@@ -17,35 +18,41 @@ def assert_all_checks_passed(runs: Runs) -> None:
 
 
 @pytest.fixture(scope="session")
-def sane_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sane_root(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Three days of sane drops, run through the graph."""
-    place = Place(tmp_path_factory.mktemp("sane"))
-    for offset in range(3):
-        day = FIRST + timedelta(days=offset)
-        place.drop("users", day, USERS)
-        place.drop("firms", day, FIRMS)
-        place.drop("events", day, events_of(day))
-    assert_all_checks_passed(place.run())
-    return place.root
+
+    def make(root: Path) -> None:
+        place = Place(root)
+        for offset in range(3):
+            day = FIRST + timedelta(days=offset)
+            place.drop("users", day, USERS)
+            place.drop("firms", day, FIRMS)
+            place.drop("events", day, events_of(day))
+        assert_all_checks_passed(place.run())
+
+    return made_once(tmp_path_factory, worker_id, "sane_place", make)
 
 
 @pytest.fixture(scope="session")
-def spring_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def spring_root(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Two days of March, all of April and two days of May, run through the graph.
 
     In March u1 and u4 are active for f1, and u4 never again; u2 and u3, with f2, begin in April.
     """
-    place = Place(tmp_path_factory.mktemp("spring"))
-    days = DayRange(date(2024, 3, 30), date(2024, 5, 2))
-    for day in days.days:
-        lines = events_of(day)
-        if day < FIRST:
-            lines = (*lines[:3], lines[3].replace(",u2,", ",u4,"))
-        place.drop("users", day, [*USERS, "u4,2024-03-01,Partner"])
-        place.drop("firms", day, FIRMS)
-        place.drop("events", day, lines)
-    assert_all_checks_passed(place.run(days))
-    return place.root
+
+    def make(root: Path) -> None:
+        place = Place(root)
+        days = DayRange(date(2024, 3, 30), date(2024, 5, 2))
+        for day in days.days:
+            lines = events_of(day)
+            if day < FIRST:
+                lines = (*lines[:3], lines[3].replace(",u2,", ",u4,"))
+            place.drop("users", day, [*USERS, "u4,2024-03-01,Partner"])
+            place.drop("firms", day, FIRMS)
+            place.drop("events", day, lines)
+        assert_all_checks_passed(place.run(days))
+
+    return made_once(tmp_path_factory, worker_id, "spring_place", make)
 
 
 def _copy(root: Path, to: Path) -> Place:

@@ -1,5 +1,7 @@
 """The command in an empty folder, and in one where a small sample was computed."""
 
+import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ from harvey_pipeline_tests.cli.commands import (
     harvey_here,
     run_harvey,
 )
+from harvey_pipeline_tests.made_once import made_once
 
 Harvey = Callable[..., Finished]
 
@@ -37,8 +40,18 @@ class Computed(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
-    folder = tmp_path_factory.mktemp("computed")
-    made = run_harvey(folder, "sample", *SMALL_SAMPLE)
-    assert made.returncode == 0, made.stderr
-    return Computed(folder, run_harvey(folder, "run"))
+def computed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Computed:
+    """The small sample, computed: a copy of this process's own, for tests write beside it."""
+
+    def make(folder: Path) -> None:
+        made = run_harvey(folder, "sample", *SMALL_SAMPLE)
+        assert made.returncode == 0, made.stderr
+        finished = run_harvey(folder, "run")
+        told = [finished.returncode, finished.stdout, finished.stderr]
+        (folder / "told.json").write_text(json.dumps(told))
+
+    made = made_once(tmp_path_factory, worker_id, "computed_sample", make)
+    code, out, error = json.loads((made / "told.json").read_text())
+    folder = tmp_path_factory.mktemp("computed") / "copy"
+    shutil.copytree(made, folder, ignore=shutil.ignore_patterns("told.json"))
+    return Computed(folder, Finished(["harvey", "run"], code, out, error))
