@@ -1,4 +1,4 @@
-"""Reading what is checked: whole days at a time, as many as fit into one block of rows."""
+"""Reading what is checked: whole days at a time, as many as fit into one block."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -11,14 +11,20 @@ from harvey_pipeline.checks.report import Check, Report
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 
-BLOCK_ROWS: Final = 400_000
-"""Rows held at a time; a single day is never cut."""
+BLOCK_BYTES: Final = 32 * 2**20
+"""Bytes of rows held at a time; a single day is never cut.
+
+What judges a block takes several times as much beside it.
+"""
+
+_SAMPLED_ROWS: Final = 2_000
+"""From so many rows is judged how many of them fit into a block."""
 
 _EXAMPLES: Final = 5
 
 
 def blocks_of_days(
-    days: Sequence[date], rows_per_day: Mapping[date, int], block_rows: int = BLOCK_ROWS
+    days: Sequence[date], rows_per_day: Mapping[date, int], block_rows: int
 ) -> Iterator[DayRange]:
     """Consecutive ranges that together hold all days, none with more rows than a block may have."""
     first: date | None = None
@@ -44,9 +50,10 @@ def read_blocks(
 ) -> Iterator[pl.DataFrame]:
     """The rows of some days in blocks of whole days, labels as plain text; at least one frame."""
     listed = ", ".join(f'"{column}"' for column in columns) or "*"
+    rows = f"select {listed} from {table.name}"
     if table.day_column is None or not days:
         where = "" if table.day_column is None else " where false"
-        yield connection.sql(f"select {listed} from {table.name}{where}").pl()
+        yield connection.sql(f"{rows}{where}").pl()
         return
     rows_per_day = dict(
         connection.execute(
@@ -54,11 +61,16 @@ def read_blocks(
             f"where {within(table.day_column, days)} group by 1"
         ).fetchall()
     )
-    for block in blocks_of_days(days, rows_per_day):
-        yield connection.sql(
-            f"select {listed} from {table.name} "
-            f"where {within(table.day_column, (block.first, block.last))}"
-        ).pl()
+    fitting = _rows_that_fit(connection, f"{rows} where {within(table.day_column, days)}")
+    for block in blocks_of_days(days, rows_per_day, fitting):
+        where = within(table.day_column, (block.first, block.last))
+        yield connection.sql(f"{rows} where {where}").pl()
+
+
+def _rows_that_fit(connection: duckdb.DuckDBPyConnection, rows: str) -> int:
+    """How many rows of an SQL query a block may have, by the size of a few of them."""
+    sample: pl.DataFrame = connection.sql(f"{rows} limit {_SAMPLED_ROWS}").pl()
+    return BLOCK_BYTES * sample.height // max(1, int(sample.estimated_size()))
 
 
 def within(column: str, days: Sequence[date]) -> str:

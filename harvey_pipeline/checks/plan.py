@@ -113,6 +113,8 @@ def plan_checks(
                 contract.judge(rows, report)
                 for judge_rows in of_rows:
                     judge_rows(rows, judging)
+                # Else the block is held until the next one is read.
+                del rows
             for some in particular:
                 some.judge(judging)
         _judge_windows(asset, surroundings, judging)

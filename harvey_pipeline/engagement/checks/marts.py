@@ -102,7 +102,6 @@ def _judge_user_rows(rows: pl.DataFrame, judging: Judging) -> None:
     judging.report.add(_LABELS, disagreeing)
     several = rows.filter(pl.col("firm_count") > 1)
     judging.report.add(_ONE_FIRM, several.select("date", "user_id", "firm_id", "firm_count"))
-    judging.report.add(IDS_WRITTEN_ALIKE, written_unlike(rows, "date", "user_id"))
 
 
 def _judge_engagement(judging: Judging) -> None:
@@ -121,6 +120,8 @@ def _judge_engagement(judging: Judging) -> None:
         people.select("date", "active_users"), on="date"
     )
     judging.report.add(_TOTALS, differences(expected, with_every_day(found, days)))
+    unlike = written_unlike(_ENGAGEMENT, "user_id", days)
+    add_failing_rows(judging.report, IDS_WRITTEN_ALIKE, connection, unlike)
     _judge_references(judging, USERS, (_USERS_EXIST, _USERS_CREATED))
 
 
@@ -139,7 +140,6 @@ def _judge_firm_rows(rows: pl.DataFrame, judging: Judging) -> None:
             "adoption_rate_30d",
         ),
     )
-    judging.report.add(IDS_WRITTEN_ALIKE, written_unlike(rows, "date", "firm_id"))
 
 
 def _judge_firms(judging: Judging) -> None:
@@ -166,6 +166,8 @@ def _judge_firms(judging: Judging) -> None:
     )
     judging.report.add(_TOTALS, differences(expected, with_every_day(found, days)))
     _judge_window_patterns(judging)
+    unlike = written_unlike(_FIRMS, "firm_id", days)
+    add_failing_rows(judging.report, IDS_WRITTEN_ALIKE, connection, unlike)
     _judge_references(judging, FIRMS, (_FIRMS_EXIST, _FIRMS_CREATED))
 
 

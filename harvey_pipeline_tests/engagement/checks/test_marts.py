@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from harvey_pipeline.checks import blocks
 from harvey_pipeline.checks.report import WARN
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.places import (
@@ -482,3 +483,31 @@ def test_other_ids_are_different_ones(bare: Place, first: str, second: str) -> N
     assert bare.run_tables(days, *UP_TO_FIRMS).success
     for table in (ENGAGEMENT, FIRM_USAGE):
         assert bare.evaluate(table, days)["ids_are_written_alike"].passed
+
+
+@pytest.mark.parametrize(
+    "block_bytes", [pytest.param(0, id="a-day"), pytest.param(2**20, id="all")]
+)
+def test_what_is_found_is_the_same_in_blocks_of_any_size(
+    place: Place, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    """Faults of single days, and two writings of an id that share no day."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block_bytes)
+    place.sql(
+        f"update {ENGAGEMENT} set active_days_weight = 60 where date >= '{MIDDLE}'",
+        f"update {ENGAGEMENT} set firm_count = 2 where user_id = 'u1'",
+        f"update {ENGAGEMENT} set power_user_score = 120 where date = '{LAST}' and user_id = 'u2'",
+        f"delete from {ENGAGEMENT} where date > '{FIRST}' and user_id = 'u1'",
+        f"update {ENGAGEMENT} set user_id = '0u1' where date = '{LAST}' and user_id = 'u3'",
+    )
+    results = place.evaluate(ENGAGEMENT)
+    found = {
+        "labels_agree_with_thresholds": (4, [MIDDLE, LAST]),
+        "users_belong_to_one_firm": (1, [FIRST]),
+        "values_within_bounds": (1, [LAST]),
+        "ids_are_written_alike": (2, [FIRST, LAST]),
+    }
+    for name, (count, days) in found.items():
+        assert not results[name].passed
+        assert results[name].metadata["failing_count"].value == count
+        assert results[name].metadata["failing_days"].value == [str(day) for day in days]
