@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
@@ -14,7 +14,7 @@ from harvey_pipeline.checks.contract import contract_of, repeated_rows
 from harvey_pipeline.checks.plan import CheckPlan, Judging, TableChecks, tables_needed
 from harvey_pipeline.checks.report import WARN, Check, Report
 from harvey_pipeline.landing.files import ACCEPT, find_files
-from harvey_pipeline.landing.ingestion import JUDGED_ROWS, is_unusable
+from harvey_pipeline.landing.intake import JUDGED_ROWS, is_unusable
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.repeats import repeated_deliveries
@@ -115,6 +115,10 @@ _EVENTS_DIFFER: Final = Check(
     WARN,
     advice="They count as separate events; ask the sender for ids.",
 )
+
+
+_PLACE: Final = "{'file': file, 'line_number': line_number}"
+"""Where a record stands in quarantine, in SQL: those of a drop come part by part, line by line."""
 
 
 @dataclass(frozen=True)
@@ -302,13 +306,16 @@ def _judge_usability(judging: Judging, source: Source, ledger: pl.DataFrame) -> 
     bulk = last["form"] == "bulk"
     where = "true" if bulk else f"drop_date = date '{last['drop_date']}'"
     reasons = judging.connection.execute(
-        "select reason, count(distinct line_number), min(line_number) from "
-        "(select unnest(reasons) as reason, line_number from raw.quarantine "
-        f"where source = ? and file = ? and action = 'rejected' and ({where})) "
+        f"select reason, count(distinct {_PLACE}), min({_PLACE}) from "
+        "(select unnest(reasons) as reason, file, line_number from raw.quarantine "
+        "where source = ? and (file = ? or starts_with(file, ? || '/')) "
+        f"and action = 'rejected' and ({where})) "
         f"group by 1 order by 2 desc, 1 limit {_REASONS_TOLD}",
-        [source.name, last["file"]],
+        [source.name, last["file"], last["file"]],
     ).fetchall()
-    told = ", ".join(f"{reason} {count:,} times (line {line})" for reason, count, line in reasons)
+    told = ", ".join(
+        f"{reason} {count:,} times ({_line_of(place)})" for reason, count, place in reasons
+    )
     rows = (
         "fewer than half of the export's rows are accepted"
         if bulk
@@ -399,6 +406,17 @@ def _judge_reasons(judging: Judging, source: Source, check: Check, reasons: Sequ
     _say_records(judging, check, failing)
 
 
+def _drop_of(place: Mapping[str, Any]) -> str:
+    """The drop, or the export, of a record: of a part its folder."""
+    return "/".join(str(place["file"]).split("/")[:2])
+
+
+def _line_of(place: Mapping[str, Any]) -> str:
+    """A record's line as messages say it: of a part with its name."""
+    part = str(place["file"]).removeprefix(_drop_of(place)).removeprefix("/")
+    return f"line {place['line_number']}{f' of {part}' if part else ''}"
+
+
 def _judge_timestamps(judging: Judging, source: Source) -> None:
     """As `_judge_reasons`; records whose day cannot be read belong to every run."""
     assert source.at is not None
@@ -421,19 +439,19 @@ def _judge_timestamps(judging: Judging, source: Source) -> None:
 def _say_records(judging: Judging, check: Check, failing: str) -> None:
     """Say which file's records a check is about: the last day's, and the first line of them."""
     rows = judging.connection.execute(
-        "select any_value(file), count(*), min(line_number), arg_min(reasons, line_number), "
-        "drop_date, (select count(distinct coalesce(drop_date, date '0001-01-01')) "
+        f"select min({_PLACE}), count(*), arg_min(reasons, {_PLACE}), drop_date, "
+        "(select count(distinct coalesce(drop_date, date '0001-01-01')) "
         f"from ({failing})) from ({failing}) group by drop_date "
         "order by drop_date desc nulls last limit 1"
     ).fetchall()
     if not rows:
         return
-    file, count, line, reasons, _, days = rows[0]
+    place, count, reasons, _, days = rows[0]
     more = f"; and {days - 1} more day{'s' * (days > 2)}" if days > 1 else ""
     judging.report.say(
         check,
-        f"{file}: {count:,} row{'s' * (count > 1)} with {', '.join(reasons)} "
-        f"(first: line {line}){more}",
+        f"{_drop_of(place)}: {count:,} row{'s' * (count > 1)} with {', '.join(reasons)} "
+        f"(first: {_line_of(place)}){more}",
     )
 
 
@@ -443,8 +461,7 @@ def judge_share(judging: Judging, source: Source, share: Share) -> None:
     bad_records = _quarantined(judging, source, share.reasons)
     ledger = read_ledger(judging, source)
     bad = connection.sql(
-        "select drop_date, count(*) as bad_rows, min(line_number) as first_line, "
-        f"any_value(file) as bad_file from ({bad_records}) group by 1"
+        f"select drop_date, count(*) as bad_rows from ({bad_records}) group by 1"
     ).pl()
     shares = (
         ledger.select("drop_date", _ROWS_JUDGED.alias("rows_read"))
@@ -472,9 +489,9 @@ def judge_share(judging: Judging, source: Source, share: Share) -> None:
 
 def _say_share(judging: Judging, share: Share, shares: pl.DataFrame, bad_records: str) -> None:
     last = shares.row(-1, named=True)
-    [(reason, count, line)] = judging.connection.execute(
-        "select reason, count(*), min(line_number) from (select unnest(reasons) as reason, "
-        f"line_number from ({bad_records}) where drop_date = ?) "
+    [(reason, count, place)] = judging.connection.execute(
+        f"select reason, count(*), min({_PLACE}) from (select unnest(reasons) as reason, "
+        f"file, line_number from ({bad_records}) where drop_date = ?) "
         + (f"where {_is_one_of(share.reasons)} " if share.reasons else "")
         + "group by 1 order by 2 desc, 1 limit 1",
         [last["drop_date"]],
@@ -483,8 +500,8 @@ def _say_share(judging: Judging, share: Share, shares: pl.DataFrame, bad_records
     what = "are dated after the drop's day" if is_after_drop else f"are bad, mostly {reason}"
     judging.report.say(
         share.check,
-        f"{last['bad_file']}: {last['bad_rows']:,} of {last['rows_read']:,} rows "
-        f"({last['percent']:.0f} %) {what} (first: line {line}){_and_more(shares)}",
+        f"{_drop_of(place)}: {last['bad_rows']:,} of {last['rows_read']:,} rows "
+        f"({last['percent']:.0f} %) {what} (first: {_line_of(place)}){_and_more(shares)}",
         advice=_TIME_ZONE if is_after_drop else None,
     )
 

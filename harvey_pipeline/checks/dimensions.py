@@ -192,8 +192,8 @@ def _unclear_records(judging: Judging, source: Source) -> pl.DataFrame:
     reasons = [WRONG_FIELD_COUNT, NOT_AN_OBJECT, *source.missing_key_reasons]
     listed = ", ".join(f"'{reason}'" for reason in reasons)
     rows: pl.DataFrame = judging.connection.sql(
-        "select drop_date as day, any_value(quarantine.file) as file, "
-        "count(*) as unreadable_records, min(line_number) as line_number "
+        "select drop_date as day, min(quarantine.file) as file, count(*) as unreadable_records, "
+        "arg_min(line_number, {'file': quarantine.file, 'line': line_number}) as line_number "
         f"from {QUARANTINE} as quarantine join {DROPS} as drops using (source, drop_date) "
         f"where source = ? and form = 'drop' and is_observed and list_has_any(reasons, [{listed}]) "
         f"and {within('drop_date', judging.days)} group by 1",

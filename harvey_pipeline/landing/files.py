@@ -1,8 +1,9 @@
 """The landing folder: which drops, bulk exports and markers there are."""
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,8 +20,16 @@ from harvey_pipeline.landing.source import Source
 ACCEPT: Final = ".accept"
 """An empty file of this suffix lets a drop through that would be kept out."""
 
+COMPLETE: Final = "_SUCCESS"
+"""A file of this name says that all parts of its folder are there."""
+
+_DAY: Final = r"(\d{4}-\d{2}-\d{2})"
 _DROP_NAME: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2})(" + "|".join(re.escape(form) for form in (*FORMS, ACCEPT)) + ")"
+    _DAY + "(" + "|".join(re.escape(form) for form in (*FORMS, ACCEPT)) + ")"
+)
+_FOLDER_NAME: Final = re.compile(_DAY)
+_PART_NAME: Final = re.compile(
+    r"part-.*(?:" + "|".join(re.escape(form) for form in FORMS) + ")", re.DOTALL
 )
 
 
@@ -31,12 +40,17 @@ class SourceFiles:
     source: Source
     root: LandingPath
     drops: dict[date, LandingPath] = field(default_factory=dict)
+    """Files, and folders of parts."""
     bulk: LandingPath | None = None
     accepted: frozenset[date] = frozenset()
     """Days whose drop is let through by a marker."""
     is_bulk_accepted: bool = False
     strays: tuple[LandingPath, ...] = ()
-    """Files in the source's folder that are neither a drop nor a marker: nothing reads them."""
+    """Files in the source's folder that are no drop, part or marker: nothing reads them."""
+    parts: Mapping[LandingPath, tuple[LandingPath, ...]] = field(default_factory=dict)
+    """Of each drop that is a folder its files, in the order of their names."""
+    complete: frozenset[LandingPath] = frozenset()
+    """The folders that say that all of their parts are there."""
 
     @cached_property
     def days(self) -> tuple[date, ...]:
@@ -47,6 +61,15 @@ class SourceFiles:
     def is_empty(self) -> bool:
         """Whether the landing folder has nothing of the source."""
         return not self.drops and self.bulk is None
+
+    @property
+    def paths(self) -> list[LandingPath]:
+        """The drops and the bulk export, if there is one."""
+        return [*self.drops.values(), *([self.bulk] if self.bulk is not None else [])]
+
+    def files_of(self, path: LandingPath) -> tuple[LandingPath, ...]:
+        """The parts of a drop that is a folder; a file is all that there is of one that is none."""
+        return self.parts.get(path, (path,))
 
     def name_of(self, path: LandingPath) -> str:
         """The file's name relative to the landing folder."""
@@ -73,16 +96,14 @@ def find_files(root: LandingPath, source: Source) -> SourceFiles:
         LandingError: The landing folder is missing or cannot be reached, or two files stand for the
             same drop.
     """
-    drops: dict[date, LandingPath] = {}
-    accepted: set[date] = set()
-    strays: list[LandingPath] = []
+    found = _Found(root)
     bulk: LandingPath | None = None
     is_bulk_accepted = False
     for entry in _entries(root):
         name = entry.name.lower()
         if name == source.name and entry.is_dir():
             for path in _sorted(entry):
-                _sort_in(root, path, drops, accepted, strays)
+                found.sort_in(path)
         elif name == source.name + ACCEPT:
             is_bulk_accepted = True
         elif name in {source.name + form for form in FORMS}:
@@ -90,7 +111,15 @@ def find_files(root: LandingPath, source: Source) -> SourceFiles:
                 raise _two_files(root, bulk, entry)
             bulk = entry
     return SourceFiles(
-        source, root, drops, bulk, frozenset(accepted), is_bulk_accepted, tuple(strays)
+        source,
+        root,
+        found.drops,
+        bulk,
+        frozenset(found.accepted),
+        is_bulk_accepted,
+        tuple(found.strays),
+        found.parts,
+        frozenset(found.complete),
     )
 
 
@@ -112,24 +141,60 @@ def _sorted(folder: LandingPath) -> list[LandingPath]:
     )
 
 
-def _sort_in(
-    root: LandingPath,
-    path: LandingPath,
-    drops: dict[date, LandingPath],
-    accepted: set[date],
-    strays: list[LandingPath],
-) -> None:
-    """Put a file of a source's folder where it belongs."""
-    match = _DROP_NAME.fullmatch(path.name.lower())
-    day = _read_day(match[1]) if match else None
-    if match is None or day is None:
-        strays.append(path)
-    elif match[2] == ACCEPT:
-        accepted.add(day)
-    elif day in drops:
-        raise _two_files(root, drops[day], path)
-    else:
-        drops[day] = path
+@dataclass(frozen=True)
+class _Found:
+    """What a source's folder holds, as far as it was looked through."""
+
+    root: LandingPath
+    drops: dict[date, LandingPath] = field(default_factory=dict)
+    accepted: set[date] = field(default_factory=set)
+    strays: list[LandingPath] = field(default_factory=list)
+    parts: dict[LandingPath, tuple[LandingPath, ...]] = field(default_factory=dict)
+    complete: set[LandingPath] = field(default_factory=set)
+
+    def sort_in(self, path: LandingPath) -> None:
+        """Put a file or folder of the source's folder where it belongs."""
+        name = path.name.lower()
+        match = _DROP_NAME.fullmatch(name)
+        folder = None if match else _FOLDER_NAME.fullmatch(name)
+        day = _read_day((match or folder)[1]) if match or folder else None  # type: ignore[index]
+        if day is None or (folder and not path.is_dir()):
+            self.strays.append(path)
+        elif match and match[2] == ACCEPT:
+            self.accepted.add(day)
+        elif folder is None or self._is_there(path):
+            if day in self.drops:
+                raise _two_files(self.root, self.drops[day], path)
+            self.drops[day] = path
+
+    def _is_there(self, folder: LandingPath) -> bool:
+        """Whether a folder is a drop; one without parts is none until it says that it is whole."""
+        parts, is_complete, strays = _look_into(folder)
+        self.strays.extend(strays)
+        if is_complete:
+            self.complete.add(folder)
+        if parts or is_complete:
+            self.parts[folder] = tuple(parts)
+        return folder in self.parts
+
+
+def _look_into(folder: LandingPath) -> tuple[list[LandingPath], bool, list[LandingPath]]:
+    """The parts of a folder by name, whether it says that they are all, and what else is there."""
+    try:
+        entries = _sorted(folder)
+    except FileNotFoundError:
+        return [], False, []
+    parts, strays = [], []
+    is_complete = False
+    for entry in entries:
+        name = entry.name.lower()
+        if name == COMPLETE.lower():
+            is_complete = True
+        elif _PART_NAME.fullmatch(name) and not entry.is_dir():
+            parts.append(entry)
+        else:
+            strays.append(entry)
+    return parts, is_complete, strays
 
 
 def find_markers(root: LandingPath, folder: str) -> tuple[frozenset[date], list[str]]:
@@ -207,6 +272,11 @@ def fingerprint(files: SourceFiles, path: LandingPath, scratch: Path) -> str:
         return _digest(local)
 
 
+def fingerprint_of_parts(contents: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over the names and fingerprints of a folder's parts, as hexadecimal."""
+    return hashlib.sha256(json.dumps(sorted(contents)).encode()).hexdigest()
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -259,3 +329,14 @@ def check_unchanged(files: SourceFiles, path: LandingPath, before: Stamp) -> Non
     """
     if stamp(files, path) != before:
         raise changed(files.label_of(path))
+
+
+def check_same_parts(files: SourceFiles, folder: LandingPath) -> None:
+    """Make sure that a folder has the parts that it had when it was looked through.
+
+    Raises:
+        LandingError: One has come or is gone.
+    """
+    found, _, _ = _look_into(folder)
+    if [part.name for part in found] != [part.name for part in files.parts[folder]]:
+        raise changed(files.label_of(folder))

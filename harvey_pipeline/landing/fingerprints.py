@@ -9,7 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from harvey_pipeline.landing.files import SourceFiles, fingerprint, stamp
+from harvey_pipeline.landing.files import (
+    SourceFiles,
+    fingerprint,
+    fingerprint_of_parts,
+    stamp,
+)
 from harvey_pipeline.landing.places import (
     LandingPath,
     Stamp,
@@ -51,25 +56,31 @@ class Fingerprints:
             return {}
 
     def of_all(self, files: SourceFiles, paths: Iterable[LandingPath]) -> dict[LandingPath, str]:
-        """What `of` says of several files, several at a time; without those that cannot be read.
+        """What `of` says of several drops, several files at a time.
+
+        Those that cannot be read are left out.
 
         Raises:
             UnreachableError: The storage does not answer, or refuses.
         """
-        found = {path: self._recall(path) for path in paths}
-        unknown = [path for path, known in found.items() if known is None]
+        drops = list(paths)
+        found = {one: self._recall(one) for path in drops for one in files.files_of(path)}
+        unknown = [one for one, known in found.items() if known is None]
         if unknown:
             with ThreadPoolExecutor(max_workers=2) as pool:
                 found.update(
-                    zip(
-                        unknown, pool.map(lambda path: self._try(files, path), unknown), strict=True
-                    )
+                    zip(unknown, pool.map(lambda one: self._try(files, one), unknown), strict=True)
                 )
-        return {path: known for path, known in found.items() if known is not None}
+        known = {one: content for one, content in found.items() if content is not None}
+        return {
+            path: _combined(files, path, known)
+            for path in drops
+            if all(one in known for one in files.files_of(path))
+        }
 
     def _try(self, files: SourceFiles, path: LandingPath) -> str | None:
         try:
-            return self.of(files, path)
+            return self._of_file(files, path)
         except UnreachableError:
             raise
         except LandingError:
@@ -77,11 +88,15 @@ class Fingerprints:
             return None
 
     def of(self, files: SourceFiles, path: LandingPath) -> str:
-        """SHA-256 of a file's content, as hexadecimal.
+        """SHA-256 of a file's content, as hexadecimal; of a folder over its parts.
 
         Raises:
-            LandingError: The file cannot be read.
+            LandingError: A file cannot be read.
         """
+        contents = {one: self._of_file(files, one) for one in files.files_of(path)}
+        return _combined(files, path, contents)
+
+    def _of_file(self, files: SourceFiles, path: LandingPath) -> str:
         known = self._recall(path)
         if known is not None:
             return known
@@ -123,3 +138,10 @@ class Fingerprints:
         # `Path.absolute` takes ten times as long, which thousands of drops make seconds.
         is_relative = isinstance(path, Path) and not path.is_absolute()
         return f"{self._folder}/{path}" if is_relative else str(path)
+
+
+def _combined(files: SourceFiles, path: LandingPath, contents: Mapping[LandingPath, str]) -> str:
+    """The fingerprint of a drop by those of its files."""
+    if path not in files.parts:
+        return contents[path]
+    return fingerprint_of_parts((part.name, contents[part]) for part in files.parts[path])

@@ -14,10 +14,15 @@ class Drops(dy.Schema):
 
     source = c.text("Name of the source.", key=True)
     drop_date = c.day("Day of the drop.", key=True)
-    file = c.text("File relative to the landing folder; null if nothing covers.", nullable=True)
+    file = c.text(
+        "File, or folder of parts, relative to the landing folder; null if nothing covers.",
+        nullable=True,
+    )
     form = c.text("drop, bulk or none.")
-    bytes = c.count("Size of the file as delivered, bytes.", nullable=True)
-    fingerprint = c.text("SHA-256 of the file's content.", nullable=True)
+    bytes = c.count("Size of the file or of all parts as delivered, bytes.", nullable=True)
+    fingerprint = c.text(
+        "SHA-256 of the file's content, or over names and contents of the parts.", nullable=True
+    )
     rows_read = c.count("Records read.")
     rows_accepted = c.count("Records accepted, repaired ones included.")
     rows_repaired = c.count("Records accepted after a repair.")
@@ -40,7 +45,7 @@ class Quarantine(dy.Schema):
 
     source = c.text("Name of the source.")
     drop_date = c.day("Day of the drop; null if a bulk row's day cannot be read.", nullable=True)
-    file = c.text("File relative to the landing folder.")
+    file = c.text("File, of a folder the part, relative to the landing folder.")
     line_number = c.count("Line on which the record starts (row number in Parquet).", minimum=1)
     action = c.text("rejected or repaired.")
     reasons = dy.List(

@@ -161,9 +161,10 @@ def export_records(
 ) -> list[Exported]:
     """Write records as a landing folder: a file for each drop that they came with.
 
-    A record of a daily drop goes to `<source>/<day>.csv`. One of a bulk export goes to
-    `<source>.csv`, once, whether its day is known or not and however many days show it: a
-    correction of it belongs into the export, and a file of its day would stand in for that day.
+    A record of a daily drop goes to `<source>/<day>.csv`, one of a part to a part of its name,
+    which ends in `.csv`. One of a bulk export goes to `<source>.csv`, once, whether its day is
+    known or not and however many days show it: a correction of it belongs into the export, and a
+    file of its day would stand in for that day.
 
     Returns:
         The files written, by their names.
@@ -204,7 +205,12 @@ def _target_of(record: Quarantined) -> str:
     # Only a bulk export stands in the landing folder itself.
     if record.day is None or "/" not in record.file:
         return f"{record.source}.csv"
-    return f"{record.source}/{record.day}.csv"
+    _, *folder, name = record.file.split("/")
+    if not folder:
+        return f"{record.source}/{record.day}.csv"
+    # Two parts may have names that differ by their ending alone.
+    part = name if name.endswith(".csv") else f"{name}.csv"
+    return f"{record.source}/{record.day}/{part}"
 
 
 def _present(

@@ -15,10 +15,11 @@ import dagster as dg
 import duckdb
 import polars as pl
 
+from harvey_pipeline.landing.day_files import Parsed, empty_file
 from harvey_pipeline.landing.erased import Tombstones, tombstones_path
 from harvey_pipeline.landing.files import SourceFiles, find_files, find_markers
 from harvey_pipeline.landing.fingerprints import Fingerprints
-from harvey_pipeline.landing.ingestion import Ingester, Parsed, empty_file
+from harvey_pipeline.landing.ingestion import Ingester
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
 from harvey_pipeline.landing.places import LandingPath, landing_place
 from harvey_pipeline.landing.scratch import write_if_missing

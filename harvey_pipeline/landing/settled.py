@@ -33,7 +33,8 @@ class Look:
         marks = (
             mark
             for one in files
-            for path, _ in _paths(one)
+            for delivered in one.paths
+            for path in one.files_of(delivered)
             if isinstance(path, RemotePath) and (mark := _mark(path, self.at_ns)) is not None
         )
         return replace(self, recent=frozenset(marks))
@@ -42,24 +43,35 @@ class Look:
 def unsettled_drops(
     files: Iterable[SourceFiles], before: Look, now: Look
 ) -> Iterator[tuple[str, date | None]]:
-    """The drops, by source and day, that changed since a look; of a bulk export without a day."""
+    """The drops, by source and day, that changed since a look; of a bulk export without a day.
+
+    A folder that says that its parts are all there has no need to stand still.
+    """
     for one in files:
-        for path, day in _paths(one):
-            if isinstance(path, RemotePath):
-                # Its time of change is another machine's, so what is told of it is compared.
-                mark = _mark(path, now.at_ns)
-                is_settled = mark is None or mark in before.recent
-            else:
-                is_settled = _stood_still(path, before.at_ns)
-            if not is_settled:
+        days: list[tuple[LandingPath, date | None]] = [
+            (path, day) for day, path in one.drops.items()
+        ]
+        if one.bulk is not None:
+            days.append((one.bulk, None))
+        for path, day in days:
+            if path in one.complete:
+                continue
+            if not all(_is_settled(file, before, now) for file in _watched(one, path)):
                 yield one.source.name, day
 
 
-def _paths(files: SourceFiles) -> list[tuple[LandingPath, date | None]]:
-    paths: list[tuple[LandingPath, date | None]] = [
-        (path, day) for day, path in files.drops.items()
-    ]
-    return paths if files.bulk is None else [*paths, (files.bulk, None)]
+def _watched(files: SourceFiles, path: LandingPath) -> tuple[LandingPath, ...]:
+    """What has to stand still of a drop: a local folder does not while parts come and go."""
+    own = (path,) if path in files.parts and isinstance(path, Path) else ()
+    return (*own, *files.files_of(path))
+
+
+def _is_settled(path: LandingPath, before: Look, now: Look) -> bool:
+    if isinstance(path, RemotePath):
+        # Its time of change is another machine's, so what is told of it is compared.
+        mark = _mark(path, now.at_ns)
+        return mark is None or mark in before.recent
+    return _stood_still(path, before.at_ns)
 
 
 def _stood_still(path: Path, since_ns: int) -> bool:

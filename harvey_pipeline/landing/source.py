@@ -282,7 +282,7 @@ def _schema_of(source: Source) -> type[dy.Schema]:
         min=1,
         nullable=False,
         primary_key=not source.is_snapshot,
-        description="Line of the record in its file (row number in Parquet).",
+        description="Line of the record in its drop (Parquet: row number; counted on over parts).",
     )
     fields: dict[str, Any] = {"drop_date": day}
     if source.is_snapshot:

@@ -62,7 +62,7 @@ def _start(landing: Path, settings: Settings, day: date) -> date:
 def _days_of_drops(landing: Path) -> list[date]:
     """The days of the drops of all sources."""
     days = []
-    for path in landing.glob("*/????-??-??.*"):
+    for path in (*landing.glob("*/????-??-??.*"), *landing.glob("*/????-??-??/")):
         try:
             days.append(date.fromisoformat(path.name[:10]))
         except ValueError:

@@ -47,7 +47,7 @@ def find_in_landing(
     found = []
     for source in sources:
         files = find_files(landing, source)
-        paths = [*files.drops.values(), *([files.bulk] if files.bulk is not None else [])]
+        paths = [one for path in files.paths for one in files.files_of(path)]
         if paths:
             tell(f"looking through {len(paths)} files of {source.name}")
         for path in paths:

@@ -16,7 +16,8 @@ from typing import Any, Final
 import duckdb
 import polars as pl
 
-from harvey_pipeline.landing.ingestion import ROW_GROUP_ROWS, STATISTICS, Parsed
+from harvey_pipeline.landing.day_files import ROW_GROUP_ROWS, STATISTICS, Parsed
+from harvey_pipeline.landing.folders import stages_of
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
 from harvey_pipeline.landing.records.contract import BLANKS
 from harvey_pipeline.landing.records.header import matched
@@ -80,7 +81,7 @@ def erase_from_raw_files(
 ) -> int:
     """Rewrite the raw files of a source that hold records of some people; return how many.
 
-    What is staged of its bulk export is removed; it is made again when a day is cut from it.
+    What is staged of its bulk export and of parts is removed; it is made again when it is needed.
     `can_parse` says of which days the landing folder still has the drop.
 
     May be repeated after a kill at any moment.
@@ -102,6 +103,7 @@ def erase_from_raw_files(
         for part in ("sound", "found", "erased")
         for path in (root / "bulk").glob(f"{source.name}-*-{part}.parquet")
     ]
+    staged += stages_of(root, source)
     for path in staged:
         path.unlink(missing_ok=True)
     return len(stems | quarantined) + len(staged)

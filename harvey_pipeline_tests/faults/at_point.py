@@ -23,7 +23,7 @@ class Point(NamedTuple):
     """What the first argument's text has to end with."""
 
 
-INGESTION: Final = "harvey_pipeline.landing.ingestion"
+PARTS: Final = "harvey_pipeline.landing.parts"
 WAREHOUSE: Final = "harvey_pipeline.warehouse.warehouse"
 CONSUMER: Final = "harvey_pipeline.live.consumer"
 BACKUP: Final = "harvey_pipeline.warehouse.backup"
@@ -34,9 +34,10 @@ POINTS: Final[dict[str, Point]] = {
         "dagster._core.storage.runs.sqlite.sqlite_run_storage", "stamp_alembic_rev", False
     ),
     "run_about_to_begin": Point("harvey_pipeline.cli.run", "_run_planned", False),
-    "drop_about_to_be_read": Point(INGESTION, "judge", False),
-    "drop_read": Point(INGESTION, "settle_duplicates", False),
-    "drop_parsed": Point(INGESTION, "Ingester._finish", True),
+    "drop_about_to_be_read": Point(PARTS, "judge", False),
+    "drop_read": Point(PARTS, "settle_duplicates", False),
+    "part_staged": Point("harvey_pipeline.landing.folders", "StageFiles.write", True),
+    "drop_parsed": Point("harvey_pipeline.landing.day_files", "DayFiles.write", True),
     "drops_in_the_ledger": Point("harvey_pipeline.landing.raw_store", "RawStore.ingest", True),
     "table_not_yet_committed": Point(WAREHOUSE, "record_computing", True),
     "table_committed": Point(WAREHOUSE, "Warehouse.write", True),

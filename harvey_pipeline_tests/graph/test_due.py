@@ -14,7 +14,8 @@ import pytest
 from harvey_pipeline.checks import declare
 from harvey_pipeline.graph.due import CODE, NEVER, NOT_CHECKED, DueRange, Graph, find_due
 from harvey_pipeline.graph.partitions import months_touched
-from harvey_pipeline.landing.ingestion import Ingester, Parsed
+from harvey_pipeline.landing.day_files import Parsed
+from harvey_pipeline.landing.ingestion import Ingester
 from harvey_pipeline.warehouse.commits import hold_back
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline_tests.builders import (

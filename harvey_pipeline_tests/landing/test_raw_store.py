@@ -350,7 +350,7 @@ def test_of_several_broken_drops_the_first_is_named(tmp_path: Path) -> None:
     assert table_rows(store, "raw.drops") == []
 
 
-@pytest.mark.parametrize("limit", ["_GROUP_DROPS", "_GROUP_BYTES"])
+@pytest.mark.parametrize("limit", ["_GROUP_FILES", "_GROUP_BYTES"])
 def test_how_many_drops_are_read_together_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
@@ -367,7 +367,7 @@ def test_how_many_drops_are_read_together_changes_nothing(
             landing_file(folder, f"users/{day}.csv", text)
         stores.append(store)
     stores[0].ingest(SOURCES["users"], day_range(BEFORE, AFTER))
-    monkeypatch.setattr(f"harvey_pipeline.landing.ingestion.{limit}", 1)
+    monkeypatch.setattr(f"harvey_pipeline.landing.intake.{limit}", 1)
     stores[1].ingest(SOURCES["users"], day_range(BEFORE, AFTER))
     tables = ("raw.raw_users", "raw.quarantine", "raw.drops")
     of_run = {"loaded_at"}
@@ -415,14 +415,14 @@ def test_a_broken_bulk_export_is_an_error_and_changes_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "module"),
     [
-        pytest.param("users/2024-04-23.csv", id="a-drop"),
-        pytest.param("users.csv", id="a-bulk-export"),
+        pytest.param("users/2024-04-23.csv", "parts", id="a-drop"),
+        pytest.param("users.csv", "bulk_exports", id="a-bulk-export"),
     ],
 )
 def test_a_file_that_is_replaced_while_it_is_read_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str
 ) -> None:
     store = raw_store(tmp_path)
     path = landing_file(tmp_path, name, csv_text(USERS, *user_rows(3)))
@@ -432,12 +432,12 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_taken(
         path.with_name("new").replace(path)
         return judge(*arguments)
 
-    monkeypatch.setattr("harvey_pipeline.landing.ingestion.judge", judge_and_replace)
+    monkeypatch.setattr(f"harvey_pipeline.landing.{module}.judge", judge_and_replace)
     with pytest.raises(LandingError, match="changed while it was read"):
         store.ingest(SOURCES["users"], day_range(DAY))
     assert ledger(store, "users") == []
     path.write_text(csv_text(USERS, *user_rows(3)))
-    monkeypatch.setattr("harvey_pipeline.landing.ingestion.judge", judge)
+    monkeypatch.setattr(f"harvey_pipeline.landing.{module}.judge", judge)
     store.ingest(SOURCES["users"], day_range(DAY))
     assert ledger(store, "users") == [(DAY, "drop" if "/" in name else "bulk", 3, 3, 0, 0, True)]
 
@@ -568,7 +568,8 @@ def test_a_drop_that_has_not_changed_is_neither_parsed_nor_loaded_again(
     landing_file(tmp_path, "users.csv", csv_text(USERS, *user_rows(3), "u9,never,"))
     assert store.ingest(SOURCES["users"], day_range(BEFORE, DAY)).reloaded == [BEFORE, DAY]
     before = contents(store)
-    monkeypatch.setattr("harvey_pipeline.landing.ingestion.judge", refuse_to_parse)
+    for module in ("parts", "bulk_exports"):
+        monkeypatch.setattr(f"harvey_pipeline.landing.{module}.judge", refuse_to_parse)
     assert store.ingest(SOURCES["users"], day_range(BEFORE, DAY)).reloaded == []
     assert store.ingest(SOURCES["users"], day_range(BEFORE)).reloaded == []
     assert contents(store) == before

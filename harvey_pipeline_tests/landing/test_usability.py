@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from harvey_pipeline.landing.ingestion import is_unusable
+from harvey_pipeline.landing.intake import is_unusable
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline_tests.builders import (
     EVENTS,

@@ -1,0 +1,123 @@
+"""What an ingestion reads by: a source's files, who is left out, names for what comes of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, TypeVar
+
+import polars as pl
+
+from harvey_pipeline.landing.erased import Tombstones, without_erased
+from harvey_pipeline.landing.files import SourceFiles, open_file
+from harvey_pipeline.landing.fingerprints import Fingerprints
+from harvey_pipeline.landing.judge import DropRules
+from harvey_pipeline.landing.places import LandingPath, UnreachableError, stamp_of
+from harvey_pipeline.landing.records.contract import Delivery, LandingError
+from harvey_pipeline.landing.scratch import digest, parser_version
+from harvey_pipeline.landing.source import Source
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_GROUP_FILES: Final = 16
+_GROUP_BYTES: Final = 4 << 20
+"""Files that are parsed together are at most so many, and so large."""
+
+JUDGED_ROWS: Final = 10
+"""A drop of fewer rows than this says nothing by the share of them that is rejected."""
+
+
+def is_unusable(rows_read: int, rows_accepted: int) -> bool:
+    """Whether so few rows of a drop, or of an export as a whole, are accepted that none counts.
+
+    Rows of the erased are none of the rows read here: nothing is wrong with them.
+    """
+    return rows_read >= JUDGED_ROWS and 2 * rows_accepted < rows_read
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The files of a source, the raw store's folder, and what decides how a record is read."""
+
+    files: SourceFiles
+    root: Path
+    start_date: date
+    fingerprints: Fingerprints
+    tombstones: Tombstones
+
+    @property
+    def source(self) -> Source:
+        """Whose files they are."""
+        return self.files.source
+
+    @property
+    def can_erase(self) -> bool:
+        """Whether any of the source's records may be those of an erased person."""
+        return bool(self.tombstones and self.source.persons)
+
+    def open(
+        self, path: LandingPath, content: str | None = None
+    ) -> AbstractContextManager[Delivery]:
+        """`open_file` of one of the files."""
+        return open_file(self.files, path, self.root / "scratch", content)
+
+    def without_erased(self, delivery: Delivery) -> tuple[Delivery, pl.LazyFrame | None]:
+        """`without_erased` by these tombstones."""
+        return without_erased(self.source, delivery, self.tombstones)
+
+    def digest(self, content: str, path: LandingPath, rules: DropRules) -> str:
+        """A name for what these rules make of a file, whoever is erased from it."""
+        name = self.files.name_of(path)
+        parts = [parser_version(), self.source.declaration, content, name, repr(rules)]
+        if self.can_erase:
+            parts.append(self.tombstones.digest)
+        return digest(*parts)
+
+
+def _size_of(path: LandingPath) -> int:
+    """Bytes of a file; 0 of one that cannot be read, which reading it tells."""
+    try:
+        return stamp_of(path).size
+    except OSError:
+        return 0
+
+
+def in_groups(
+    items: Sequence[_Item], path_of: Callable[[_Item], LandingPath]
+) -> Iterator[list[_Item]]:
+    """Items in their order, those of small files in groups.
+
+    Planning a query costs more than few rows.
+    """
+    group: list[_Item] = []
+    held = 0
+    for item in items:
+        size = _size_of(path_of(item))
+        if group and (len(group) == _GROUP_FILES or held + size > _GROUP_BYTES):
+            yield group
+            group, held = [], 0
+        group.append(item)
+        held += size
+    if group:
+        yield group
+
+
+def together_or_alone(
+    read: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]
+) -> list[_Result]:
+    """What some items give, read together where that goes well.
+
+    Raises:
+        LandingError: One of them cannot be read; of several the first is named.
+    """
+    if len(items) > 1:
+        try:
+            return read(items)
+        except UnreachableError:
+            raise
+        except LandingError:
+            # Only reading them one by one tells which it is.
+            pass
+    return [one for item in items for one in read([item])]
