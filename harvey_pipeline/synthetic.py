@@ -1,7 +1,8 @@
-"""What synthetic drops of any subject need: chance, and a folder that holds none yet."""
+"""What synthetic drops of any subject need: chance, a folder that holds none yet, and parts."""
 
+import gzip
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -70,3 +71,54 @@ def refuse_to_mix(out: Path, sources: Iterable[str]) -> None:
     for name in sources:
         for found in (*out.glob(f"{name}/*"), *out.glob(f"{name}.*")):
             raise FileExistsError(f"{out} already holds drops, such as {found}; give a new folder")
+
+
+def split_drops(out: Path, sources: Iterable[str], parts: int) -> None:
+    """Put a folder of parts, which says that it is complete, in the place of each daily drop.
+
+    Each record stays whole, and the order of the records is that of the parts' names.
+    """
+    for name in sources:
+        for drop in sorted((out / name).glob("????-??-??.*")):
+            day, _, ending = drop.name.partition(".")
+            folder = drop.with_name(day)
+            folder.mkdir()
+            split = _split_parquet if ending == "parquet" else _split_text
+            split(drop, [folder / f"part-{place:05}.{ending}" for place in range(parts)])
+            (folder / "_SUCCESS").touch()
+            drop.unlink()
+
+
+def _split_parquet(drop: Path, parts: Sequence[Path]) -> None:
+    rows = pl.read_parquet(drop, glob=False)
+    for path, first, last in _shares(parts, rows.height):
+        rows.slice(first, last - first).write_parquet(path)
+
+
+def _split_text(drop: Path, parts: Sequence[Path]) -> None:
+    is_packed = drop.name.endswith(".gz")
+    content = gzip.decompress(drop.read_bytes()) if is_packed else drop.read_bytes()
+    records = _records(content) if ".csv" in drop.name else content.splitlines(keepends=True)
+    header = [records.pop(0)] if ".csv" in drop.name and records else []
+    for path, first, last in _shares(parts, len(records)):
+        text = b"".join([*header, *records[first:last]])
+        path.write_bytes(gzip.compress(text, mtime=0) if is_packed else text)
+
+
+def _records(content: bytes) -> list[bytes]:
+    """The records of a CSV file: a line feed between quotes ends none."""
+    records = [b""]
+    quotes = 0
+    for line in content.splitlines(keepends=True):
+        records[-1] += line
+        quotes += line.count(b'"')
+        if quotes % 2 == 0:
+            records.append(b"")
+    return records if records[-1] else records[:-1]
+
+
+def _shares(parts: Sequence[Path], rows: int) -> Iterator[tuple[Path, int, int]]:
+    """The parts with their rows, from one to before another; of few rows the first parts alone."""
+    count = max(min(len(parts), rows), 1)
+    for place, path in enumerate(parts[:count]):
+        yield path, rows * place // count, rows * (place + 1) // count

@@ -42,6 +42,10 @@ def make_sample(
             metavar="SHARE", help="Share of broken rows, at most 0.1.", show_default="0.01"
         ),
     ] = None,
+    parts: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Each daily drop is a folder of so many parts."),
+    ] = None,
     out: Annotated[
         str, typer.Option(envvar="HARVEY_LANDING_DIR", metavar="DIR", help="Where to write.")
     ] = "data/landing",
@@ -50,7 +54,8 @@ def make_sample(
     """Make synthetic drops in a folder that holds none."""
     from rich.progress import Progress
 
-    from harvey_pipeline.definitions import SUBJECTS
+    from harvey_pipeline.definitions import SUBJECTS, sources_of
+    from harvey_pipeline.synthetic import split_drops
 
     refuse_address("--out", out)
     sizes = {"users": users, "firms": firms, "days": days, "events_per_day": events_per_day}
@@ -68,6 +73,8 @@ def make_sample(
             for name, write in writers.items():
                 task = progress.add_task(f"Writing drops of {name}", total=days or _DAYS)
                 made = write(partial(_advance, progress, task))
+        if parts is not None:
+            split_drops(Path(out), [source.name for source in sources_of(SUBJECTS)], parts)
     except (ValueError, OSError) as error:
         raise UnusableError(str(error)) from error
     count = plural(len(made.days), "day")
