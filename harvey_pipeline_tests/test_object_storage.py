@@ -123,6 +123,13 @@ def dirty_landing(landing: Path) -> None:
     (events / f"{DAYS[6]}.accept").touch()
     (events / ".hidden").write_text("x")
     (events / "notes.txt").write_text("x")
+    header, *lines = (firms / f"{DAYS[6]}.csv").read_text().splitlines(keepends=True)
+    (firms / f"{DAYS[6]}.csv").unlink()
+    parted = firms / str(DAYS[6])
+    parted.mkdir()
+    (parted / "part-1.csv").write_text("".join([header, *lines[:3]]))
+    (parted / "part-2.csv.gz").write_bytes(gzip.compress("".join([header, *lines[2:]]).encode()))
+    (parted / "_SUCCESS").touch()
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,27 @@ def test_a_shrunken_snapshot_of_firms_is_an_error(bare: Place) -> None:
     )
 
 
+def test_of_a_folder_the_part_is_named(bare: Place) -> None:
+    """Lines of two parts have one number, and both count."""
+    header = USERS[0]
+    sound = [f"u{number},2024-01-01,Partner" for number in range(4)]
+    folder = bare.landing / "users" / str(FIRST)
+    folder.mkdir(parents=True)
+    unreadable = ["u8,never,", "u9,never,", "u10,never,"]
+    for number, lines in enumerate([sound, unreadable, unreadable], start=1):
+        (folder / f"part-{number}.csv").write_text("".join(f"{one}\n" for one in (header, *lines)))
+    bare.ingest("users", DayRange(FIRST, FIRST))
+    results = bare.evaluate("raw.raw_users", DayRange(FIRST, FIRST))
+    assert str(results["drop_is_usable"].description).startswith(
+        f"users/{FIRST}: 6 of 10 rows are rejected, so that none of it counts: "
+        "unreadable_timestamp 6 times (line 2 of part-2.csv). Have it"
+    )
+    for check in ("few_rows_are_rejected", "timestamps_are_plausible"):
+        told = str(results[check].description)
+        assert told.startswith(f"users/{FIRST}: 6 ")
+        assert "(first: line 2 of part-2.csv)" in told
+
+
 def test_a_missing_drop_warns(bare: Place) -> None:
     bare.drop("users", FIRST, USERS)
     bare.drop("users", LAST, USERS)

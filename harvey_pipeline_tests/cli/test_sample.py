@@ -24,6 +24,27 @@ def test_a_sample_is_written_where_runs_look_for_it(tmp_path: Path, harvey: Harv
     assert finished.stdout == "2 days of drops, 2024-04-01 to 2024-04-02, are in elsewhere.\n"
 
 
+@pytest.mark.long
+def test_a_sample_is_written_as_folders_of_parts(harvey: Harvey, tmp_path: Path) -> None:
+    size = ("--users", "20", "--firms", "5", "--days", "2", "--events-per-day", "20")
+    for out, more in (("whole", ()), ("parted", ("--parts", "3"))):
+        assert harvey("sample", *size, "--out", out, *more).returncode == 0
+    day = "2024-04-01"
+    names = sorted(path.name for path in (tmp_path / "parted" / "events" / day).iterdir())
+    assert names == ["_SUCCESS", *(f"part-0000{number}.csv" for number in range(3))]
+    whole = (tmp_path / "whole" / "events" / f"{day}.csv").read_bytes().splitlines()
+    parts = [
+        (tmp_path / "parted" / "events" / day / name).read_bytes().splitlines()
+        for name in names[1:]
+    ]
+    assert [whole[0], *(line for lines in parts for line in lines[1:])] == whole
+    assert {lines[0] for lines in parts} == {whole[0]}
+    assert all(len(lines) > 1 for lines in parts)
+    assert list((tmp_path / "parted").glob("*/????-??-??.*")) == []
+    # What is no daily drop stays as it is.
+    assert (tmp_path / "parted" / "customers.csv").exists()
+
+
 def test_nothing_is_written_beside_drops_of_any_subject(tmp_path: Path, harvey: Harvey) -> None:
     found = tmp_path / "data" / "landing" / "agent_queries" / "2024-04-01.csv"
     found.parent.mkdir(parents=True)

@@ -8,9 +8,10 @@ from typing import Final
 
 import pytest
 
+from harvey_pipeline.synthetic import split_drops
 from harvey_pipeline_tests.faults import at_point
 from harvey_pipeline_tests.faults.conftest import Undisturbed
-from harvey_pipeline_tests.faults.stations import Station, assert_as_undisturbed
+from harvey_pipeline_tests.faults.stations import Station, assert_as_undisturbed, deliver
 
 SEED: Final = 20240429
 MOMENTS: Final = 30
@@ -56,3 +57,19 @@ def test_killed_at_a_point(
     assert finished.returncode == -9, finished.stdout
     station.run_well()
     assert_as_undisturbed(station, undisturbed.tables)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("count", [1, 20])
+def test_killed_between_the_parts_of_a_folder(
+    count: int, station: Station, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What one undisturbed run gives of the same folders is given all the same."""
+    undisturbed = deliver(tmp_path_factory.mktemp("parted"))
+    for one in (undisturbed, station):
+        split_drops(one.landing, ["users", "firms", "events"], 3)
+    undisturbed.run_well()
+    finished = station.run(command=at_point.command("part_staged", count))
+    assert finished.returncode == -9, finished.stdout
+    station.run_well()
+    assert_as_undisturbed(station, undisturbed.tables())

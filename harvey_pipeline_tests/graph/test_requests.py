@@ -120,6 +120,22 @@ def test_a_file_is_left_alone_until_it_stood_still_between_two_looks(
     assert tables_of(asked(looks.look())) == RAW
 
 
+def test_a_folder_is_left_alone_until_it_says_that_it_is_complete(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    looks = Looks(tmp_path, instance)
+    deliver(tmp_path, YESTERDAY, "users", "firms")
+    text = csv_text(EVENTS, f"{YESTERDAY} 09:00:00,f1,u1,VAULT,1,5")
+    landing_file(tmp_path, f"events/{YESTERDAY}/part-1.csv", text)
+    assert looks.look() == "nothing is due; 3 files have changed since the last look"
+    landing_file(tmp_path, f"events/{YESTERDAY}/part-2.csv", text)
+    assert tables_of(asked(looks.look())) == {"raw.raw_users", "raw.raw_firms"}
+    # A part has come, and it is the last one.
+    landing_file(tmp_path, f"events/{YESTERDAY}/part-3.csv", text)
+    landing_file(tmp_path, f"events/{YESTERDAY}/_SUCCESS")
+    assert tables_of(asked(looks.look())) == RAW
+
+
 @pytest.mark.long
 def test_a_run_of_several_days_leaves_alone_what_still_grows(
     tmp_path: Path, instance: dg.DagsterInstance

@@ -12,7 +12,9 @@ from typing import Any, Final
 import polars as pl
 import pytest
 
+from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 from harvey_pipeline.landing import folders, parts
+from harvey_pipeline.landing import raw_store as raw_store_module
 from harvey_pipeline.landing.erased import Tombstones
 from harvey_pipeline.landing.files import SourceFiles, find_files, find_unread
 from harvey_pipeline.landing.judge import DropRules, Judged, judge
@@ -23,7 +25,9 @@ from harvey_pipeline.landing.records import Delivery, LandingError
 from harvey_pipeline.landing.records.delivery import open_delivery
 from harvey_pipeline.landing.settled import Look, unsettled_drops
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.privacy.landing_files import find_in_landing
 from harvey_pipeline.privacy.raw_files import erase_from_raw_files
+from harvey_pipeline.synthetic import split_drops
 from harvey_pipeline_tests.builders import (
     EVENTS_WITH_ID,
     SOURCES,
@@ -37,6 +41,7 @@ from harvey_pipeline_tests.builders import (
     user_rows,
 )
 from harvey_pipeline_tests.landing.kinds import SEATS, TICKETS
+from harvey_pipeline_tests.pipelines import KEYS, Pipeline, assert_same_rows
 
 BEFORE: Final = date(2024, 4, 22)
 DAY: Final = date(2024, 4, 23)
@@ -372,6 +377,26 @@ def test_a_snapshot_has_shrunken_by_the_keys_of_all_parts(tmp_path: Path) -> Non
     assert store.ingest(SOURCES["users"], day_range(DAY)).days[0].is_observed
 
 
+def test_tables_are_those_of_whole_drops(tmp_path: Path) -> None:
+    """Through the whole graph: only where a record stands is told otherwise."""
+    day = date(2024, 4, 1)
+    spec = SampleSpec(users=20, firms=5, days=1, events_per_day=40, dirty=0.1, start=day)
+    tables = []
+    for name in ("whole", "parted"):
+        write_sample(tmp_path / name / "landing", spec)
+        if name == "parted":
+            split_drops(tmp_path / name / "landing", SOURCES, 3)
+        pipeline = Pipeline(tmp_path / name / "landing", tmp_path / name / "warehouse", day, day)
+        pipeline.run(day, day)
+        tables.append(
+            {table: pipeline.rows(table) for table in KEYS if table.startswith(("core.", "marts."))}
+        )
+    whole, parted = tables
+    assert whole["marts.harvey_analytics_dashboard"]
+    for table, rows in whole.items():
+        assert_same_rows(table, parted[table], rows)
+
+
 # --- what is a drop ------------------------------------------------------------------------------
 
 
@@ -463,6 +488,29 @@ def test_only_the_part_that_changed_is_read_again(tmp_path: Path, judged: list[s
     kept = {name for name in after if before.get(name) == after[name]}
     # Of each part rows and findings, of those with a row that lost its text besides.
     assert (len(before), len(after), len(kept)) == (11, 11, 8)
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 100])
+def test_rows_that_stand_on_other_lines_are_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_a_time: int
+) -> None:
+    monkeypatch.setattr(raw_store_module, "_COMPARED_ROWS", rows_at_a_time)
+    source = SOURCES["users"]
+    people = user_rows(3)
+    files = {"part-1.csv": csv_text(USERS, *people[:2]), "part-2.csv": csv_text(USERS, people[2])}
+    store = deliver(tmp_path, source, folder_of(files))
+
+    def commits() -> int:
+        count = f"select count(*) from meta.commits where table_name = '{source.table}'"
+        return int(store.warehouse.query(count)[0][0])
+
+    before = commits()
+    landing_file(tmp_path, f"users/{DAY}/part-1.csv", csv_text(USERS, "", *people[:2]))
+    assert store.ingest(source, day_range(DAY)).reloaded == [DAY]
+    assert commits() == before
+    landing_file(tmp_path, f"users/{DAY}/part-2.csv", csv_text(USERS, "u4,2024-04-01,Partner"))
+    store.ingest(source, day_range(DAY))
+    assert commits() == before + 1
 
 
 def test_parts_that_come_and_go_make_the_day_due(tmp_path: Path, judged: list[str]) -> None:
@@ -659,6 +707,19 @@ def test_records_of_the_erased_are_left_out_of_every_part(tmp_path: Path) -> Non
     rows = table_rows(store, "select line_number, event_id from raw.raw_events order by 1")
     assert [tuple(row.values()) for row in rows] == [(2, "e1"), (6, "e2"), (8, "e4")]
     assert names_person(tmp_path) == []
+
+
+def test_the_parts_in_which_a_person_stands_are_named(tmp_path: Path) -> None:
+    for name, text in PEOPLE.items():
+        landing_file(tmp_path, f"events/{DAY}/{name}", text)
+    landing_file(tmp_path, f"events/{DAY}/part-3.csv", csv_text(EVENTS_WITH_ID))
+    found = find_in_landing(
+        tmp_path / "landing", [SOURCES["events"]], ["gone-person"], tmp_path, lambda _: None
+    )
+    assert [(one.name, one.records) for one in found] == [
+        (f"events/{DAY}/part-1.csv", 2),
+        (f"events/{DAY}/part-2.csv", 1),
+    ]
 
 
 def test_an_erasure_leaves_no_stage_and_the_day_is_made_without_the_person(

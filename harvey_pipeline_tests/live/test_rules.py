@@ -30,6 +30,8 @@ def test_without_a_setting_it_starts_with_the_first_drop_of_any_source(tmp_path:
     (tmp_path / "accounts" / "2024-02-01.csv").touch()
     (tmp_path / "accounts" / "2024-01-99.csv").touch()
     assert rules(DAY) == DropRules(DAY, date(2024, 2, 1))
+    (tmp_path / "accounts" / "2024-01-31").mkdir()
+    assert rules(DAY) == DropRules(DAY, date(2024, 1, 31))
 
 
 def test_a_day_that_a_bulk_export_covers_takes_no_late_events(tmp_path: Path) -> None:
