@@ -255,6 +255,7 @@ class Ingester:
     # --- drops that are folders ---
 
     def _parse_folder(self, day: date) -> Parsed:
+        """Parse a folder: what is staged of it is not read again."""
         drop = self._drop(day)
         stages = {
             file: StageFiles(
@@ -287,8 +288,8 @@ class Ingester:
 
     def _stage(
         self, drop: "_Drop", files: Sequence["_File"], stages: Mapping["_File", StageFiles]
-    ) -> list[None]:
-        """Stage some parts by one query."""
+    ) -> list[StageFiles]:
+        """Stage some parts by one query, each under the name that its content has."""
         with ExitStack() as stack:
             opened = [
                 (stack.enter_context(self._intake.open(file.path, file.fingerprint)), drop.rules)
@@ -299,7 +300,7 @@ class Ingester:
         for file, one in zip(files, staged, strict=True):
             check_unchanged(self.files, file.path, file.stamp)
             stages[file].write(self.source, drop.rules.drop_date, one)
-        return []
+        return [stages[file] for file in files]
 
     # --- files ---
 
