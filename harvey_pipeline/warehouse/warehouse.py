@@ -5,6 +5,7 @@ range of days (or a whole table) in one transaction, by name. No business rules.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -152,6 +153,15 @@ def table_ddl(table: Table, qualified_name: str) -> list[str]:
     ]
 
 
+def memory_for(processors: int) -> str:
+    """What DuckDB takes of memory at most, on a machine of so many processors.
+
+    It keeps what it has read and written until the limit is reached, so a run over more days comes
+    closer to it. What it needs at least grows with its threads, one for each processor.
+    """
+    return f"{min(1_000, 96 * max(2, processors))}MB"
+
+
 _kept_open: Final[dict[Path, KeptOpen]] = {}
 _kept_open_lock: Final = threading.Lock()
 
@@ -160,11 +170,12 @@ class Warehouse(DuckDBResource):
     """The DuckDB file of everything after raw.
 
     `database` is the path of the file. A process that finds it locked waits up to
-    `lock_timeout_seconds`, saying for whom; where the file is to be kept open, once.
+    `lock_timeout_seconds`, saying for whom; where the file is to be kept open, once. DuckDB takes
+    `memory_limit` at most.
     """
 
     lock_timeout_seconds: float = 600.0
-    memory_limit: str = "1GB"
+    memory_limit: str = memory_for(os.cpu_count() or 1)
 
     @property
     def path(self) -> Path:

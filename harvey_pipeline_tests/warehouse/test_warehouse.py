@@ -22,7 +22,14 @@ from harvey_pipeline.warehouse.commits import read_state
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.publishing import publish_after_run
 from harvey_pipeline.warehouse.table import Table
-from harvey_pipeline.warehouse.warehouse import Deferred, Frames, Pieces, Warehouse, WarehouseError
+from harvey_pipeline.warehouse.warehouse import (
+    Deferred,
+    Frames,
+    Pieces,
+    Warehouse,
+    WarehouseError,
+    memory_for,
+)
 
 TABLES = tables_of(SUBJECTS)
 DAILY = TABLES["marts.daily_event_summary"]
@@ -859,3 +866,18 @@ def can_be_locked_by_another_process(path: Path) -> bool:
     code = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False)
     return done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("processors", "megabytes"),
+    [(1, 192), (2, 192), (8, 768), (10, 960), (11, 1000), (64, 1000)],
+)
+def test_memory_grows_with_processors_between_two_bounds(processors: int, megabytes: int) -> None:
+    assert memory_for(processors) == f"{megabytes}MB"
+
+
+def test_duckdb_keeps_to_the_memory_that_the_warehouse_gives_it(tmp_path: Path) -> None:
+    """192 MB are 183.1 MiB."""
+    warehouse = Warehouse(database=str(tmp_path / "own.duckdb"), memory_limit=memory_for(2))
+    found = warehouse.query("select current_setting('memory_limit')")
+    assert found == [("183.1 MiB",)]
