@@ -32,7 +32,7 @@ OPEN_END: Final = date(9999, 12, 31)
 
 FORMS: Final = ("drop", "bulk")
 
-_BLOCK_ROWS: Final = 2_000_000
+_BLOCK_ROWS: Final = 1_000_000
 """Snapshot rows held at a time; a single day is never cut, however long it is."""
 
 
@@ -181,6 +181,8 @@ def take_in_snapshots(
         )
         runs = _find_runs(dimension, rows, days)
         intervals = _merge_neighbours(dimension, pl.concat([intervals, runs]), days)
+        # Else they are held until the next block is read.
+        del rows, runs
     return intervals, snapshots
 
 
