@@ -120,7 +120,7 @@ def test_habits_are_those_of_continuous_integration() -> None:
     checked = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     first, last = (
         checked.index("ruff format --check ."),
-        checked.index("python -m pytest -m long --dist=load --numprocesses=3"),
+        checked.index("python -m pytest -m long --dist=loadgroup --numprocesses=3"),
     )
     assert "```bash\n" + "\n".join(checked[first : last + 1]) + "\n```" in README
 

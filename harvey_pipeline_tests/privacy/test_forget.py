@@ -17,7 +17,8 @@ import pytest
 from harvey_pipeline_tests.cli.commands import HARVEY, Finished, environment, run_harvey
 from harvey_pipeline_tests.privacy.searching import find_words
 
-pytestmark = pytest.mark.long
+# What all of these start from takes a minute to make: one process runs them.
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("forget")]
 
 ALL_SUBJECTS: Final = {"HARVEY_SUBJECTS": "", "POLARS_MAX_THREADS": "1"}
 SAMPLE: Final = (
