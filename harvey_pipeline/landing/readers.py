@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import dataframely as dy
@@ -205,6 +206,10 @@ _US: Final = (
 )
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 MOMENT: Final = pl.Datetime("us")
+_FIRST_US, _AFTER_US = (
+    int(pl.Series([datetime(year, 1, 1)], dtype=MOMENT).to_physical()[0])
+    for year in (_FIRST_YEAR, _LAST_YEAR + 1)
+)
 
 
 def _timestamps_like(pattern: str, form: str) -> Read:
@@ -218,13 +223,23 @@ def _timestamps_like(pattern: str, form: str) -> Read:
             # `scatter` writes in place, and the next reader still needs the text.
             text = text.clone().scatter((~fits).arg_true(), None)
         if "%H" in form:
-            values = text.str.to_datetime(form, strict=False, time_unit="us")
+            # Moments seldom come twice: to remember those that were read takes three times as long.
+            values = text.str.to_datetime(form, strict=False, time_unit="us", cache=False)
         else:
             values = text.str.to_date(form, strict=False).cast(MOMENT)
+        if _is_within_years(values):
+            return values
         year = values.dt.year()
         return _without(values, (year < _FIRST_YEAR) | (year > _LAST_YEAR))
 
     return read
+
+
+def _is_within_years(values: pl.Series) -> bool:
+    """Whether none lies outside the years that count, which the first and the last one tell."""
+    # As numbers: there are moments before Python's first one, in the year 0.
+    numbers = values.to_physical()
+    return numbers.is_between(_FIRST_US, _AFTER_US, closed="left").all()
 
 
 def _read_other_timestamps(text: pl.Series) -> pl.Series:

@@ -289,6 +289,7 @@ def test_timestamps_are_read_as_utc(text: str, expected: datetime) -> None:
             "year-1": "0001-01-01",
             "year-9999": "9999-12-31",
             "the-year-before-the-first": "1969-12-31 23:59:59",
+            "year-zero": "0000-01-01 00:00:00",
             "the-year-after-the-last": "2200-01-01",
             "US-year-before-the-first": "12/31/1969",
             "US-year-after-the-last": "1/1/2200",
