@@ -130,10 +130,10 @@ class DayFiles:
             described,
             stem,
             unknown_columns,
-            lambda path: scan_pieces(quarantined, QUARANTINE.polars_schema).sink_parquet(
+            lambda path: _scan_pieces(quarantined, QUARANTINE.polars_schema).sink_parquet(
                 path, engine="streaming"
             ),
-            lambda path, metadata: scan_pieces(data, empty_file(self.source).schema).sink_parquet(
+            lambda path, metadata: _scan_pieces(data, empty_file(self.source).schema).sink_parquet(
                 path,
                 metadata=metadata,
                 compression_level=1,
@@ -211,7 +211,7 @@ class DayFiles:
         ).sort("line_number")
 
 
-def scan_pieces(
+def _scan_pieces(
     pieces: Callable[[], Iterator[pl.DataFrame]], schema: Mapping[str, pl.DataType]
 ) -> pl.LazyFrame:
     """Frames of one schema, one after another, as a lazy frame that is to be read as a whole."""

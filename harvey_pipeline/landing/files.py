@@ -23,11 +23,10 @@ ACCEPT: Final = ".accept"
 COMPLETE: Final = "_SUCCESS"
 """A file of this name says that all parts of its folder are there."""
 
-_DAY: Final = r"(\d{4}-\d{2}-\d{2})"
 _DROP_NAME: Final = re.compile(
-    _DAY + "(" + "|".join(re.escape(form) for form in (*FORMS, ACCEPT)) + ")"
+    r"(\d{4}-\d{2}-\d{2})(" + "|".join(re.escape(form) for form in (*FORMS, ACCEPT)) + ")?"
 )
-_FOLDER_NAME: Final = re.compile(_DAY)
+"""A day, and an ending, which a folder has not."""
 _PART_NAME: Final = re.compile(
     r"part-.*(?:" + "|".join(re.escape(form) for form in FORMS) + ")", re.DOTALL
 )
@@ -154,15 +153,14 @@ class _Found:
 
     def sort_in(self, path: LandingPath) -> None:
         """Put a file or folder of the source's folder where it belongs."""
-        name = path.name.lower()
-        match = _DROP_NAME.fullmatch(name)
-        folder = None if match else _FOLDER_NAME.fullmatch(name)
-        day = _read_day((match or folder)[1]) if match or folder else None  # type: ignore[index]
-        if day is None or (folder and not path.is_dir()):
+        match = _DROP_NAME.fullmatch(path.name.lower())
+        day = _read_day(match[1]) if match else None
+        ending = match[2] if match else None
+        if day is None or (ending is None and not path.is_dir()):
             self.strays.append(path)
-        elif match and match[2] == ACCEPT:
+        elif ending == ACCEPT:
             self.accepted.add(day)
-        elif folder is None or self._is_there(path):
+        elif ending is not None or self._is_there(path):
             if day in self.drops:
                 raise _two_files(self.root, self.drops[day], path)
             self.drops[day] = path
@@ -272,9 +270,14 @@ def fingerprint(files: SourceFiles, path: LandingPath, scratch: Path) -> str:
         return _digest(local)
 
 
-def fingerprint_of_parts(contents: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over the names and fingerprints of a folder's parts, as hexadecimal."""
-    return hashlib.sha256(json.dumps(sorted(contents)).encode()).hexdigest()
+def fingerprint_of_drop(
+    files: SourceFiles, path: LandingPath, contents: Mapping[LandingPath, str]
+) -> str:
+    """A drop's fingerprint by those of its files: a folder's is over its parts' names too."""
+    if path not in files.parts:
+        return contents[path]
+    parts = sorted((part.name, contents[part]) for part in files.parts[path])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

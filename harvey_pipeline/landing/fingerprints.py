@@ -12,7 +12,7 @@ from typing import Final
 from harvey_pipeline.landing.files import (
     SourceFiles,
     fingerprint,
-    fingerprint_of_parts,
+    fingerprint_of_drop,
     stamp,
 )
 from harvey_pipeline.landing.places import (
@@ -73,7 +73,7 @@ class Fingerprints:
                 )
         known = {one: content for one, content in found.items() if content is not None}
         return {
-            path: _combined(files, path, known)
+            path: fingerprint_of_drop(files, path, known)
             for path in drops
             if all(one in known for one in files.files_of(path))
         }
@@ -94,7 +94,7 @@ class Fingerprints:
             LandingError: A file cannot be read.
         """
         contents = {one: self._of_file(files, one) for one in files.files_of(path)}
-        return _combined(files, path, contents)
+        return fingerprint_of_drop(files, path, contents)
 
     def _of_file(self, files: SourceFiles, path: LandingPath) -> str:
         known = self._recall(path)
@@ -138,10 +138,3 @@ class Fingerprints:
         # `Path.absolute` takes ten times as long, which thousands of drops make seconds.
         is_relative = isinstance(path, Path) and not path.is_absolute()
         return f"{self._folder}/{path}" if is_relative else str(path)
-
-
-def _combined(files: SourceFiles, path: LandingPath, contents: Mapping[LandingPath, str]) -> str:
-    """The fingerprint of a drop by those of its files."""
-    if path not in files.parts:
-        return contents[path]
-    return fingerprint_of_parts((part.name, contents[part]) for part in files.parts[path])

@@ -27,7 +27,7 @@ from harvey_pipeline.landing.files import (
     SourceFiles,
     check_same_parts,
     check_unchanged,
-    fingerprint_of_parts,
+    fingerprint_of_drop,
     stamp,
 )
 from harvey_pipeline.landing.fingerprints import Fingerprints
@@ -41,7 +41,7 @@ from harvey_pipeline.landing.folders import (
 )
 from harvey_pipeline.landing.intake import Intake, in_groups, is_unusable, together_or_alone
 from harvey_pipeline.landing.judge import DropRules
-from harvey_pipeline.landing.parts import stage_together
+from harvey_pipeline.landing.parts import Staged, stage_together
 from harvey_pipeline.landing.places import LandingPath, Stamp, UnreachableError
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.records.header import text_column
@@ -188,24 +188,30 @@ class Ingester:
         drops = {day: self._drop(day) for day in days}
         parsed = {day: self._known(drop.stem) for day, drop in drops.items()}
         new = [day for day in days if parsed[day] is None]
-        with ExitStack() as stack:
-            opened = [
-                (
-                    stack.enter_context(self._intake.open(file.path, file.fingerprint)),
-                    drops[day].rules,
-                )
-                for day in new
-                for file in drops[day].files
-            ]
-            staged = stage_together(self.source, opened, self._intake.tombstones)
+        staged = self._read([(file, drops[day].rules) for day in new for file in drops[day].files])
         for day, one in zip(new, staged, strict=True):
-            drop = drops[day]
-            self._check_unchanged(drop)
-            described = replace(self._described(drop), rows_erased=one.rows_erased)
-            parsed[day] = self._finish(
-                described, drop.stem, one.rows, one.findings, one.unknown_columns
+            described = replace(self._described(drops[day]), rows_erased=one.rows_erased)
+            self._unknown_columns.update(one.unknown_columns)
+            parsed[day] = self._day_files.write(
+                described, drops[day].stem, one.rows, one.findings, one.unknown_columns
             )
         return [one for one in parsed.values() if one is not None]
+
+    def _read(self, files: Sequence[tuple["_File", DropRules]]) -> list[Staged]:
+        """What some files say, each judged by its rules, by one query.
+
+        Raises:
+            LandingError: One of them cannot be read, or was another while it was read.
+        """
+        with ExitStack() as stack:
+            opened = [
+                (stack.enter_context(self._intake.open(file.path, file.fingerprint)), rules)
+                for file, rules in files
+            ]
+            staged = stage_together(self.source, opened, self._intake.tombstones)
+        for file, _ in files:
+            check_unchanged(self.files, file.path, file.stamp)
+        return staged
 
     def _drop(self, day: date) -> "_Drop":
         path = self.files.drops[day]
@@ -214,20 +220,11 @@ class Ingester:
         for one in self.files.files_of(path):
             before = stamp(self.files, one)
             files.append(_File(one, before, self.fingerprints.of(self.files, one)))
-        content = (
-            fingerprint_of_parts((one.path.name, one.fingerprint) for one in files)
-            if path in self.files.parts
-            else files[0].fingerprint
+        content = fingerprint_of_drop(
+            self.files, path, {one.path: one.fingerprint for one in files}
         )
         stem = f"{day}-{self._intake.digest(content, path, rules)}"
         return _Drop(path, tuple(files), content, rules, stem)
-
-    def _check_unchanged(self, drop: "_Drop") -> None:
-        """Make sure that all that was read of a drop is of one content."""
-        for one in drop.files:
-            check_unchanged(self.files, one.path, one.stamp)
-        if drop.path in self.files.parts:
-            check_same_parts(self.files, drop.path)
 
     def _described(self, drop: "_Drop") -> Parsed:
         assert drop.rules.drop_date is not None
@@ -282,7 +279,9 @@ class Ingester:
                 with self._intake.open(file.path, file.fingerprint) as opened:
                     check = partial(check_unchanged, self.files, file.path, file.stamp)
                     stages[file].keep_lost(self._intake.without_erased(opened)[0], unread, check)
-        self._check_unchanged(drop)
+        for file in drop.files:
+            check_unchanged(self.files, file.path, file.stamp)
+        check_same_parts(self.files, drop.path)
         self._unknown_columns.update(folder.unknown_columns)
         return folder.write(self._described(drop), drop.stem)
 
@@ -290,15 +289,8 @@ class Ingester:
         self, drop: "_Drop", files: Sequence["_File"], stages: Mapping["_File", StageFiles]
     ) -> list[StageFiles]:
         """Stage some parts by one query, each under the name that its content has."""
-        with ExitStack() as stack:
-            opened = [
-                (stack.enter_context(self._intake.open(file.path, file.fingerprint)), drop.rules)
-                for file in files
-            ]
-            staged = stage_together(self.source, opened, self._intake.tombstones)
         assert drop.rules.drop_date is not None
-        for file, one in zip(files, staged, strict=True):
-            check_unchanged(self.files, file.path, file.stamp)
+        for file, one in zip(files, self._read([(one, drop.rules) for one in files]), strict=True):
             stages[file].write(self.source, drop.rules.drop_date, one)
         return [stages[file] for file in files]
 
@@ -331,18 +323,6 @@ class Ingester:
             for path in (self.root / folder).glob(f"{self.source.name}-*"):
                 if path not in staged:
                     path.unlink(missing_ok=True)
-
-    def _finish(
-        self,
-        described: Parsed,
-        stem: str,
-        rows: pl.DataFrame,
-        findings: pl.DataFrame,
-        unknown_columns: Sequence[str],
-    ) -> Parsed:
-        """Write the day's files."""
-        self._unknown_columns.update(unknown_columns)
-        return self._day_files.write(described, stem, rows, findings, unknown_columns)
 
 
 @dataclass(frozen=True)

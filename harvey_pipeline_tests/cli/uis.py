@@ -113,20 +113,12 @@ class Ui:
     def computed(self, run: dict[str, Any]) -> list[str]:
         """The tables of which a run loaded or computed anything: it may find all of it done."""
         told = self.ask(MATERIALISED, run=run["runId"])["runOrError"]["assetMaterializations"]
-        figures = [
-            (
-                ".".join(one["assetKey"]["path"]),
-                {entry["label"]: entry.get("intValue") for entry in one["metadataEntries"]},
-            )
-            for one in told
-        ]
-        return sorted(
-            {
-                table
-                for table, counts in figures
-                if counts.get("partitions_computed") or counts.get("rows_read") is not None
-            }
-        )
+        computed = set()
+        for one in told:
+            counts = {entry["label"]: entry.get("intValue") for entry in one["metadataEntries"]}
+            if counts.get("partitions_computed") or counts.get("rows_read") is not None:
+                computed.add(".".join(one["assetKey"]["path"]))
+        return sorted(computed)
 
     def kill(self, part: str) -> None:
         """Kill Dagster's daemon or its webserver."""
