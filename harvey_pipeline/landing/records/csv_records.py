@@ -35,6 +35,7 @@ from harvey_pipeline.landing.records.quoted import LoneReturnError, Record, Reco
 _PIECE_BYTES: Final = 12 << 20
 """How much of a file is split at a time, up to the end of the line."""
 
+_BLANK: Final = rf"^[{BLANKS}]*$"
 _BEYOND: Final = "beyond"
 _WRONG: Final = "wrong_field_count"
 
@@ -84,7 +85,7 @@ def _read_whole_lines(layout: _Layout) -> Iterator[pl.DataFrame]:
     following = layout.header.lines + 1
     scan = _scan(layout, layout.path, layout.header.lines, quote=None)
     for batch in scan.collect_batches(maintain_order=True, engine="streaming"):
-        if batch[_BEYOND].str.strip_chars(BLANKS).fill_null("").ne("").any():
+        if not _is_blank(batch[_BEYOND]):
             # Only the lines themselves tell how many more fields there are.
             for piece in _read_pieces(layout):
                 yield piece.filter(pl.col("line_number") >= following)
@@ -97,6 +98,13 @@ def _read_whole_lines(layout: _Layout) -> Iterator[pl.DataFrame]:
             )
             following = int(records["line_number"][-1]) + 1
             yield _without_blank_records(records, layout.columns)
+
+
+def _is_blank(text: pl.Series) -> bool:
+    """Whether nothing stands anywhere in a column, blanks aside."""
+    if text.null_count() == text.len():
+        return True
+    return bool((text.str.strip_chars(BLANKS).fill_null("") == "").all())
 
 
 def _scan(
@@ -127,7 +135,8 @@ def _without_blank_records(records: pl.DataFrame, columns: list[str]) -> pl.Data
     places = pl.int_range(records.height, dtype=pl.UInt32, eager=True)
     # Few records are blank in their first field, so the later ones are looked at for those only.
     for column in [*columns, "fault"]:
-        is_blank = rest[column].str.strip_chars(BLANKS).fill_null("") == ""
+        text = rest[column]
+        is_blank = text.is_null() | text.str.contains(_BLANK)
         rest, places = rest.filter(is_blank), places.filter(is_blank)
         if rest.is_empty():
             return records

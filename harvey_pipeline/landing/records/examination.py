@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import polars as pl
+import pyarrow as pa
+
 from harvey_pipeline.landing.records.contract import BLANKS, LandingError
 
 CHUNK_BYTES: Final = 1 << 20
@@ -39,7 +42,6 @@ _MAGIC: Final = (
     (codecs.BOM_UTF16_LE, "UTF-16 text"),
     (codecs.BOM_UTF16_BE, "UTF-16 text"),
 )
-_ALL_BYTES: Final = bytes(range(256))
 _HTML: Final = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|table|script)\b|<!--", re.I)
 _JSON: Final = re.compile(rb'\{\s*["}]|\[\s*[\[{"\]]')
 
@@ -166,7 +168,6 @@ def examine_text(
         LandingError: The file is no UTF-8 text, holds NUL bytes, or has a line beyond measure; or
             a carriage return that ends no line comes before any quote.
     """
-    lines = 1
     position = 0
     last_quote = -1
     is_wide = False
@@ -176,10 +177,10 @@ def examine_text(
         while chunk:
             if len(chunk) > LINE_BYTES:
                 raise LandingError(
-                    f"{name}, line {lines + chunk.count(10)}: longer than {LINE_BYTES:,} bytes. "
-                    f"Deliver one record a line."
+                    f"{name}, line {_line_at(path, position) + chunk.count(10)}: longer than "
+                    f"{LINE_BYTES:,} bytes. Deliver one record a line."
                 )
-            _check_characters(name, lines, chunk)
+            _check_characters(name, path, position, chunk)
             if position >= start and (quote := chunk.rfind(b'"')) >= 0:
                 last_quote = position + quote
             if b"\r" in chunk and not has_lone_returns:
@@ -187,13 +188,25 @@ def examine_text(
                 if lone >= 0:
                     has_lone_returns = True
                     if last_quote < 0:
-                        raise lone_return(name, lines + chunk.count(10, 0, lone))
+                        raise lone_return(name, _line_at(path, position + lone))
             if separator is not None and last_quote < 0 and not is_wide:
                 is_wide = _has_wide_lines(chunk, separator.encode(), width)
-            lines += chunk.count(b"\n")
             position += len(chunk)
             chunk = read_lines(file, CHUNK_BYTES)
     return TextFacts(last_quote, is_wide, has_lone_returns)
+
+
+def _line_at(path: Path, place: int) -> int:
+    """The number of the line in which a byte of a file stands.
+
+    Only a file that is refused is asked: counting all lines takes as long as all else together.
+    """
+    lines = 1
+    with path.open("rb") as file:
+        while place > 0 and (chunk := file.read(min(place, CHUNK_BYTES))):
+            lines += chunk.count(b"\n")
+            place -= len(chunk)
+    return lines
 
 
 def lone_return(name: str, line: int) -> LandingError:
@@ -213,24 +226,26 @@ def _find_lone_return(chunk: bytes, is_last: bool) -> int:
 
 def _has_wide_lines(chunk: bytes, separator: bytes, width: int) -> bool:
     """Whether a line has two fields beyond the header's, or more."""
-    # Of what is left of the lines, the separators of each stand in a row.
-    return separator * (width + 1) in chunk.translate(
-        None, _ALL_BYTES.translate(None, separator + b"\n")
-    )
+    characters = pa.UInt8Array.from_buffers(pa.uint8(), len(chunk), [None, pa.py_buffer(chunk)])
+    text = pl.Series(characters)
+    # Of what is left of the lines, the separators of each stand in a row. As numbers they are
+    # picked out in half the time that `bytes.translate` takes.
+    left = text.filter((text == separator[0]) | (text == ord("\n"))).to_arrow()
+    return separator * (width + 1) in left.buffers()[1].to_pybytes()[: len(left)]
 
 
-def _check_characters(name: str, lines: int, chunk: bytes) -> None:
+def _check_characters(name: str, path: Path, position: int, chunk: bytes) -> None:
     if b"\0" in chunk:
         raise LandingError(
-            f"{name}, line {lines + chunk.count(10, 0, chunk.index(0))}: holds a NUL byte, "
-            f"so it is a binary file (or UTF-16 text). Deliver UTF-8 text."
+            f"{name}, line {_line_at(path, position + chunk.index(0))}: holds a NUL byte, so it is "
+            f"a binary file (or UTF-16 text). Deliver UTF-8 text."
         )
     if chunk.isascii():
         return
     try:
         chunk.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = lines + chunk.count(10, 0, error.start)
+        line = _line_at(path, position + error.start)
         if error.reason == "unexpected end of data":
             raise LandingError(
                 f"{name}, line {line}: ends within a UTF-8 character. Deliver the file again."
