@@ -17,7 +17,7 @@ from harvey_pipeline.landing.files import ACCEPT, find_files
 from harvey_pipeline.landing.intake import JUDGED_ROWS, is_unusable
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.raw_store import RawStore
-from harvey_pipeline.landing.repeats import repeated_deliveries
+from harvey_pipeline.landing.repeats import are_distinct, repeated_deliveries
 from harvey_pipeline.landing.source import (
     BEFORE_START_DATE,
     CREATED_AFTER_DROP,
@@ -565,47 +565,50 @@ def _judge_rows(source: Source, rows: pl.DataFrame, judging: Judging) -> None:
     days_late = pl.col("drop_date") - pl.col(EVENT_DATE)
     too_late = rows.filter(days_late > timedelta(days=source.late_days))
     report.add(_IN_TIME, too_late.select(shown))
-    if source.kind != "events":
+    first = rows["drop_date"].min()
+    if source.kind != "events" or not isinstance(first, date):
         return
-    days = rows["drop_date"].unique().implode()
-    rows = _with_neighbours(source, rows, judging.raw_store)
+    rows = _with_earlier(source, first, rows, judging.raw_store)
+    in_block = pl.col("drop_date") >= first
     key = list(source.key)
     has_id = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
     lacks_all = all(rows[name].null_count() == rows.height for name in key)
     with_id = rows.clear() if lacks_all else rows.filter(has_id)
     without_id = rows if with_id.is_empty() else rows.filter(~has_id)
-    in_block = pl.col("drop_date").is_in(days)
-    twice = repeated_rows(with_id, ["drop_date", *key]).filter(in_block)
-    if not twice.is_empty():
-        report.escalate(_IDS_UNIQUE)
-    report.add(_IDS_UNIQUE, twice.select(shown))
-    report.add(
-        _IDS_UNIQUE,
-        with_id.join(
+    # What no two records share is shared within no drop, nor for any date.
+    if not are_distinct(with_id.select(key)):
+        twice = repeated_rows(with_id, ["drop_date", *key]).filter(in_block)
+        if not twice.is_empty():
+            report.escalate(_IDS_UNIQUE)
+        report.add(_IDS_UNIQUE, twice.select(shown))
+        again = with_id.join(
             repeated_deliveries(source, with_id.lazy()).collect(engine="streaming"),
             on=["drop_date", "line_number"],
             how="semi",
         )
-        .filter(in_block)
-        .select(shown),
-    )
+        report.add(_IDS_UNIQUE, again.filter(in_block).select(shown))
     if any(column.missing == "keep" for column in source.key_columns):
         repeats = _repeats(source, without_id).filter(in_block)
         report.add(_EVENTS_DIFFER, repeats.select(shown))
 
 
-def _with_neighbours(source: Source, rows: pl.DataFrame, raw_store: RawStore) -> pl.DataFrame:
-    """The rows, with those of the drops before that their late records may repeat."""
-    is_late = pl.col(EVENT_DATE) < pl.col("drop_date")
-    first = rows["drop_date"].min()
-    if not isinstance(first, date):
+def _with_earlier(
+    source: Source, first: date, rows: pl.DataFrame, raw_store: RawStore
+) -> pl.DataFrame:
+    """The rows of drops from the first on, with those of earlier ones that late ones may repeat.
+
+    A record that repeats another one has its id or, where it has none, its moment.
+    """
+    late = rows.filter(pl.col(EVENT_DATE) < first)
+    earliest = late[EVENT_DATE].min()
+    if not isinstance(earliest, date):
         return rows
-    late = rows.filter((pl.col("drop_date") == first) & is_late)
-    if late.is_empty():
-        return rows
-    before = DayRange(first - timedelta(days=source.late_days), first - timedelta(days=1))
-    dated = pl.col(EVENT_DATE).is_in(late[EVENT_DATE].unique().implode())
-    return pl.concat([raw_store.read(source, before).filter(dated).collect(), rows])
+    may_be_repeated = pl.any_horizontal(
+        pl.col(name).is_in(late[name].drop_nulls().unique().implode())
+        for name in (*source.key_names, str(source.at))
+    )
+    before = raw_store.read(source, DayRange(earliest, first - timedelta(days=1)))
+    return pl.concat([before.filter(may_be_repeated).collect(), rows])
 
 
 def _repeats(source: Source, rows: pl.DataFrame) -> pl.DataFrame:
