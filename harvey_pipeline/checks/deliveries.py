@@ -565,9 +565,9 @@ def _judge_rows(source: Source, rows: pl.DataFrame, judging: Judging) -> None:
     days_late = pl.col("drop_date") - pl.col(EVENT_DATE)
     too_late = rows.filter(days_late > timedelta(days=source.late_days))
     report.add(_IN_TIME, too_late.select(shown))
-    first = rows["drop_date"].min()
-    if source.kind != "events" or not isinstance(first, date):
+    if source.kind != "events":
         return
+    first: date = min(rows["drop_date"].unique(), default=date.max)
     rows = _with_earlier(source, first, rows, judging.raw_store)
     in_block = pl.col("drop_date") >= first
     key = list(source.key)
