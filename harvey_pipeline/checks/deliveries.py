@@ -34,7 +34,7 @@ from harvey_pipeline.warehouse.warehouse import Warehouse
 _SAME_WEEKDAYS: Final = 4
 """How many of the same weekday before it a day's volume is compared with."""
 
-_BLOCK_ROWS: Final = 1_000_000
+_BLOCK_ROWS: Final = 1 << 19
 _REASONS_TOLD: Final = 3
 
 _ASK_SENDER: Final = "Look at the records in raw.quarantine and have the file corrected."
