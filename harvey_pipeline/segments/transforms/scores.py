@@ -333,7 +333,7 @@ def _depth(active_seconds: pl.Expr, active_days: pl.Expr) -> pl.Expr:
 
 def _trend() -> pl.Expr:
     """By the latest score and the mean of the two before, where those are known."""
-    increasing, decreasing, stable = TRENDS
+    increasing, decreasing, stable = (pl.lit(trend, dtype=pl.Enum(TRENDS)) for trend in TRENDS)
     col = pl.col
     twice = 2 * col("score_30d") - col("score_30_60d") - col("score_60_90d")
     is_known = (col("observed_days") >= _FEWEST_OBSERVED_DAYS) & (col("days_known") >= WINDOW_DAYS)
@@ -341,11 +341,10 @@ def _trend() -> pl.Expr:
         pl.when(~is_known)
         .then(None)
         .when(twice >= 2 * _TREND_STEP)
-        .then(pl.lit(increasing))
+        .then(increasing)
         .when(twice <= -2 * _TREND_STEP)
-        .then(pl.lit(decreasing))
-        .otherwise(pl.lit(stable))
-        .cast(pl.Enum(TRENDS))
+        .then(decreasing)
+        .otherwise(stable)
     )
 
 
