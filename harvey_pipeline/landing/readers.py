@@ -62,9 +62,10 @@ _NEEDS_CLEANING: Final = (
 
 def clean(text: pl.Series) -> pl.Series:
     """Text without the blanks around it; null where nothing, or a written null, is left."""
-    places = text.str.contains(_NEEDS_CLEANING).fill_null(False).arg_true()
-    if places.is_empty():
+    needs_cleaning = text.str.contains(_NEEDS_CLEANING)
+    if not needs_cleaning.any():
         return text
+    places = needs_cleaning.fill_null(False).arg_true()
     trimmed = text.gather(places).str.strip_chars(BLANKS)
     is_missing = (trimmed == "") | trimmed.str.to_lowercase().is_in(list(WRITTEN_NULLS))
     # `scatter` writes in place, and others read the same column.
@@ -81,9 +82,10 @@ def _adaptively(first: Read, *others: Read) -> Read:
 
     def read(text: pl.Series) -> pl.Series:
         values = first(text)
-        rest = (values.is_null() & text.is_not_null()).arg_true()
-        if rest.is_empty():
+        # Null stays null, so that equally many say that all else was read.
+        if values.null_count() == text.null_count():
             return values
+        rest = (values.is_null() & text.is_not_null()).arg_true()
         odd = clean(text.gather(rest))
         found = first(odd)
         for other in others:
@@ -98,6 +100,11 @@ def _adaptively(first: Read, *others: Read) -> Read:
 
 def _without(values: pl.Series, odd: pl.Series) -> pl.Series:
     return values.scatter(odd.arg_true(), None) if odd.any() else values
+
+
+def _within(values: pl.Series, lowest: Any, highest: Any) -> pl.Series:
+    """The values, those outside of two bounds left out."""
+    return _without(_without(values, values < lowest), values > highest)
 
 
 # --- text ----------------------------------------------------------------------------------------
@@ -206,7 +213,8 @@ _US: Final = (
 )
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 MOMENT: Final = pl.Datetime("us")
-_FIRST_MOMENT, _TOO_LATE = datetime(_FIRST_YEAR, 1, 1), datetime(_LAST_YEAR + 1, 1, 1)
+_FIRST_MOMENT = datetime(_FIRST_YEAR, 1, 1)
+_LAST_MOMENT = datetime(_LAST_YEAR, 12, 31, 23, 59, 59, 999_999)
 
 
 def _timestamps_like(pattern: str, form: str) -> Read:
@@ -225,7 +233,7 @@ def _timestamps_like(pattern: str, form: str) -> Read:
         else:
             values = text.str.to_date(form, strict=False).cast(MOMENT)
         # Comparing moments costs a small part of what telling their years does.
-        return _without(values, (values < _FIRST_MOMENT) | (values >= _TOO_LATE))
+        return _within(values, _FIRST_MOMENT, _LAST_MOMENT)
 
     return read
 
@@ -368,12 +376,12 @@ def score(lowest: int, highest: int) -> Reader:
 
     def read_common(text: pl.Series) -> pl.Series:
         values = text.cast(pl.Int32, strict=False)
-        odd = (text.str.len_bytes() > 1) | (values < lowest) | (values > highest)
-        return _without(values, odd).cast(pl.Float64)
+        one_digit = _without(values, text.str.len_bytes() > 1)
+        return _within(one_digit, lowest, highest).cast(pl.Float64)
 
     def read_other(text: pl.Series) -> pl.Series:
         values = text.str.extract(_SCORE, 1).cast(pl.Float64, strict=False)
-        return _without(values, ~values.is_between(lowest, highest))
+        return _within(values, lowest, highest)
 
     return Reader(
         f"number from {lowest} to {highest}, at most 2 decimals besides zeros at the end",

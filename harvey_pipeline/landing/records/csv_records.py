@@ -84,7 +84,14 @@ def _read_whole_lines(layout: _Layout) -> Iterator[pl.DataFrame]:
     """Every line is a record; from a line on that is too wide to be seen whole, in pieces."""
     following = layout.header.lines + 1
     scan = _scan(layout, layout.path, layout.header.lines, quote=None)
-    for batch in scan.collect_batches(maintain_order=True, engine="streaming"):
+    # A file in one piece is planned, split and typed once; a large one would not fit into memory.
+    is_small = layout.path.stat().st_size <= _PIECE_BYTES
+    batches = (
+        iter([scan.collect()])
+        if is_small
+        else scan.collect_batches(maintain_order=True, engine="streaming")
+    )
+    for batch in batches:
         if not _is_blank(batch[_BEYOND]):
             # Only the lines themselves tell how many more fields there are.
             for piece in _read_pieces(layout):
@@ -131,6 +138,9 @@ def _without_fault() -> list[pl.Expr]:
 
 def _without_blank_records(records: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
     """The records that have a fault or a field that is not blank."""
+    first = records[columns[0]]
+    if not first.null_count() and not first.str.contains(_BLANK).any():
+        return records
     rest = records
     places = pl.int_range(records.height, dtype=pl.UInt32, eager=True)
     # Few records are blank in their first field, so the later ones are looked at for those only.
