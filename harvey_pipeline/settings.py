@@ -32,6 +32,10 @@ LOOK_SECONDS: Final = "HARVEY_LOOK_SECONDS"
 SUBJECTS: Final = "HARVEY_SUBJECTS"
 RETAIN_USERS: Final = "HARVEY_RETAIN_USERS_DAYS"
 HASH_SECRET: Final = "HARVEY_HASH_SECRET"
+ENGINE: Final = "HARVEY_ENGINE"
+SPARK_MASTER: Final = "HARVEY_SPARK_MASTER"
+SPARK_REMOTE: Final = "HARVEY_SPARK_REMOTE"
+RAW_STORE: Final = "HARVEY_RAW_STORE"
 DAGSTER_HOME: Final = "DAGSTER_HOME"
 DAGSTER_EVENT_BATCH_SIZE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 
@@ -61,6 +65,10 @@ class Settings:
     """Between two looks of the sensor at the landing folder; Dagster looks no oftener than in 5."""
     subjects: tuple[str, ...] = ()
     """Names of the subjects that are computed; without any, all."""
+    spark: str = ""
+    """Address of the Spark that reads parts of drops, `sc://...` or a master; empty: none does."""
+    raw_store: str = ""
+    """Where typed rows of parts lie that Spark has read; empty: in the raw layer's folder."""
 
     @property
     def raw_dir(self) -> Path:
@@ -77,8 +85,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings that the environment gives.
 
     Raises:
-        SettingsError: A value is no date or number, the warehouse is no local path, or the calendar
-            ends before it starts.
+        SettingsError: A value is no date or number, the warehouse is no local path, the calendar
+            ends before it starts, or it is not said which Spark is meant.
     """
     values = given_values(environment)
     settings = Settings(
@@ -94,6 +102,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             name for part in values.get(SUBJECTS, "").split(",") if (name := part.strip())
         ),
         look_seconds=read_whole(values, LOOK_SECONDS, Settings.look_seconds, 5, 3600),
+        spark=_read_spark(values),
+        raw_store=values.get(RAW_STORE, "").rstrip("/"),
     )
     first, last = settings.start_date, settings.end_date
     if first is not None and last is not None and last < first:
@@ -215,6 +225,20 @@ def read_amount(values: Mapping[str, str], name: str, default: float) -> float:
     return float(text)
 
 
+_STORAGE_PREFIXES: Final = ("AWS_", "AZURE_", "GOOGLE_")
+
+
+def read_storage_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What the libraries of object storage read: endpoints, and credentials, which are secrets."""
+    values = given_values(environment)
+    return {name: value for name, value in values.items() if name.startswith(_STORAGE_PREFIXES)}
+
+
+def take_over(variables: Mapping[str, str]) -> None:
+    """Set variables that another process has read."""
+    os.environ.update(variables)
+
+
 def set_unless_given(name: str, value: str) -> None:
     """Set a variable for this process and those that it starts, unless the user has set it."""
     os.environ.setdefault(name, value)
@@ -225,6 +249,27 @@ def _read_local(values: Mapping[str, str], name: str, default: str) -> Path:
     if "://" in text:
         raise SettingsError(f"{name} is {text}; give a path of this machine.")
     return Path(text)
+
+
+def _read_spark(values: Mapping[str, str]) -> str:
+    """The address of a Spark; empty where it is not the engine."""
+    engine = values.get(ENGINE, "")
+    if not engine:
+        return ""
+    if engine != "spark":
+        raise SettingsError(f"{ENGINE} is {engine!r}; give spark, or unset it for one machine.")
+    master, remote = values.get(SPARK_MASTER, ""), values.get(SPARK_REMOTE, "")
+    if bool(master) == bool(remote):
+        given = "both are" if master else "neither is"
+        raise SettingsError(
+            f"{ENGINE} is spark, and of {SPARK_MASTER} and {SPARK_REMOTE} {given} set; set the "
+            f"master of a Spark, or the address of a Spark Connect as sc://host:port."
+        )
+    if remote and not remote.startswith("sc://"):
+        raise SettingsError(f"{SPARK_REMOTE} is {remote!r}; give an address as sc://host:port.")
+    if master.startswith("sc://"):
+        raise SettingsError(f"{SPARK_MASTER} is {master!r}; give that by {SPARK_REMOTE}.")
+    return master or remote
 
 
 def _read_date(values: Mapping[str, str], name: str) -> date | None:

@@ -23,6 +23,7 @@ MODULES = {
 SUBJECTS = ("agents", "conversations", "engagement", "segments")
 FOUNDATION = (
     "code_versions",
+    "engines",
     "landing",
     "llm",
     "locking",
@@ -36,7 +37,8 @@ FOUNDATION = (
     "synthetic",
 )
 ROOMS = (
-    ("code_versions", "locking", "pseudonyms", "settings", "synthetic", "warehouse"),
+    ("settings",),
+    ("code_versions", "engines", "locking", "pseudonyms", "synthetic", "warehouse"),
     ("landing", "history", "llm"),
     ("graph",),
     ("checks",),
@@ -253,7 +255,16 @@ def test_the_fast_commands_do_not_load_the_graph(tmp_path: Path) -> None:
     assert printed.strip() == "[]"
 
 
-EXTRAS = ("anthropic", "fastapi", "fsspec", "genai_prices", "openai", "pydantic_ai", "redis")
+EXTRAS = (
+    "anthropic",
+    "fastapi",
+    "fsspec",
+    "genai_prices",
+    "openai",
+    "pydantic_ai",
+    "pyspark",
+    "redis",
+)
 """What comes with an extra alone."""
 
 SERVED = {f"{PACKAGE}.service.{name}" for name in ("app", "context", "live_sums")}

@@ -52,6 +52,17 @@ def empty_file(source: Source) -> pl.DataFrame:
     return frame
 
 
+def shaped(source: Source, day: date, rows: pl.DataFrame) -> pl.DataFrame:
+    """Typed rows as a data file has them."""
+    if source.is_snapshot:
+        added = pl.lit(False).alias("is_sighting")
+    else:
+        assert source.at is not None
+        added = pl.col(source.at).dt.date().alias(EVENT_DATE)
+    columns = empty_file(source).columns
+    return rows.with_columns(added, drop_date=pl.lit(day)).select(columns)
+
+
 def unknown_columns_of(path: Path) -> list[str]:
     """The columns that nobody knows, as a file of the raw store names them."""
     columns: list[str] = json.loads(pl.read_parquet_metadata(path)[UNKNOWN_COLUMNS])
@@ -172,25 +183,15 @@ class DayFiles:
         return rows.height + sighted_keys(self.source, rows, findings).height
 
     def _data(self, day: date, rows: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
-        shaped = self.shaped(day, rows)
+        found = shaped(self.source, day, rows)
         if self.source.is_snapshot:
             return pl.concat(
-                [shaped, self.sightings(day, sighted_keys(self.source, rows, findings))]
+                [found, self.sightings(day, sighted_keys(self.source, rows, findings))]
             )
         # Late records come first, by their day, so that a reader of some days skips the rest.
         late = pl.col(EVENT_DATE) < day
-        before = shaped.filter(late).sort(EVENT_DATE, maintain_order=True)
-        return pl.concat([before, shaped.filter(~late)])
-
-    def shaped(self, day: date, rows: pl.DataFrame) -> pl.DataFrame:
-        """Typed rows as a data file has them."""
-        if self.source.is_snapshot:
-            added = pl.lit(False).alias("is_sighting")
-        else:
-            assert self.source.at is not None
-            added = pl.col(self.source.at).dt.date().alias(EVENT_DATE)
-        columns = empty_file(self.source).columns
-        return rows.with_columns(added, drop_date=pl.lit(day)).select(columns)
+        before = found.filter(late).sort(EVENT_DATE, maintain_order=True)
+        return pl.concat([before, found.filter(~late)])
 
     def sightings(self, day: date, keys: pl.DataFrame) -> pl.DataFrame:
         """Keys that only rejected records show, as a data file has them."""

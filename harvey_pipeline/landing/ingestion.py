@@ -5,17 +5,17 @@ and an interrupted run leaves nothing half done. Which file is current is no con
 module: `raw_store.py` keeps the ledger.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
+from harvey_pipeline.engines.engine import Engine
+from harvey_pipeline.engines.one_machine import OneMachine
 from harvey_pipeline.landing.bulk_exports import BulkExport
 from harvey_pipeline.landing.day_files import (
     DayFiles,
@@ -31,29 +31,41 @@ from harvey_pipeline.landing.files import (
     stamp,
 )
 from harvey_pipeline.landing.fingerprints import Fingerprints
-from harvey_pipeline.landing.folders import (
-    STAGES,
-    Folder,
-    StageFiles,
-    day_of_stage,
-    stage_stem,
+from harvey_pipeline.landing.folders import Folder
+from harvey_pipeline.landing.intake import (
+    DropFile,
+    Intake,
+    in_groups,
+    is_unusable,
+    read_together,
+    together_or_alone,
+)
+from harvey_pipeline.landing.judge import DropRules
+from harvey_pipeline.landing.part_store import (
+    parted_stem,
+    pieces_in,
+    pieces_of,
+    stage_folder,
     stages_of,
 )
-from harvey_pipeline.landing.intake import Intake, in_groups, is_unusable, together_or_alone
-from harvey_pipeline.landing.judge import DropRules
-from harvey_pipeline.landing.parts import Staged, stage_together
-from harvey_pipeline.landing.places import LandingPath, Stamp, UnreachableError
+from harvey_pipeline.landing.part_work import Part, PartWork
+from harvey_pipeline.landing.places import LandingPath, UnreachableError
 from harvey_pipeline.landing.records.contract import LandingError
 from harvey_pipeline.landing.records.header import text_column
-from harvey_pipeline.landing.scratch import remove_leftovers
+from harvey_pipeline.landing.scratch import parser_version, remove_leftovers
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.stages import StageFiles
 from harvey_pipeline.landing.versions import neighbours
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.progress import report_progress
 
 
 class Ingester:
-    """One ingestion of one source: parses drops and bulk slices into files of the raw store."""
+    """One ingestion of one source: parses drops and bulk slices into files of the raw store.
+
+    Folders of parts are read by the engine, but for snapshots, which are small. What another
+    machine makes of parts lies in `store`, which all of them see.
+    """
 
     def __init__(
         self,
@@ -62,6 +74,8 @@ class Ingester:
         start_date: date,
         fingerprints: Fingerprints,
         tombstones: Tombstones = NO_TOMBSTONES,
+        engine: Engine | None = None,
+        store: LandingPath | None = None,
     ) -> None:
         self.files = files
         self.fingerprints = fingerprints
@@ -72,8 +86,13 @@ class Ingester:
         self._bulk = BulkExport(self._intake, self._day_files)
         self._unknown_columns: set[str] = set()
         self._ids: dict[date, int] = {}
-        self._stages: set[Path] = set()
-        for folder in ("quarantine", "bulk", "scratch", STAGES, self._table):
+        self._stages: set[LandingPath] = set()
+        self._engine: Engine = (
+            OneMachine() if engine is None or files.source.is_snapshot else engine
+        )
+        self._shared = root if store is None else store
+        self._store = self._shared if self._engine.is_elsewhere else root
+        for folder in ("quarantine", "bulk", "scratch", self._table):
             (root / folder).mkdir(parents=True, exist_ok=True)
         remove_leftovers(root / "scratch")
 
@@ -95,7 +114,7 @@ class Ingester:
         by_drop = [day for day in days if day in self.files.drops]
         by_bulk = [day for day in days if day not in self.files.drops and self._bulk.covers(day)]
         parsed = {day: Parsed(day) for day in days}
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=self._engine.drops_at_once) as pool:
             groups = pool.map(self._parse_drops, self._grouped(by_drop))
             for done, one in enumerate(chain.from_iterable(groups), start=1):
                 parsed[one.day] = one
@@ -188,7 +207,9 @@ class Ingester:
         drops = {day: self._drop(day) for day in days}
         parsed = {day: self._known(drop.stem) for day, drop in drops.items()}
         new = [day for day in days if parsed[day] is None]
-        staged = self._read([(file, drops[day].rules) for day in new for file in drops[day].files])
+        asked = [(file, drops[day].rules) for day in new for file in drops[day].files]
+        scratch = self.root / "scratch"
+        staged = read_together(self.files, asked, self._intake.tombstones, scratch)
         for day, one in zip(new, staged, strict=True):
             described = replace(self._described(drops[day]), rows_erased=one.rows_erased)
             self._unknown_columns.update(one.unknown_columns)
@@ -197,32 +218,13 @@ class Ingester:
             )
         return [one for one in parsed.values() if one is not None]
 
-    def _read(self, files: Sequence[tuple["_File", DropRules]]) -> list[Staged]:
-        """What some files say, each judged by its rules, by one query.
-
-        Raises:
-            LandingError: One of them cannot be read, or was another while it was read.
-        """
-        with ExitStack() as stack:
-            opened = [
-                (stack.enter_context(self._intake.open(file.path, file.fingerprint)), rules)
-                for file, rules in files
-            ]
-            staged = stage_together(self.source, opened, self._intake.tombstones)
-        for file, _ in files:
-            check_unchanged(self.files, file.path, file.stamp)
-        return staged
-
     def _drop(self, day: date) -> "_Drop":
         path = self.files.drops[day]
         rules = DropRules(day, self.start_date, self._late_days_covered_by_bulk(day))
-        files = []
-        for one in self.files.files_of(path):
-            before = stamp(self.files, one)
-            files.append(_File(one, before, self.fingerprints.of(self.files, one)))
-        content = fingerprint_of_drop(
-            self.files, path, {one.path: one.fingerprint for one in files}
-        )
+        stamps = {one: stamp(self.files, one) for one in self.files.files_of(path)}
+        contents = self.fingerprints.of_files(self.files, path)
+        files = [DropFile(one, before, contents[one]) for one, before in stamps.items()]
+        content = fingerprint_of_drop(self.files, path, contents)
         stem = f"{day}-{self._intake.digest(content, path, rules)}"
         return _Drop(path, tuple(files), content, rules, stem)
 
@@ -254,54 +256,62 @@ class Ingester:
     def _parse_folder(self, day: date) -> Parsed:
         """Parse a folder: what is staged of it is not read again."""
         drop = self._drop(day)
-        stages = {
-            file: StageFiles(
-                self.root,
-                stage_stem(
-                    self.source, day, self._intake.digest(file.fingerprint, file.path, drop.rules)
-                ),
-                self.files.name_of(file.path),
-            )
-            for file in drop.files
-        }
-        self._stages.update(path for stage in stages.values() for path in stage.all)
-        known = self._known(drop.stem)
+        parts = [Part(file, self._stage_of(drop, day, file)) for file in drop.files]
+        self._stages.update(path for part in parts for path in part.stage.all)
+        known = self._known(drop.stem) or self._known(parted_stem(drop.stem, len(parts)))
         if known is not None:
             return known
-        missing = [file for file in drop.files if stages[file].counts() is None]
-        for files in in_groups(missing, lambda file: file.path):
-            together_or_alone(lambda some: self._stage(drop, some, stages), files)
-        folder = Folder(self._day_files, day, list(stages.values()))
-        for place, beaten in folder.beaten.items():
-            file = drop.files[place]
-            unread = stages[file].lines_unread(beaten["line_number"].to_list())
-            if unread:
-                with self._intake.open(file.path, file.fingerprint) as opened:
-                    check = partial(check_unchanged, self.files, file.path, file.stamp)
-                    stages[file].keep_lost(self._intake.without_erased(opened)[0], unread, check)
+        work = self._work(drop, day)
+        groups = list(in_groups(parts, lambda part: part.file.path))
+        counts = list(chain.from_iterable(self._engine.map(work.stage, groups)))
+        if len(counts) != len(parts) or (parts and parts[0].stage.counts() is None):
+            raise LandingError(
+                f"{self._store} has not what was made of {self.files.label_of(drop.path)}. Set "
+                f"HARVEY_RAW_STORE to a folder that all machines at work have under one name, or "
+                f"to one in object storage, and run again."
+            )
+        folder = Folder(self._day_files, work, self._engine, parts, counts)
+        folder.keep_lost()
         for file in drop.files:
             check_unchanged(self.files, file.path, file.stamp)
         check_same_parts(self.files, drop.path)
         self._unknown_columns.update(folder.unknown_columns)
         return folder.write(self._described(drop), drop.stem)
 
-    def _stage(
-        self, drop: "_Drop", files: Sequence["_File"], stages: Mapping["_File", StageFiles]
-    ) -> list[StageFiles]:
-        """Stage some parts by one query, each under the name that its content has."""
-        assert drop.rules.drop_date is not None
-        for file, one in zip(files, self._read([(one, drop.rules) for one in files]), strict=True):
-            stages[file].write(self.source, drop.rules.drop_date, one)
-        return [stages[file] for file in files]
+    def _stage_of(self, drop: "_Drop", day: date, file: DropFile) -> StageFiles:
+        made_of = self._intake.digest(file.fingerprint, file.path, drop.rules)
+        folder = stage_folder(self._store, self.source, day)
+        return StageFiles(self._store, folder, made_of, self.files.name_of(file.path))
+
+    def _work(self, drop: "_Drop", day: date) -> PartWork:
+        scratch = None if self._engine.is_elsewhere else self.root / "scratch"
+        return PartWork(
+            SourceFiles(self.source, self.files.root),
+            day,
+            drop.rules,
+            self._intake.tombstones,
+            self._store,
+            scratch,
+            parser_version(),
+        )
 
     # --- files ---
 
     def _known(self, stem: str) -> Parsed | None:
         """What an earlier parse of exactly this gave, if its files are still there."""
         parsed = self._day_files.known(stem)
+        if parsed is not None and not self._has_pieces(parsed):
+            return None
         if parsed is not None:
             self._unknown_columns.update(unknown_columns_of(self._day_files.data_file(stem)))
         return parsed
+
+    def _has_pieces(self, parsed: Parsed) -> bool:
+        """Whether the rows of a parted day's file are where they were written."""
+        pieces = set(pieces_of(self._shared, self.source, str(parsed.data_file)))
+        if not pieces:
+            return True
+        return pieces <= set(pieces_in(self._shared, self.source, DayRange(parsed.day, parsed.day)))
 
     def undated_quarantine(self) -> Path | None:
         """`BulkExport.undated_quarantine`."""
@@ -314,10 +324,19 @@ class Ingester:
             if str(days.first) <= path.name[:10] <= str(days.last) and path.name not in used:
                 path.unlink(missing_ok=True)
                 (self.root / "quarantine" / path.name).unlink(missing_ok=True)
-        for path in stages_of(self.root, self.source):
-            day = day_of_stage(self.source, path)
-            if str(days.first) <= day <= str(days.last) and path not in self._stages:
-                path.unlink(missing_ok=True)
+        pieces = {
+            piece
+            for name in used
+            if name is not None
+            for piece in pieces_of(self._shared, self.source, name)
+        }
+        for store in dict.fromkeys((self.root, self._shared)):
+            for file in stages_of(store, self.source, days):
+                if file not in self._stages:
+                    file.unlink(missing_ok=True)
+            for file in pieces_in(store, self.source, days):
+                if file not in pieces:
+                    file.unlink(missing_ok=True)
         staged = self._bulk.used_files
         for folder in ("bulk", "quarantine"):
             for path in (self.root / folder).glob(f"{self.source.name}-*"):
@@ -326,20 +345,11 @@ class Ingester:
 
 
 @dataclass(frozen=True)
-class _File:
-    """A file of a drop, as it was before anything was read."""
-
-    path: LandingPath
-    stamp: Stamp
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class _Drop:
     """A daily drop, what it is judged by, and the name of what comes of it."""
 
     path: LandingPath
-    files: tuple[_File, ...]
+    files: tuple[DropFile, ...]
     """The parts of a folder; a file is its own only one."""
     fingerprint: str
     rules: DropRules

@@ -1,7 +1,7 @@
 """What an ingestion reads by: a source's files, who is left out, names for what comes of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Final, TypeVar
 import polars as pl
 
 from harvey_pipeline.landing.erased import Tombstones, without_erased
-from harvey_pipeline.landing.files import SourceFiles, open_file
+from harvey_pipeline.landing.files import SourceFiles, check_unchanged, open_file
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.judge import DropRules
-from harvey_pipeline.landing.places import LandingPath, UnreachableError, stamp_of
+from harvey_pipeline.landing.parts import Staged, stage_together
+from harvey_pipeline.landing.places import LandingPath, Stamp, UnreachableError, stamp_of
 from harvey_pipeline.landing.records.contract import Delivery, LandingError
 from harvey_pipeline.landing.scratch import digest, parser_version
 from harvey_pipeline.landing.source import Source
@@ -74,6 +75,37 @@ class Intake:
         if self.can_erase:
             parts.append(self.tombstones.digest)
         return digest(*parts)
+
+
+@dataclass(frozen=True)
+class DropFile:
+    """A file of a drop, as it was before anything was read."""
+
+    path: LandingPath
+    stamp: Stamp
+    fingerprint: str
+
+
+def read_together(
+    files: SourceFiles,
+    some: Sequence[tuple[DropFile, DropRules]],
+    tombstones: Tombstones,
+    scratch: Path,
+) -> list[Staged]:
+    """What some files say, each judged by its rules, by one query.
+
+    Raises:
+        LandingError: One of them cannot be read, or was another while it was read.
+    """
+    with ExitStack() as stack:
+        opened = [
+            (stack.enter_context(open_file(files, file.path, scratch, file.fingerprint)), rules)
+            for file, rules in some
+        ]
+        staged = stage_together(files.source, opened, tombstones)
+    for file, _ in some:
+        check_unchanged(files, file.path, file.stamp)
+    return staged
 
 
 def _size_of(path: LandingPath) -> int:

@@ -1,4 +1,5 @@
-"""Where drops arrive: a folder of this machine or one in object storage, and what of both is used.
+"""Files of this machine and in object storage, and what of both is used: where drops arrive, and
+where what is made of their parts lies.
 
 A local file is read where it lies. An object is fetched whole into a scratch file for as long as it
 is read, through fsspec and the library of its storage, which take credentials and endpoints from
@@ -8,7 +9,7 @@ their own environment variables.
 import importlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,9 @@ class RemotePath:
         """The last part of the address."""
         return self.address.rpartition("/")[2]
 
+    def __truediv__(self, name: str) -> "RemotePath":
+        return RemotePath(f"{self.address}/{name}")
+
     def absolute(self) -> "RemotePath":
         """Itself: an address is never relative."""
         return self
@@ -131,9 +135,28 @@ class RemotePath:
         with _reaching(self.address):
             _open_storage(self.address).get_file(self.address, str(path))
 
+    def put(self, path: Path) -> None:
+        """Make a local file's content the object's, which is seen whole or not at all.
+
+        Raises:
+            UnreachableError: The storage does not answer, or refuses.
+        """
+        with _reaching(self.address):
+            _open_storage(self.address).put_file(str(path), self.address)
+
+    def unlink(self, *, missing_ok: bool = False) -> None:
+        """Remove an object.
+
+        Raises:
+            FileNotFoundError: It is not there, and that is not fine.
+            UnreachableError: The storage does not answer, or refuses.
+        """
+        with _reaching(self.address), suppress(*([FileNotFoundError] if missing_ok else [])):
+            _open_storage(self.address).rm_file(self.address)
+
 
 LandingPath = Path | RemotePath
-"""The landing folder, or a file or folder in it."""
+"""The landing folder, or a file or folder in it, or in the store of what is made of parts."""
 
 
 def landing_place(address: str) -> LandingPath:
@@ -151,15 +174,43 @@ def landing_place(address: str) -> LandingPath:
             f"landing folder {address} is neither a path nor a bucket that begins with {known}. "
             f"Set HARVEY_LANDING_DIR or --landing-dir to one of these."
         )
+    return _in_storage("landing folder", address)
+
+
+def store_place(address: str) -> LandingPath:
+    """The store of what is made of parts at an address, as `landing_place` takes them.
+
+    Raises:
+        LandingError: It begins with something else, or the library that it needs is not installed.
+    """
+    scheme, end, path = address.partition(_SCHEME_END)
+    if not end:
+        return Path(address).absolute()
+    if scheme not in _STORAGES or not path.strip("/"):
+        known = ", ".join(f"{one}{_SCHEME_END}" for one in _STORAGES)
+        raise LandingError(
+            f"raw store {address} is neither a path nor a bucket that begins with {known}. Set "
+            f"HARVEY_RAW_STORE to one of these, or unset it for the folder beside the warehouse."
+        )
+    return _in_storage("raw store", address)
+
+
+def _in_storage(what: str, address: str) -> RemotePath:
+    scheme = address.partition(_SCHEME_END)[0]
     library = _STORAGES[scheme].library
     try:
         importlib.import_module(library)
     except ImportError as error:
         raise LandingError(
-            f"landing folder {address} needs {library}, which cannot be imported ({error}). "
+            f"{what} {address} needs {library}, which cannot be imported ({error}). "
             f"Install it: pip install 'harvey_pipeline[{scheme}]'"
         ) from error
     return RemotePath(address.rstrip("/"))
+
+
+def filesystem(address: str) -> Any:
+    """What fsspec has for the storage at an address."""
+    return _open_storage(address)
 
 
 def is_there(folder: LandingPath) -> bool:

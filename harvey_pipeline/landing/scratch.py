@@ -26,10 +26,14 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that it appears whole or not at all."""
+def write_whole(path: Path, write: Callable[[Path], object], scratch: Path | None = None) -> None:
+    """Write a file so that it appears whole or not at all.
+
+    `scratch` is a folder of the same file system; without it, it stands beside the file's folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent.parent / "scratch" / f"{uuid4().hex}-{path.name}"
+    folder = path.parent.parent / "scratch" if scratch is None else scratch
+    partial = folder / f"{uuid4().hex}-{path.name}"
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         write(partial)

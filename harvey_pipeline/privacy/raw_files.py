@@ -17,8 +17,9 @@ import duckdb
 import polars as pl
 
 from harvey_pipeline.landing.day_files import ROW_GROUP_ROWS, STATISTICS, Parsed
-from harvey_pipeline.landing.folders import stages_of
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
+from harvey_pipeline.landing.part_store import stages_of
+from harvey_pipeline.landing.places import LandingPath
 from harvey_pipeline.landing.records.contract import BLANKS
 from harvey_pipeline.landing.records.header import matched
 from harvey_pipeline.landing.scratch import write_whole
@@ -98,7 +99,7 @@ def erase_from_raw_files(
             _rewrite(data, root / "quarantine" / name, source, persons, can_parse)
         else:
             _write_records(*_records_left(root / "quarantine" / name, source, persons))
-    staged = [
+    staged: list[LandingPath] = [
         path
         for part in ("sound", "found", "erased")
         for path in (root / "bulk").glob(f"{source.name}-*-{part}.parquet")

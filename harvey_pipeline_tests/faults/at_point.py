@@ -36,7 +36,7 @@ POINTS: Final[dict[str, Point]] = {
     "run_about_to_begin": Point("harvey_pipeline.cli.run", "_run_planned", False),
     "drop_about_to_be_read": Point(PARTS, "judge", False),
     "drop_read": Point(PARTS, "settle_duplicates", False),
-    "part_staged": Point("harvey_pipeline.landing.folders", "StageFiles.write", True),
+    "part_staged": Point("harvey_pipeline.landing.stages", "StageFiles.write", True),
     "drop_parsed": Point("harvey_pipeline.landing.day_files", "DayFiles.write", True),
     "drops_in_the_ledger": Point("harvey_pipeline.landing.raw_store", "RawStore.ingest", True),
     "table_not_yet_committed": Point(WAREHOUSE, "record_computing", True),

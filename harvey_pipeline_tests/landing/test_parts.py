@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
-from harvey_pipeline.landing import folders, parts
+from harvey_pipeline.landing import part_store, parts, stages
 from harvey_pipeline.landing import raw_store as raw_store_module
 from harvey_pipeline.landing.erased import Tombstones
 from harvey_pipeline.landing.files import SourceFiles, find_files, find_unread
@@ -106,8 +106,8 @@ def counts(store: RawStore, source: Source = SOURCES["events"]) -> list[tuple[An
 
 def stage_files(root: Path) -> dict[str, int]:
     """The files of stages, each with the time at which it was written."""
-    folder = root / "raw" / folders.STAGES
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    folder = root / "raw" / part_store.STAGES
+    return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
 
 
 @pytest.fixture
@@ -474,13 +474,13 @@ def test_only_the_part_that_changed_is_read_again(tmp_path: Path, judged: list[s
     changed = files["part-2.csv"] + "2024-04-23,f1,u9,VAULT,1,5,e9\n"
     landing_file(tmp_path, f"events/{DAY}/part-2.csv", changed)
     with pytest.MonkeyPatch.context() as guarded:
-        read_texts = folders.StageFiles.keep_lost
+        read_texts = stages.StageFiles.keep_lost
 
-        def keep(stage: folders.StageFiles, *arguments: Any) -> None:
+        def keep(stage: stages.StageFiles, *arguments: Any) -> None:
             assert stage.part.endswith("part-2.csv")
             read_texts(stage, *arguments)
 
-        guarded.setattr(folders.StageFiles, "keep_lost", keep)
+        guarded.setattr(stages.StageFiles, "keep_lost", keep)
         store.ingest(SOURCES["events"], day_range(DAY))
     assert judged == [f"events/{DAY}/part-2.csv"]
     assert counts(store) == [(DAY, "drop", 9, 6, 0, 3, 0, True)]
@@ -591,20 +591,20 @@ def test_what_was_staged_before_a_kill_is_not_read_again(
         )
         landing_file(tmp_path, f"users/{DAY}/part-{number}.csv", text)
     store = raw_store(tmp_path)
-    write = folders.StageFiles.write
+    write = stages.StageFiles.write
     done: list[str] = []
 
-    def write_two(stage: folders.StageFiles, *arguments: Any) -> None:
+    def write_two(stage: stages.StageFiles, *arguments: Any) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(stage.part)
         write(stage, *arguments)
 
-    monkeypatch.setattr(folders.StageFiles, "write", write_two)
+    monkeypatch.setattr(stages.StageFiles, "write", write_two)
     with pytest.raises(KeyboardInterrupt):
         store.ingest(SOURCES["users"], day_range(DAY))
     assert table_rows(store, "raw.drops") == []
-    monkeypatch.setattr(folders.StageFiles, "write", write)
+    monkeypatch.setattr(stages.StageFiles, "write", write)
     judged.clear()
     store.ingest(SOURCES["users"], day_range(DAY))
     assert judged == [f"users/{DAY}/part-{number}.csv" for number in (2, 3)]
@@ -729,7 +729,7 @@ def test_an_erasure_leaves_no_stage_and_the_day_is_made_without_the_person(
 ) -> None:
     store = deliver(tmp_path, SOURCES["events"], folder_of(PEOPLE))
     assert counts(store) == [(DAY, "drop", 6, 4, 1, 2, 0, True)]
-    staged = [name for name in names_person(tmp_path) if name.startswith(folders.STAGES)]
+    staged = [name for name in names_person(tmp_path) if name.startswith(part_store.STAGES)]
     assert sorted(name.rpartition("-")[2] for name in staged) == [
         "findings.parquet",
         "lost.parquet",

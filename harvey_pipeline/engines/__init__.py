@@ -1,0 +1,1 @@
+"""What runs plain functions over many items: this machine, or a cluster."""

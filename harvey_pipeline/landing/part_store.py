@@ -1,0 +1,145 @@
+"""The store of what is made of the parts of folders: stages, and typed rows.
+
+It is the raw layer's folder, another one that every machine at work has under the same name, or a
+folder in object storage. Every file is named by what it is made of, appears whole, and is never
+changed: whoever makes it twice has made it once.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from harvey_pipeline.landing.places import LandingPath, RemotePath
+from harvey_pipeline.landing.scratch import write_whole
+from harvey_pipeline.landing.source import Source
+from harvey_pipeline.warehouse.days import DayRange
+
+STAGES: Final = "parts"
+"""The folder of stages: what each part says by itself."""
+
+PIECES: Final = "pieces"
+"""The folder of typed rows of parts as the raw table has them."""
+
+_PARTED: Final = re.compile(r"[^.]*-in-(\d+)")
+"""The beginning, up to a dot, of the name of a day's file whose rows lie in so many pieces."""
+
+_DAY_LENGTH: Final = len("2024-04-01")
+
+
+def parted_stem(stem: str, parts: int) -> str:
+    """The name, without ending, of a day's file whose rows lie in pieces, one for each part."""
+    return f"{stem}-in-{parts}"
+
+
+def piece_file(store: LandingPath, source: Source, stem: str, place: int) -> LandingPath:
+    """The file of the typed rows of the part at a place, from 0 on."""
+    day = stem[:_DAY_LENGTH]
+    return store / PIECES / source.table.own_name / day / f"{stem}.{place:05}.parquet"
+
+
+def pieces_of(store: LandingPath, source: Source, data_file: str) -> list[LandingPath]:
+    """The files in which the rows of a day's file lie, in order; none if they lie in itself."""
+    stem = stem_of(data_file)
+    found = _PARTED.fullmatch(stem)
+    parts = int(found[1]) if found else 0
+    return [piece_file(store, source, stem, place) for place in range(parts)]
+
+
+def is_parted(data_file: str) -> bool:
+    """Whether the rows of a day's file lie in pieces."""
+    return _PARTED.fullmatch(stem_of(data_file)) is not None
+
+
+def stem_of(name: str) -> str:
+    """What a day's file and its pieces have in common: the name up to its first dot."""
+    return name.partition(".")[0]
+
+
+def scan_files(files: Sequence[LandingPath]) -> pl.LazyFrame:
+    """The rows of some Parquet files that all are local or all are not, one after another."""
+    return pl.scan_parquet([str(file) for file in files], glob=False)
+
+
+def names_in(folder: LandingPath) -> list[str]:
+    """The names of the files in a folder of the store; none if it is not there.
+
+    Raises:
+        UnreachableError: The storage does not answer, or refuses.
+    """
+    try:
+        return sorted(one.name for one in folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def is_file(place: LandingPath) -> bool:
+    """Whether a file of the store is there.
+
+    Raises:
+        UnreachableError: The storage does not answer, or refuses.
+    """
+    if isinstance(place, Path):
+        return place.exists()
+    try:
+        place.stamp_now()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_shared(store: LandingPath, file: LandingPath, write: Callable[[Path], object]) -> None:
+    """Write a file of the store so that it appears whole or not at all."""
+    if isinstance(file, Path):
+        assert isinstance(store, Path)
+        write_whole(file, write, store / "scratch")
+        return
+    with scratch_folder(None) as scratch:
+        write(scratch / file.name)
+        file.put(scratch / file.name)
+
+
+@contextmanager
+def scratch_folder(scratch: Path | None) -> Iterator[Path]:
+    """A local folder for what is needed for a while: the given one, or else a new one."""
+    if scratch is not None:
+        yield scratch
+        return
+    with tempfile.TemporaryDirectory(prefix="harvey-") as folder:
+        yield Path(folder)
+
+
+def stage_folder(store: LandingPath, source: Source, day: date) -> LandingPath:
+    """Where the stages of the parts of a day lie."""
+    return store / STAGES / source.name / str(day)
+
+
+def stages_of(
+    store: LandingPath, source: Source, days: DayRange | None = None
+) -> list[LandingPath]:
+    """The files of all stages of a source, or of some of its days."""
+    return _by_day(store / STAGES / source.name, days)
+
+
+def pieces_in(
+    store: LandingPath, source: Source, days: DayRange | None = None
+) -> list[LandingPath]:
+    """The files of all pieces of a source, or of some of its days, whatever refers to them."""
+    return _by_day(store / PIECES / source.table.own_name, days)
+
+
+def _by_day(folder: LandingPath, days: DayRange | None) -> list[LandingPath]:
+    found = names_in(folder)
+    if days is not None:
+        found = [name for name in found if str(days.first) <= name <= str(days.last)]
+    return [folder / day / name for day in found for name in names_in(folder / day)]
+
+
+def is_remote(store: LandingPath) -> bool:
+    """Whether the store lies in object storage."""
+    return isinstance(store, RemotePath)
