@@ -157,6 +157,8 @@ def build_resources(settings: Settings, calendar: Calendar) -> tuple[Warehouse, 
         landing_dir=str(settings.landing_dir),
         start_date=str(calendar.first),
         warehouse=warehouse,
+        spark=settings.spark,
+        parts_root=settings.raw_store,
     )
     return warehouse, raw_store
 

@@ -41,9 +41,11 @@ class Engine(Protocol):
         """
 
     def repeated(
-        self, numbers: Callable[[Sequence[Item]], pl.Series], items: Sequence[Item]
+        self, numbers: Callable[[Sequence[Item]], pl.Series], groups: Sequence[Sequence[Item]]
     ) -> pl.Series:
         """The numbers (UInt64) that come more than once among those of all items, each once.
+
+        The groups are of items that are small enough to be looked at together.
 
         Raises:
             EngineError: The engine cannot be used.

@@ -18,12 +18,12 @@ class OneMachine:
         return [function(item) for item in items]
 
     def repeated(
-        self, numbers: Callable[[Sequence[Item]], pl.Series], items: Sequence[Item]
+        self, numbers: Callable[[Sequence[Item]], pl.Series], groups: Sequence[Sequence[Item]]
     ) -> pl.Series:
         """The numbers that come more than once, all of them held at a time."""
-        if not items:
+        if not groups:
             return pl.Series(dtype=pl.UInt64)
-        found = numbers(items).sort()
+        found = numbers([item for group in groups for item in group]).sort()
         return found.filter(found == found.shift(1)).unique()
 
     def describe(self) -> Mapping[str, str]:

@@ -63,20 +63,20 @@ class Spark:
         return found
 
     def repeated(
-        self, numbers: Callable[[Sequence[Item]], pl.Series], items: Sequence[Item]
+        self, numbers: Callable[[Sequence[Item]], pl.Series], groups: Sequence[Sequence[Item]]
     ) -> pl.Series:
         """The numbers that come more than once, found by a shuffle.
 
         Raises:
             EngineError: Spark cannot be reached, or its workers cannot run the function.
         """
-        if not items:
+        if not groups:
             return pl.Series(dtype=pl.UInt64)
-        task = _Task.of(numbers, [[one] for one in items])
+        task = _Task.of(numbers, groups)
         found = self._run(
             task.emit,
             _NUMBER,
-            len(items),
+            len(groups),
             lambda frame: frame.groupBy("number").count().where("count > 1").select("number"),
         )
         return pl.Series(found.column("number"), dtype=pl.Int64).reinterpret(signed=False)

@@ -58,6 +58,8 @@ def raw_asset(source: Source, subject: str, partitions: Partitions) -> dg.Assets
                 "days_without_usable_drop": missing,
                 "unknown_columns": list(done.unknown_columns),
                 "files_that_nothing_reads": list(done.strays),
+                **({"parts": done.parts} if done.parts else {}),
+                **raw_store.engine.describe(),
                 "preview": dg.MetadataValue.md(
                     as_markdown(ledger.drop("fingerprint", "data_file"))
                 ),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from harvey_pipeline.landing.files import (
     fingerprint_of_drop,
     stamp,
 )
+from harvey_pipeline.landing.groups import in_groups
 from harvey_pipeline.landing.part_store import scratch_folder
 from harvey_pipeline.landing.places import (
     LandingPath,
@@ -108,7 +110,8 @@ class Fingerprints:
     ) -> Iterator[tuple[LandingPath, str | None]]:
         stamps = [self._stamp(files, one) for one in some]
         look = partial(_look, SourceFiles(files.source, files.root))
-        found = self._engine.map(look, some)
+        groups = list(in_groups(some, lambda path: path))
+        found = chain.from_iterable(self._engine.map(look, groups))
         for path, before, (content, is_still) in zip(some, stamps, found, strict=True):
             # Other machines may tell a local file's identity otherwise.
             if isinstance(path, Path) and before is not None:
@@ -191,15 +194,19 @@ def _is_still(path: LandingPath, stamped: Stamp) -> bool:
         return False
 
 
-def _look(files: SourceFiles, path: LandingPath) -> tuple[str | None, bool]:
-    """What a file holds, wherever that is asked, and whether it stayed the same.
+def _look(files: SourceFiles, some: Sequence[LandingPath]) -> list[tuple[str | None, bool]]:
+    """What files hold, wherever that is asked, and whether each stayed the same.
 
     None of one that cannot be read.
     """
+    with scratch_folder(None) as scratch:
+        return [_look_at(files, path, scratch) for path in some]
+
+
+def _look_at(files: SourceFiles, path: LandingPath, scratch: Path) -> tuple[str | None, bool]:
     try:
-        with scratch_folder(None) as scratch:
-            stamped = stamp(files, path)
-            return fingerprint(files, path, scratch), _is_still(path, stamped)
+        stamped = stamp(files, path)
+        return fingerprint(files, path, scratch), _is_still(path, stamped)
     except UnreachableError:
         raise
     except LandingError:

@@ -5,7 +5,7 @@ their names, were one file. A stage is a file of the store, named by what it was
 that is as it was is not read again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property, partial
@@ -26,8 +26,9 @@ from harvey_pipeline.landing.stages import Counts
 class Folder:
     """The parts of a day's folder, all of them staged, in the order of their names.
 
-    `counts` are those of the stages. Where the engine's machines are others than this one, rows
-    never come here: each part's are a piece of the day, which the engine writes.
+    `groups` are the parts, small ones several together; `counts` are those of the stages. Where the
+    engine's machines are others than this one, rows never come here: each part's are a piece of the
+    day, which the engine writes.
     """
 
     def __init__(
@@ -35,13 +36,14 @@ class Folder:
         files: DayFiles,
         work: PartWork,
         engine: Engine,
-        parts: Sequence[Part],
+        groups: Sequence[Sequence[Part]],
         counts: Sequence[Counts],
     ) -> None:
         self._files = files
         self._work = work
         self._engine = engine
-        self._parts = parts
+        self._groups = groups
+        self._parts = [part for parts in groups for part in parts]
         self._counts = counts
         # Lines count on from part to part, so that a number stands for one record of the day.
         self._before = [0, *accumulate(one.lines for one in counts)]
@@ -56,11 +58,11 @@ class Folder:
 
         Only hashes of keys are held of all rows, and keys of those alone whose hash comes twice.
         """
-        repeated = self._engine.repeated(self._work.hashes, self._parts)
+        repeated = self._engine.repeated(self._work.hashes, self._groups)
         if repeated.is_empty():
             return {}
         candidates = self._engine.map(
-            partial(self._work.candidates, repeated=repeated), self._pieces({})
+            partial(self._work.candidates, repeated=repeated), self._grouped(self._pieces({}))
         )
         _, lost = settle_duplicates(self._source, pl.concat(candidates))
         found = {}
@@ -72,13 +74,18 @@ class Folder:
                 found[place] = theirs.with_columns(pl.col("line_number") - before)
         return found
 
-    def _pieces(self, beaten: dict[int, pl.DataFrame]) -> list[Piece]:
+    def _pieces(self, beaten: Mapping[int, pl.DataFrame]) -> list[Piece]:
         return [
-            Piece(part, before, beaten.get(place), counts.late_dates)
+            Piece(part, place, before, beaten.get(place), counts.late_dates)
             for place, (part, before, counts) in enumerate(
                 zip(self._parts, self._before, self._counts, strict=False)
             )
         ]
+
+    def _grouped(self, pieces: Iterable[Piece]) -> list[list[Piece]]:
+        """Pieces of all parts, grouped as the parts are."""
+        every = iter(pieces)
+        return [[next(every) for _ in parts] for parts in self._groups]
 
     def keep_lost(self) -> None:
         """Have the text of all rows that lost known to the stages.
@@ -117,8 +124,8 @@ class Folder:
                 counted, stem, self._quarantined, self._data, self.unknown_columns
             )
         stem = parted_stem(stem, len(self._parts))
-        placed = list(enumerate(self._pieces(self.beaten)))
-        self._engine.map(partial(self._work.write, stem=stem), placed)
+        pieces = self._grouped(self._pieces(self.beaten))
+        self._engine.map(partial(self._work.write, stem=stem), pieces)
         return self._files.write_pieces(
             counted, stem, self._quarantined, lambda: iter(()), self.unknown_columns
         )

@@ -32,10 +32,10 @@ from harvey_pipeline.landing.files import (
 )
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.folders import Folder
+from harvey_pipeline.landing.groups import in_groups
 from harvey_pipeline.landing.intake import (
     DropFile,
     Intake,
-    in_groups,
     is_unusable,
     read_together,
     together_or_alone,
@@ -270,7 +270,7 @@ class Ingester:
                 f"HARVEY_RAW_STORE to a folder that all machines at work have under one name, or "
                 f"to one in object storage, and run again."
             )
-        folder = Folder(self._day_files, work, self._engine, parts, counts)
+        folder = Folder(self._day_files, work, self._engine, groups, counts)
         folder.keep_lost()
         for file in drop.files:
             check_unchanged(self.files, file.path, file.stamp)
@@ -324,16 +324,17 @@ class Ingester:
             if str(days.first) <= path.name[:10] <= str(days.last) and path.name not in used:
                 path.unlink(missing_ok=True)
                 (self.root / "quarantine" / path.name).unlink(missing_ok=True)
+        for store in self._with_others(self._store):
+            for file in stages_of(store, self.source, days):
+                if file not in self._stages:
+                    file.unlink(missing_ok=True)
         pieces = {
             piece
             for name in used
             if name is not None
             for piece in pieces_of(self._shared, self.source, name)
         }
-        for store in dict.fromkeys((self.root, self._shared)):
-            for file in stages_of(store, self.source, days):
-                if file not in self._stages:
-                    file.unlink(missing_ok=True)
+        for store in self._with_others(self._shared):
             for file in pieces_in(store, self.source, days):
                 if file not in pieces:
                     file.unlink(missing_ok=True)
@@ -342,6 +343,11 @@ class Ingester:
             for path in (self.root / folder).glob(f"{self.source.name}-*"):
                 if path not in staged:
                     path.unlink(missing_ok=True)
+
+    def _with_others(self, store: LandingPath) -> list[LandingPath]:
+        """A store by its name, and the one that is in use with another engine or setting."""
+        others = [one for one in (self.root, self._shared) if not _is_same(one, store)]
+        return [store, *others]
 
 
 @dataclass(frozen=True)
@@ -354,3 +360,9 @@ class _Drop:
     fingerprint: str
     rules: DropRules
     stem: str
+
+
+def _is_same(one: LandingPath, other: LandingPath) -> bool:
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.resolve() == other.resolve()
+    return one == other

@@ -1,6 +1,6 @@
 """What an ingestion reads by: a source's files, who is left out, names for what comes of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -14,17 +14,13 @@ from harvey_pipeline.landing.files import SourceFiles, check_unchanged, open_fil
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.judge import DropRules
 from harvey_pipeline.landing.parts import Staged, stage_together
-from harvey_pipeline.landing.places import LandingPath, Stamp, UnreachableError, stamp_of
+from harvey_pipeline.landing.places import LandingPath, Stamp, UnreachableError
 from harvey_pipeline.landing.records.contract import Delivery, LandingError
 from harvey_pipeline.landing.scratch import digest, parser_version
 from harvey_pipeline.landing.source import Source
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-_GROUP_FILES: Final = 16
-_GROUP_BYTES: Final = 4 << 20
-"""Files that are parsed together are at most so many, and so large."""
 
 JUDGED_ROWS: Final = 10
 """A drop of fewer rows than this says nothing by the share of them that is rejected."""
@@ -106,34 +102,6 @@ def read_together(
     for file, _ in some:
         check_unchanged(files, file.path, file.stamp)
     return staged
-
-
-def _size_of(path: LandingPath) -> int:
-    """Bytes of a file; 0 of one that cannot be read, which reading it tells."""
-    try:
-        return stamp_of(path).size
-    except OSError:
-        return 0
-
-
-def in_groups(
-    items: Sequence[_Item], path_of: Callable[[_Item], LandingPath]
-) -> Iterator[list[_Item]]:
-    """Items in their order, those of small files in groups.
-
-    Planning a query costs more than few rows.
-    """
-    group: list[_Item] = []
-    held = 0
-    for item in items:
-        size = _size_of(path_of(item))
-        if group and (len(group) == _GROUP_FILES or held + size > _GROUP_BYTES):
-            yield group
-            group, held = [], 0
-        group.append(item)
-        held += size
-    if group:
-        yield group
 
 
 def together_or_alone(

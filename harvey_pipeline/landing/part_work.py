@@ -45,12 +45,13 @@ class Part:
 class Piece:
     """What of a part's rows stands in the raw table.
 
-    `before` lines of the day come before those of the part; `beaten` are its rows that lost against
-    one in another part, if there are any; `late_dates` are those of its rows that have some before
-    its day.
+    `place` is the part's in the day, from 0 on. `before` lines of the day come before those of the
+    part; `beaten` are its rows that lost against one in another part, if there are any;
+    `late_dates` are those before its day of which it has rows.
     """
 
     part: Part
+    place: int
     before: int
     beaten: pl.DataFrame | None
     late_dates: tuple[str, ...]
@@ -138,7 +139,7 @@ class PartWork:
         found = rows.select(identity_of(self._source).hash()).collect(engine="streaming")
         return found.to_series()
 
-    def candidates(self, piece: Piece, repeated: pl.Series) -> pl.DataFrame:
+    def candidates(self, pieces: Sequence[Piece], repeated: pl.Series) -> pl.DataFrame:
         """What `settle_duplicates` needs of the rows with a number that comes more than once.
 
         Their lines are those of the day.
@@ -146,7 +147,7 @@ class PartWork:
         source = self._source
         columns = [*source.key_names, *([source.at] if source.at is not None else [])]
         is_repeated = identity_of(source).hash().is_in(repeated.implode())
-        return (
+        return pl.concat(
             scan_files([piece.part.stage.rows])
             .filter(has_key(source) & is_repeated)
             .select(
@@ -154,6 +155,7 @@ class PartWork:
                 *[pl.col(name) for name in dict.fromkeys(columns)],
             )
             .collect(engine="streaming")
+            for piece in pieces
         )
 
     def keep_lost(self, asked: tuple[Part, list[int]]) -> None:
@@ -194,18 +196,15 @@ class PartWork:
         numbered = frame.with_columns(pl.col("line_number") + piece.before)
         return shaped(source, self.day, numbered)
 
-    def write(self, placed: tuple[int, Piece], stem: str) -> None:
-        """Write the rows of the part at a place of the day: late ones by their date, the others."""
-        place, piece = placed
-        file = piece_file(self.store, self._source, stem, place)
-        if is_file(file):
-            return
+    def write(self, pieces: Sequence[Piece], stem: str) -> None:
+        """Write the rows of parts, of each late ones by their date and then the others."""
+        for piece in pieces:
+            file = piece_file(self.store, self._source, stem, piece.place)
+            if not is_file(file):
+                write_shared(self.store, file, partial(self._write_rows, piece))
+
+    def _write_rows(self, piece: Piece, path: Path) -> None:
         dates = [*map(date.fromisoformat, piece.late_dates), self.day]
-        rows = pl.concat([self.rows(piece, one) for one in dates])
-        write_shared(
-            self.store,
-            file,
-            lambda path: rows.write_parquet(
-                path, compression_level=1, row_group_size=ROW_GROUP_ROWS
-            ),
+        pl.concat([self.rows(piece, one) for one in dates]).write_parquet(
+            path, compression_level=1, row_group_size=ROW_GROUP_ROWS
         )

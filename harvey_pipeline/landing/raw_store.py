@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,29 @@ import dagster as dg
 import duckdb
 import polars as pl
 
+from harvey_pipeline.engines.chosen import engine_at
+from harvey_pipeline.engines.engine import Engine
+from harvey_pipeline.engines.one_machine import OneMachine
 from harvey_pipeline.landing.day_files import Parsed, empty_file
 from harvey_pipeline.landing.erased import Tombstones, tombstones_path
 from harvey_pipeline.landing.files import SourceFiles, find_files, find_markers
 from harvey_pipeline.landing.fingerprints import Fingerprints
 from harvey_pipeline.landing.ingestion import Ingester
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
-from harvey_pipeline.landing.places import LandingPath, landing_place
+from harvey_pipeline.landing.part_store import (
+    PIECES,
+    is_parted,
+    pieces_in,
+    pieces_of,
+    scan_files,
+)
+from harvey_pipeline.landing.places import (
+    LandingPath,
+    RemotePath,
+    filesystem,
+    landing_place,
+    store_place,
+)
 from harvey_pipeline.landing.scratch import write_if_missing
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.landing.versions import Version, versions_of
@@ -47,19 +64,24 @@ class Ingestion:
     """Days whose ledger row changed."""
     unknown_columns: Sequence[str]
     strays: Sequence[str]
+    parts: int
+    """How many parts the drops of the range have that are folders."""
 
 
 class RawStore(dg.ConfigurableResource[None]):
     """Parquet files beside the warehouse, one per drop, and DuckDB views over the current ones.
 
     `root` is their folder, `landing_dir` where drops arrive, `start_date` the first day of the
-    pipeline's calendar (ISO).
+    pipeline's calendar (ISO). `spark` is the address of the Spark that reads parts of drops, and
+    `parts_root` where typed rows of these lie; without them this machine does, in `root`.
     """
 
     root: str
     landing_dir: str
     start_date: str
     warehouse: dg.ResourceDependency[Warehouse]
+    spark: str = ""
+    parts_root: str = ""
 
     @property
     def landing(self) -> LandingPath:
@@ -68,7 +90,23 @@ class RawStore(dg.ConfigurableResource[None]):
         Raises:
             LandingError: It is no folder that can be used; whether it is there is not looked at.
         """
-        return landing_place(self.landing_dir)
+        place = landing_place(self.landing_dir)
+        # Other machines do not have this process's working directory.
+        return place.absolute() if self.engine.is_elsewhere else place
+
+    @property
+    def engine(self) -> Engine:
+        """What reads parts of drops."""
+        return engine_at(self.spark)
+
+    @property
+    def store(self) -> LandingPath:
+        """Where typed rows of parts lie.
+
+        Raises:
+            LandingError: It is no place that can be used.
+        """
+        return store_place(self.parts_root or self.root)
 
     # --- in ---
 
@@ -83,7 +121,7 @@ class RawStore(dg.ConfigurableResource[None]):
         """
         generation = self.warehouse.generation()
         files = find_files(self.landing, source)
-        fingerprints = Fingerprints(Path(self.root))
+        fingerprints = self._fingerprints
         # What a day is made from is looked at before it is made: whatever changes in between
         # makes it due once more.
         versions = self._versions(files, days.days, fingerprints)
@@ -99,16 +137,25 @@ class RawStore(dg.ConfigurableResource[None]):
             reloaded,
             sorted(job.unknown_columns),
             [files.name_of(path) for path in files.strays],
+            sum(
+                len(files.parts.get(files.drops[day], ()))
+                for day in days.days
+                if day in files.drops
+            ),
         )
 
     def count_keys(self, source: Source, day: date) -> tuple[int, int]:
         """Distinct keys of a day's snapshot, and of the largest drop it is compared with."""
         files = find_files(self.landing, source)
-        return self._ingester(files, Fingerprints(Path(self.root))).compare_keys(day)
+        return self._ingester(files, self._fingerprints).compare_keys(day)
 
     def _ingester(self, files: SourceFiles, fingerprints: Fingerprints) -> Ingester:
         root, tombstones = Path(self.root), Tombstones.read(self.tombstones_path)
-        return Ingester(files, root, self._start, fingerprints, tombstones)
+        return Ingester(files, root, self._start, fingerprints, tombstones, self.engine, self.store)
+
+    @property
+    def _fingerprints(self) -> Fingerprints:
+        return Fingerprints(Path(self.root), self.engine)
 
     @property
     def tombstones_path(self) -> Path:
@@ -127,7 +174,18 @@ class RawStore(dg.ConfigurableResource[None]):
         )
         folder = Path(self.root) / source.table.own_name
         there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        return {day for day, name in named if name not in there} & set(days)
+        gone = {day for day, name in named if name not in there}
+        return (gone | self._days_without_pieces(source, named)) & set(days)
+
+    def _days_without_pieces(self, source: Source, named: Iterable[tuple[date, str]]) -> set[date]:
+        """The days of which pieces are named and are not in the store."""
+        needed = {
+            day: pieces for day, name in named if (pieces := pieces_of(self.store, source, name))
+        }
+        if not needed:
+            return set()
+        there = set(pieces_in(self.store, source, DayRange(min(needed), max(needed))))
+        return {day for day, pieces in needed.items() if not there.issuperset(pieces)}
 
     def versions(self, source: Source, days: Sequence[date]) -> dict[date, Version]:
         """By what each of these days would be made if it were loaded now.
@@ -135,7 +193,7 @@ class RawStore(dg.ConfigurableResource[None]):
         Raises:
             LandingError: The landing folder or the bulk export cannot be read.
         """
-        fingerprints = Fingerprints(Path(self.root))
+        fingerprints = self._fingerprints
         files = find_files(self.landing, source)
         found = self._versions(files, days, fingerprints)
         fingerprints.remember()
@@ -208,7 +266,13 @@ class RawStore(dg.ConfigurableResource[None]):
         files = [folder / name for frame in (old, new) for name in frame["data_file"] if name]
         if not all(file.exists() for file in files):
             return False
-        return all(_have_same_rows(files[0], file) for file in files[1:])
+        held = [pieces_of(self.store, source, file.name) or [file] for file in files]
+        if len({len(pieces) for pieces in held}) > 1:
+            # Rows that lie in other pieces have another order.
+            return False
+        compared = [pair for pieces in held[1:] for pair in zip(held[0], pieces, strict=True)]
+        engine = self.engine if any(is_parted(file.name) for file in files) else OneMachine()
+        return all(engine.map(_have_same_rows, compared))
 
     def _replace_days(
         self,
@@ -263,18 +327,35 @@ class RawStore(dg.ConfigurableResource[None]):
         write_if_missing(folder / "none.parquet", empty_file(source).write_parquet)
         columns = table.schema.columns()
         listed = ", ".join(f'"{column}"' for column in columns)
-        connection.execute(
-            f"create or replace view {name} as select {listed} from read_parquet("
+        observed = f"from raw.drops where source = {quoted(source.name)} and is_observed"
+        query = (
+            f"select {listed} from read_parquet("
             f"{quoted(_without_pattern(folder.resolve()) + '/*.parquet')}, filename = true) "
-            f"where parse_filename(filename) in (select data_file from raw.drops "
-            f"where source = {quoted(source.name)} and is_observed)"
+            f"where parse_filename(filename) in (select data_file {observed})"
             + (" and not is_sighting" if source.is_snapshot else "")
         )
+        if self._has_pieces(connection, source):
+            pieces = str(self.store / PIECES / table.own_name)
+            if isinstance(self.store, RemotePath):
+                connection.register_filesystem(filesystem(pieces))
+            query += (
+                f" union all select {listed} from read_parquet("
+                f"{quoted(_without_pattern(pieces) + '/*/*.parquet')}, filename = true) "
+                f"where split_part(parse_filename(filename), '.', 1) in "
+                f"(select split_part(data_file, '.', 1) {observed})"
+            )
+        connection.execute(f"create or replace view {name} as {query}")
         connection.execute(f"comment on view {name} is {quoted(table.description)}")
         for column, definition in columns.items():
             connection.execute(
                 f'comment on column {name}."{column}" is {quoted(definition.description or "")}'
             )
+
+    def _has_pieces(self, connection: duckdb.DuckDBPyConnection, source: Source) -> bool:
+        named = connection.execute(
+            "select data_file from raw.drops where source = ? and is_observed", [source.name]
+        ).fetchall()
+        return any(is_parted(name) for (name,) in named)
 
     # --- out ---
 
@@ -292,15 +373,23 @@ class RawStore(dg.ConfigurableResource[None]):
             tables=[DROPS],
         )
         folder = Path(self.root) / source.table.own_name
-        gone = [str(day) for day, name in named if not (folder / name).exists()]
+        without = self._days_without_pieces(source, named)
+        gone = [str(day) for day, name in named if day in without or not (folder / name).exists()]
         if gone:
             raise RawStoreError(
-                f"{folder} lacks the rows of {', '.join(gone[:7])}{', ...' * (len(gone) > 7)}. "
+                f"{self.store if without else folder} lacks the rows of "
+                f"{', '.join(gone[:7])}{', ...' * (len(gone) > 7)}. "
                 f"Run {folder.name} for {'this day' if len(gone) == 1 else 'these days'} again."
             )
         if not named:
             return empty_file(source).lazy()
-        return pl.scan_parquet([folder / name for _, name in named], glob=False)
+        scans = []
+        for parted, some in groupby((name for _, name in named), key=is_parted):
+            files: list[LandingPath] = []
+            for one in some:
+                files += pieces_of(self.store, source, one) if parted else [folder / one]
+            scans += [scan_files(files)] if files else []
+        return pl.concat(scans) if len(scans) > 1 else scans[0]
 
     def first_covered_day(self, source: Source) -> date | None:
         """The first day run that a source covers; None if there is none."""
@@ -363,9 +452,9 @@ def _changed_days(before: pl.DataFrame, after: pl.DataFrame) -> list[date]:
     ]
 
 
-def _have_same_rows(one: Path, other: Path) -> bool:
+def _have_same_rows(files: tuple[LandingPath, LandingPath]) -> bool:
     """Whether two data files hold the same rows in the same order, on whichever lines."""
-    plans = [pl.scan_parquet(file, glob=False).drop("line_number") for file in (one, other)]
+    plans = [scan_files([file]).drop("line_number") for file in files]
     rows, others = (int(plan.select(pl.len()).collect().item()) for plan in plans)
     if rows != others:
         return False
@@ -376,6 +465,6 @@ def _have_same_rows(one: Path, other: Path) -> bool:
     return True
 
 
-def _without_pattern(path: Path) -> str:
+def _without_pattern(path: Path | str) -> str:
     """A path as DuckDB takes it: nothing in it stands for other characters."""
     return re.sub(r"[*?\[]", r"[\g<0>]", str(path))

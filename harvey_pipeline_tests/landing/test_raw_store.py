@@ -367,7 +367,7 @@ def test_how_many_drops_are_read_together_changes_nothing(
             landing_file(folder, f"users/{day}.csv", text)
         stores.append(store)
     stores[0].ingest(SOURCES["users"], day_range(BEFORE, AFTER))
-    monkeypatch.setattr(f"harvey_pipeline.landing.intake.{limit}", 1)
+    monkeypatch.setattr(f"harvey_pipeline.landing.groups.{limit}", 1)
     stores[1].ingest(SOURCES["users"], day_range(BEFORE, AFTER))
     tables = ("raw.raw_users", "raw.quarantine", "raw.drops")
     of_run = {"loaded_at"}
