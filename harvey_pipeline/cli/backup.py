@@ -169,7 +169,7 @@ def _preparing(
         for kept in (folder / "beside").glob(f"{manifest.warehouse}.erased.jsonl"):
             stones = stones.adopt(Tombstones.read(kept))
         tables = tables_of(ALL_SUBJECTS).values()
-        ids = find_resurfaced(connection, root, tables, sources, stones)
+        ids = find_resurfaced(connection, root, tables, sources, stones, raw_store.store)
         if ids:
             # Before anybody can see them; whatever becomes of this process, they are erased.
             asked = Request(tuple(ids), "harvey restore", now_as_text())

@@ -94,7 +94,9 @@ class Ingester:
         self._store = self._shared if self._engine.is_elsewhere else root
         for folder in ("quarantine", "bulk", "scratch", self._table):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        remove_leftovers(root / "scratch")
+        for one in self._with_others(root):
+            if isinstance(one, Path) and (one / "scratch").is_dir():
+                remove_leftovers(one / "scratch")
 
     @property
     def source(self) -> Source:

@@ -61,9 +61,10 @@ def stem_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-def scan_files(files: Sequence[LandingPath]) -> pl.LazyFrame:
+def scan_files(files: Sequence[LandingPath], include_file_paths: str | None = None) -> pl.LazyFrame:
     """The rows of some Parquet files that all are local or all are not, one after another."""
-    return pl.scan_parquet([str(file) for file in files], glob=False)
+    paths = [str(file) for file in files]
+    return pl.scan_parquet(paths, glob=False, include_file_paths=include_file_paths)
 
 
 def names_in(folder: LandingPath) -> list[str]:

@@ -28,10 +28,12 @@ from harvey_pipeline.landing.ingestion import Ingester
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
 from harvey_pipeline.landing.part_store import (
     PIECES,
+    is_file,
     is_parted,
     pieces_in,
     pieces_of,
     scan_files,
+    write_shared,
 )
 from harvey_pipeline.landing.places import (
     LandingPath,
@@ -336,6 +338,9 @@ class RawStore(dg.ConfigurableResource[None]):
         )
         if self._has_pieces(connection, source):
             pieces = str(self.store / PIECES / table.own_name)
+            nothing = self.store / PIECES / table.own_name / "none" / "none.parquet"
+            if not is_file(nothing):
+                write_shared(self.store, nothing, empty_file(source).write_parquet)
             if isinstance(self.store, RemotePath):
                 connection.register_filesystem(filesystem(pieces))
             query += (

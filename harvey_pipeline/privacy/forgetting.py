@@ -19,6 +19,7 @@ from harvey_pipeline.graph.sign_of_life import taken_if_dead
 from harvey_pipeline.landing.erased import Tombstones
 from harvey_pipeline.landing.files import find_files
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.places import LandingPath
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records.header import matched
 from harvey_pipeline.landing.source import Source
@@ -95,6 +96,11 @@ class Places:
         return Path(self.raw_store.root)
 
     @property
+    def store(self) -> LandingPath:
+        """Where typed rows of parts lie."""
+        return self.raw_store.store
+
+    @property
     def written(self) -> WrittenFiles:
         return WrittenFiles(self.warehouse.path)
 
@@ -149,7 +155,7 @@ def look_up(places: Places, request: Request, tell: Tell) -> tuple[Request, set[
         places.warehouse.prepare(connection, [DROPS, QUARANTINE])
         tables = list(places.tables.values())
         tell("looking for their e-mail addresses")
-        addresses = find_addresses(connection, places.root, tables, sources, ids)
+        addresses = find_addresses(connection, places, tables, sources, ids)
         pseudonyms = _pseudonyms(connection, tables, ids, places.secret)
         persons = [*ids, *addresses, *pseudonyms]
         tell("counting rows of tables")
@@ -161,10 +167,10 @@ def look_up(places: Places, request: Request, tell: Tell) -> tuple[Request, set[
         known = _known_in_tables(connection, tables, ids)
     for source in sources:
         tell(f"counting rows of {source.table}")
-        raw = count_in_raw_files(places.root, source, persons)
+        raw = count_in_raw_files(places.root, source, persons, places.store)
         counts[source.table.name] = raw.rows
         counts[QUARANTINE.name] = counts.get(QUARANTINE.name, 0) + raw.records
-        known |= _known_in_raw(places.root, source, ids)
+        known |= _known_in_raw(places, source, ids)
     found = replace(request, addresses=tuple(addresses), pseudonyms=tuple(pseudonyms), words=words)
     tell("looking through reports, Dagster's folder and Redis")
     counts |= _count_elsewhere(places, found)
@@ -250,7 +256,7 @@ def pending_request(warehouse: Path) -> Request | None:
 
 def find_addresses(
     connection: duckdb.DuckDBPyConnection,
-    root: Path,
+    places: Places,
     tables: Iterable[Table],
     sources: Iterable[Source],
     ids: Sequence[str],
@@ -269,10 +275,10 @@ def find_addresses(
                 (mine if is_own else others).add(address)
     for source in sources:
         for column in _address_columns(source.table):
-            rows = rows_of_persons(root, source, ids)
+            rows = rows_of_persons(places.root, source, ids, store=places.store)
             mine.update(rows[column].drop_nulls().unique())
             delivered = source.column(column).delivered
-            for record in named_records(root, source, ids):
+            for record in named_records(places.root, source, ids):
                 given = {matched(name): value for name, value in _fields(record).items()}
                 if value := given.get(delivered):
                     read = pl.select(source.column(column).reader(pl.lit(str(value)))).item()
@@ -323,8 +329,9 @@ def _known_in_tables(
     return known
 
 
-def _known_in_raw(root: Path, source: Source, ids: Sequence[str]) -> set[str]:
-    rows = rows_of_persons(root, source, ids, in_any_column=True)
+def _known_in_raw(places: Places, source: Source, ids: Sequence[str]) -> set[str]:
+    root = places.root
+    rows = rows_of_persons(root, source, ids, in_any_column=True, store=places.store)
     known = {one for name in source.persons for one in rows[name].unique() if one in set(ids)}
     for one in set(ids) - known:
         if next(iter(named_records(root, source, [one])), None) is not None:
@@ -395,11 +402,13 @@ def _erase_from_warehouse(places: Places, request: Request, tell: Tell) -> bool:
         # What spilled out of memory in a run that was killed.
         shutil.rmtree(warehouse.path.with_name(f"{warehouse.path.name}.tmp"), ignore_errors=True)
         erase_scratch(places.root)
+        if isinstance(places.store, Path):
+            erase_scratch(places.store)
         remove_left_over(connection, warehouse.path)
         for source in sources:
             tell(f"rewriting the files of {source.table}")
             days = frozenset(find_files(places.raw_store.landing, source).drops)
-            erase_from_raw_files(places.root, source, persons, days.__contains__)
+            erase_from_raw_files(places.root, source, persons, days.__contains__, places.store)
         tell("deleting rows of tables")
         connection.begin()
         for source in sources:

@@ -1,5 +1,6 @@
 """A person's records taken out of the raw layer: its Parquet files, quarantine and the ledger.
 
+Of a day in pieces these are rewritten, and its file beside the warehouse says what is left in them.
 A file keeps its name, and with it what it was parsed from: nothing is parsed again because of an
 erasure. The exception is a drop in which a record of an erased person had displaced one of somebody
 else: its file goes, so that the next run parses it without the erased.
@@ -18,7 +19,15 @@ import polars as pl
 
 from harvey_pipeline.landing.day_files import ROW_GROUP_ROWS, STATISTICS, Parsed
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE, drops_of
-from harvey_pipeline.landing.part_store import stages_of
+from harvey_pipeline.landing.part_store import (
+    is_parted,
+    pieces_in,
+    pieces_of,
+    scan_files,
+    stages_of,
+    stem_of,
+    write_shared,
+)
 from harvey_pipeline.landing.places import LandingPath
 from harvey_pipeline.landing.records.contract import BLANKS
 from harvey_pipeline.landing.records.header import matched
@@ -44,28 +53,41 @@ class RawCounts:
     records: int
 
 
-def count_in_raw_files(root: Path, source: Source, persons: Sequence[str]) -> RawCounts:
-    """What the raw files of a source hold of some people."""
+def count_in_raw_files(
+    root: Path, source: Source, persons: Sequence[str], store: LandingPath | None = None
+) -> RawCounts:
+    """What the raw files of a source hold of some people; `store` is where pieces lie, if any."""
     named = pl.any_horizontal(pl.col(name).is_in(list(persons)) for name in source.persons)
-    files = _data_files(root, source)
-    rows = 0
-    if files:
-        found = pl.scan_parquet(files, glob=False).filter(named).select(pl.len())
-        rows = int(found.collect(engine="streaming").item())
+    rows = sum(
+        int(scan.filter(named).select(pl.len()).collect(engine="streaming").item())
+        for scan in scans_of(root, source, store)
+    )
     records = sum(1 for _ in named_records(root, source, persons))
     return RawCounts(rows, records)
 
 
 def rows_of_persons(
-    root: Path, source: Source, persons: Sequence[str], *, in_any_column: bool = False
+    root: Path,
+    source: Source,
+    persons: Sequence[str],
+    *,
+    in_any_column: bool = False,
+    store: LandingPath | None = None,
 ) -> pl.DataFrame:
     """The rows of the raw files that are some people's, or that name one in any column."""
-    files = _data_files(root, source)
-    if not files:
-        return source.table.empty().collect()
     columns = source.persons if in_any_column else source.persons[:1]
     named = pl.any_horizontal(pl.col(name).is_in(list(persons)) for name in columns)
-    return pl.scan_parquet(files, glob=False).filter(named).collect(engine="streaming")
+    found = [
+        scan.filter(named).collect(engine="streaming") for scan in scans_of(root, source, store)
+    ]
+    return pl.concat(found) if found else source.table.empty().collect()
+
+
+def scans_of(root: Path, source: Source, store: LandingPath | None = None) -> list[pl.LazyFrame]:
+    """The rows of a source's raw files, and those of its pieces."""
+    held: list[Sequence[LandingPath]] = [_data_files(root, source)]
+    held.append(pieces_in(root if store is None else store, source))
+    return [scan_files(files) for files in held if files]
 
 
 def named_records(root: Path, source: Source, persons: Sequence[str]) -> Iterator[str]:
@@ -79,15 +101,21 @@ def erase_from_raw_files(
     source: Source,
     persons: Sequence[str],
     can_parse: Callable[[date], bool],
+    store: LandingPath | None = None,
 ) -> int:
     """Rewrite the raw files of a source that hold records of some people; return how many.
 
     What is staged of its bulk export and of parts is removed; it is made again when it is needed.
-    `can_parse` says of which days the landing folder still has the drop.
+    `can_parse` says of which days the landing folder still has the drop, `store` where pieces lie.
 
     May be repeated after a kill at any moment.
     """
-    stems = {path.name for path in _data_files_naming(root, source, persons)}
+    shared = root if store is None else store
+    named = _files_naming(_data_files(root, source), source, persons)
+    pieces = _files_naming(pieces_in(shared, source), source, persons)
+    stems = {file.name for file in named} | {
+        f"{stem_of(file.name)}.parquet" for file in pieces if _is_of_a_day(file)
+    }
     quarantined = {
         path.name
         for path in _quarantine_files(root, source)
@@ -96,7 +124,10 @@ def erase_from_raw_files(
     for name in sorted(stems | quarantined):
         data = root / source.table.own_name / name
         if data.exists():
-            _rewrite(data, root / "quarantine" / name, source, persons, can_parse)
+            held = pieces_of(shared, source, name) if is_parted(name) else [data]
+            _rewrite(
+                _Day(data, held, root / "quarantine" / name, shared), source, persons, can_parse
+            )
         else:
             _write_records(*_records_left(root / "quarantine" / name, source, persons))
     staged: list[LandingPath] = [
@@ -105,9 +136,18 @@ def erase_from_raw_files(
         for path in (root / "bulk").glob(f"{source.name}-*-{part}.parquet")
     ]
     staged += stages_of(root, source)
-    for path in staged:
-        path.unlink(missing_ok=True)
+    if shared != root:
+        staged += stages_of(shared, source)
+    # Pieces that no file of a day goes with are of a run that was killed.
+    known = {stem_of(file.name) for file in _data_files(root, source)}
+    staged += [file for file in pieces if _is_of_a_day(file) and stem_of(file.name) not in known]
+    for file in staged:
+        file.unlink(missing_ok=True)
     return len(stems | quarantined) + len(staged)
+
+
+def _is_of_a_day(file: LandingPath) -> bool:
+    return re.match(r"\d{4}-", file.name) is not None
 
 
 def erase_scratch(root: Path) -> int:
@@ -199,18 +239,21 @@ def _data_files(root: Path, source: Source) -> list[Path]:
     return sorted((root / source.table.own_name).glob("????-??-??-*.parquet"))
 
 
-def _data_files_naming(root: Path, source: Source, persons: Sequence[str]) -> list[Path]:
-    files = _data_files(root, source)
+def _files_naming(
+    files: Sequence[LandingPath], source: Source, persons: Sequence[str]
+) -> list[LandingPath]:
+    """Those of some files of rows in which some people stand."""
     if not files:
         return []
     named = pl.any_horizontal(pl.col(name).is_in(list(persons)) for name in source.persons)
     found = (
-        pl.scan_parquet(files, glob=False, include_file_paths="file_of_row")
+        scan_files(files, include_file_paths="file_of_row")
         .filter(named)
         .select(pl.col("file_of_row").unique())
         .collect(engine="streaming")
     )
-    return [Path(one) for one in found.to_series()]
+    by_name = {str(file): file for file in files}
+    return [by_name[one] for one in found.to_series()]
 
 
 def _quarantine_files(root: Path, source: Source) -> Iterator[Path]:
@@ -254,45 +297,95 @@ def _write_records(path: Path, left: pl.DataFrame | None) -> None:
         write_whole(path, left.write_parquet)
 
 
+@dataclass(frozen=True)
+class _Day:
+    """The file of a day, those in which its rows lie, its quarantine, and the store of pieces."""
+
+    data: Path
+    held: Sequence[LandingPath]
+    quarantine: Path
+    store: LandingPath
+
+    @property
+    def root(self) -> Path:
+        return self.data.parent.parent
+
+    @property
+    def day(self) -> date:
+        return date.fromisoformat(self.data.name[:_DAY_LENGTH])
+
+
 def _rewrite(
-    data: Path,
-    quarantine: Path,
-    source: Source,
-    persons: Sequence[str],
-    can_parse: Callable[[date], bool],
+    day: _Day, source: Source, persons: Sequence[str], can_parse: Callable[[date], bool]
 ) -> None:
-    """Rewrite a day's file, with what it says of itself, and its quarantine."""
-    metadata = pl.read_parquet_metadata(data)
-    before = pl.read_parquet(data, glob=False)
-    after = without_persons(before, source.table, persons)
-    _, records = _records_left(quarantine, source, persons)
-    day = date.fromisoformat(data.name[:_DAY_LENGTH])
-    if can_parse(day) and _has_displaced(source, before, after, records):
+    """Rewrite a day's file, with what it says of itself, its pieces and its quarantine."""
+    metadata = pl.read_parquet_metadata(day.data)
+    changed = _files_naming(day.held, source, persons)
+    gone = []
+    for file in changed:
+        before = _rows(file)
+        after = without_persons(before, source.table, persons)
+        gone.append(before.join(after, on="line_number", how="anti"))
+    _, records = _records_left(day.quarantine, source, persons)
+    if can_parse(day.day) and _has_displaced(source, gone, records):
         # Its quarantine holds what the erased one had displaced, and is made again too.
-        data.unlink()
-        quarantine.unlink(missing_ok=True)
+        day.data.unlink()
+        for file in day.held:
+            file.unlink(missing_ok=True)
+        day.quarantine.unlink(missing_ok=True)
         return
-    parsed = _recounted(Parsed(**json.loads(metadata[STATISTICS])), source, after, records)
-    told = asdict(parsed) | {"day": str(parsed.day)}
+    rows, sightings = _counted(scan_files(day.held)) if day.held else (0, 0)
+    for frame in gone:
+        fewer, unseen = _counted(frame.lazy())
+        rows, sightings = rows - fewer, sightings - unseen
+    parsed = Parsed(**json.loads(metadata[STATISTICS]))
+    told = asdict(_recounted(parsed, source, rows, sightings, records)) | {"day": str(parsed.day)}
     kept = {
         **{name: text for name, text in metadata.items() if name != "ARROW:schema"},
         STATISTICS: json.dumps(told, default=str),
     }
-    write_whole(
-        data,
-        lambda path: after.write_parquet(
-            path, metadata=kept, compression_level=1, row_group_size=ROW_GROUP_ROWS
-        ),
-    )
-    # Last: until then whoever repeats it after a kill finds the person named in it.
-    _write_records(quarantine, records)
+    # A file of which the rows lie in pieces says first what will be left: until the last piece is
+    # written, whoever repeats it after a kill finds the person named in it.
+    _write_rows(day.root, day.data, without_persons(_rows(day.data), source.table, persons), kept)
+    for file in changed:
+        if file != day.data:
+            _write_rows(day.store, file, without_persons(_rows(file), source.table, persons), {})
+    # Last, for the same reason.
+    _write_records(day.quarantine, records)
+
+
+def _rows(file: LandingPath) -> pl.DataFrame:
+    return scan_files([file]).collect()
+
+
+def _counted(rows: pl.LazyFrame) -> tuple[int, int]:
+    """How many rows there are, and how many sightings."""
+    if "is_sighting" not in rows.collect_schema().names():
+        return int(rows.select(pl.len()).collect(engine="streaming").item()), 0
+    found = rows.select(pl.len(), sightings=pl.col("is_sighting").sum()).collect()
+    every, sightings = found.row(0)
+    return every - sightings, sightings
+
+
+def _write_rows(
+    store: LandingPath, file: LandingPath, rows: pl.DataFrame, metadata: dict[str, str]
+) -> None:
+    def write(path: Path) -> None:
+        rows.write_parquet(
+            path, metadata=metadata, compression_level=1, row_group_size=ROW_GROUP_ROWS
+        )
+
+    write_shared(store, file, write)
 
 
 def _recounted(
-    parsed: Parsed, source: Source, rows: pl.DataFrame, records: pl.DataFrame | None
+    parsed: Parsed,
+    source: Source,
+    accepted: int,
+    sightings: int,
+    records: pl.DataFrame | None,
 ) -> Parsed:
     """What a file says of itself once records were taken out of it."""
-    accepted = rows.filter(~pl.col("is_sighting")).height if source.is_snapshot else rows.height
     found = 0 if records is None else records.height
     repaired = 0 if records is None else records.filter(pl.col("action") == "repaired").height
     rejected = found - repaired
@@ -302,21 +395,20 @@ def _recounted(
         rows_repaired=repaired,
         rows_rejected=rejected,
         rows_erased=parsed.rows_read - accepted - rejected,
-        distinct_ids=rows.height if source.is_snapshot else 0,
+        distinct_ids=accepted + sightings if source.is_snapshot else 0,
         quarantine_file=parsed.data_file if found else None,
     )
 
 
 def _has_displaced(
-    source: Source, before: pl.DataFrame, after: pl.DataFrame, records: pl.DataFrame | None
+    source: Source, gone: Sequence[pl.DataFrame], records: pl.DataFrame | None
 ) -> bool:
     """Whether a record that stays in quarantine may have lost against one that was taken out."""
-    if records is None or after.height == before.height:
+    if records is None or not any(frame.height for frame in gone):
         return False
     lost = records.filter(pl.col("reasons").list.contains(source.repeat_reason))
     names = [name for name in source.key_names if name != EVENT_DATE]
-    gone = before.join(after, on="line_number", how="anti")
-    keys = set(gone.select(names).iter_rows())
+    keys = {key for frame in gone for key in frame.select(names).iter_rows()}
     for record in lost["record"]:
         given = {matched(name): value for name, value in (_fields_of(record) or {}).items()}
         key = tuple(

@@ -1,6 +1,6 @@
 """Erased people who stand in a warehouse again, because a backup is older than their erasure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -8,6 +8,8 @@ import polars as pl
 
 from harvey_pipeline.landing.erased import Tombstones, erased_in
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
+from harvey_pipeline.landing.part_store import is_parted, pieces_in, scan_files
+from harvey_pipeline.landing.places import LandingPath
 from harvey_pipeline.landing.source import Source
 from harvey_pipeline.warehouse.erasing import present_tables
 from harvey_pipeline.warehouse.table import Table
@@ -22,16 +24,18 @@ def find_resurfaced(
     tables: Iterable[Table],
     sources: Iterable[Source],
     tombstones: Tombstones,
+    store: LandingPath | None = None,
 ) -> list[str]:
     """The ids of erased people in tables, raw files and quarantine; all is read once.
 
-    `root` is the raw store's folder. Without tombstones nothing is read.
+    `root` is the raw store's folder, `store` where pieces of days lie. Without tombstones nothing
+    is read.
     """
     if not tombstones:
         return []
     found = {
         part
-        for value in _values(connection, root, tables, sources)
+        for value in _values(connection, root, tables, sources, root if store is None else store)
         for part in {value, *value.split(_BESIDES)}
         if tombstones.is_erased(part)
     }
@@ -46,6 +50,7 @@ def _values(
     root: Path,
     tables: Iterable[Table],
     sources: Iterable[Source],
+    store: LandingPath,
 ) -> Iterator[str]:
     """What stands in columns of people."""
     for table in present_tables(connection, tables):
@@ -59,8 +64,10 @@ def _values(
             [source.name],
         ).fetchall()
         files = [folder / name for (name,) in named if (folder / name).exists()]
-        if not files:
-            continue
-        for column in source.persons:
-            values = pl.scan_parquet(files, glob=False).select(pl.col(column).unique())
-            yield from values.collect(engine="streaming").to_series().drop_nulls()
+        held: list[Sequence[LandingPath]] = [files]
+        if any(is_parted(file.name) for file in files):
+            held.append(pieces_in(store, source))
+        for some in filter(None, held):
+            for column in source.persons:
+                values = scan_files(some).select(pl.col(column).unique())
+                yield from values.collect(engine="streaming").to_series().drop_nulls()
