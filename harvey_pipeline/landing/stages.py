@@ -117,7 +117,8 @@ class StageFiles:
         """
         found = records_of_lines(delivery, lines).collect(engine="streaming")
         check()
-        kept = pl.concat([self._known_lost(), found])
+        # Whoever reads them a second time keeps them once.
+        kept = pl.concat([self._known_lost(), found]).unique("line_number", maintain_order=True)
         write_shared(self.store, self.lost, kept.write_parquet)
 
     def records(self, lines: pl.DataFrame) -> pl.DataFrame:
