@@ -267,6 +267,11 @@ def _read_spark(values: Mapping[str, str]) -> str:
         )
     if remote and not remote.startswith("sc://"):
         raise SettingsError(f"{SPARK_REMOTE} is {remote!r}; give an address as sc://host:port.")
+    if ";token=" in remote:
+        raise SettingsError(
+            f"{SPARK_REMOTE} holds a token, which is a secret and would be shown with the address; "
+            f"give it by SPARK_CONNECT_AUTHENTICATE_TOKEN."
+        )
     if master.startswith("sc://"):
         raise SettingsError(f"{SPARK_MASTER} is {master!r}; give that by {SPARK_REMOTE}.")
     return master or remote

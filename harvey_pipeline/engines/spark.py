@@ -51,6 +51,9 @@ class Spark:
             EngineError: Spark cannot be reached, or its workers cannot run the function.
             Exception: What the function raises of the first item for which it raises.
         """
+        if not items:
+            return []
+        self._session()
         found = []
         for start in range(0, len(items), _TASKS_AT_ONCE):
             some = items[start : start + _TASKS_AT_ONCE]
@@ -72,12 +75,20 @@ class Spark:
         """
         if not groups:
             return pl.Series(dtype=pl.UInt64)
+        self._session()
         task = _Task.of(numbers, groups)
         found = self._run(
             task.emit,
             _NUMBER,
             len(groups),
-            lambda frame: frame.groupBy("number").count().where("count > 1").select("number"),
+            # As many piles as there are tasks: Spark's own number of them goes by nothing.
+            lambda frame: (
+                frame.repartition(len(groups), "number")
+                .groupBy("number")
+                .count()
+                .where("count > 1")
+                .select("number")
+            ),
         )
         return pl.Series(found.column("number"), dtype=pl.Int64).reinterpret(signed=False)
 
@@ -165,16 +176,15 @@ def _check_that_it_answers(address: str) -> None:
 
 
 def _what_matters(error: Exception) -> str:
-    """The line that says what is wrong: of an error of Python's at a worker the last one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(("at ", "..."))]
-    is_at_worker = any(line.startswith("Traceback (most recent call last)") for line in said)
-    if is_at_worker:
-        said = [line for line in said if _is_of_python(line)] or said
-    return (said[-1] if is_at_worker else (said or [type(error).__name__])[0]).rstrip(".")
+    """The line that says what is wrong: of an error of Python's at a worker its own."""
+    _, is_at_worker, traced = str(error).rpartition("Traceback (most recent call last):")
+    lines = [line.strip() for line in (traced if is_at_worker else str(error)).splitlines()]
+    said = [line for line in lines if _is_of_python(line)] if is_at_worker else []
+    return next(filter(None, [*said, *lines]), type(error).__name__).rstrip(".")
 
 
 def _is_of_python(line: str) -> bool:
+    """Whether a line is an error as Python ends a traceback with it."""
     name, colon, _ = line.partition(": ")
     return bool(colon) and name.rpartition(".")[2].endswith(("Error", "Exception"))
 

@@ -59,7 +59,7 @@ def raw_asset(source: Source, subject: str, partitions: Partitions) -> dg.Assets
                 "unknown_columns": list(done.unknown_columns),
                 "files_that_nothing_reads": list(done.strays),
                 **({"parts": done.parts} if done.parts else {}),
-                **raw_store.engine.describe(),
+                **done.engine,
                 "preview": dg.MetadataValue.md(
                     as_markdown(ledger.drop("fingerprint", "data_file"))
                 ),

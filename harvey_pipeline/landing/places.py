@@ -20,7 +20,7 @@ from harvey_pipeline.landing.records.contract import LandingError
 
 
 class UnreachableError(LandingError):
-    """Object storage did not answer, or refused access: nothing is known of what it holds."""
+    """Object storage, or the engine, did not answer, or refused: what it holds is not known."""
 
 
 class Stamp(NamedTuple):

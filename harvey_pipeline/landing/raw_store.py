@@ -6,7 +6,8 @@ together with the quarantine slice, is what makes a drop loaded.
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -18,7 +19,7 @@ import duckdb
 import polars as pl
 
 from harvey_pipeline.engines.chosen import engine_at
-from harvey_pipeline.engines.engine import Engine
+from harvey_pipeline.engines.engine import Engine, EngineError
 from harvey_pipeline.engines.one_machine import OneMachine
 from harvey_pipeline.landing.day_files import Parsed, empty_file
 from harvey_pipeline.landing.erased import Tombstones, tombstones_path
@@ -38,6 +39,7 @@ from harvey_pipeline.landing.part_store import (
 from harvey_pipeline.landing.places import (
     LandingPath,
     RemotePath,
+    UnreachableError,
     filesystem,
     landing_place,
     store_place,
@@ -68,6 +70,8 @@ class Ingestion:
     strays: Sequence[str]
     parts: int
     """How many parts the drops of the range have that are folders."""
+    engine: Mapping[str, str]
+    """What read them, if that is another than this machine."""
 
 
 class RawStore(dg.ConfigurableResource[None]):
@@ -118,9 +122,14 @@ class RawStore(dg.ConfigurableResource[None]):
         `awaits_checks` where they are done only once their checks were evaluated.
 
         Raises:
-            LandingError: A file of the range cannot be read; nothing has changed then.
+            LandingError: A file of the range cannot be read, or the engine cannot be used; nothing
+                has changed then.
             TombstoneError: Who is erased cannot be read; nothing has changed then.
         """
+        with _reaching_engine():
+            return self._ingest(source, days, awaits_checks=awaits_checks)
+
+    def _ingest(self, source: Source, days: DayRange, *, awaits_checks: bool) -> Ingestion:
         generation = self.warehouse.generation()
         files = find_files(self.landing, source)
         fingerprints = self._fingerprints
@@ -134,16 +143,15 @@ class RawStore(dg.ConfigurableResource[None]):
         reloaded = self._commit(source, days, parsed, undated, basis)
         job.remove_unused(days, parsed)
         fingerprints.remember()
+        drops = [files.drops[day] for day in days.days if day in files.drops]
+        parts = sum(len(files.parts.get(drop, ())) for drop in drops)
         return Ingestion(
             parsed,
             reloaded,
             sorted(job.unknown_columns),
             [files.name_of(path) for path in files.strays],
-            sum(
-                len(files.parts.get(files.drops[day], ()))
-                for day in days.days
-                if day in files.drops
-            ),
+            parts,
+            self.engine.describe() if parts and not source.is_snapshot else {},
         )
 
     def count_keys(self, source: Source, day: date) -> tuple[int, int]:
@@ -193,11 +201,13 @@ class RawStore(dg.ConfigurableResource[None]):
         """By what each of these days would be made if it were loaded now.
 
         Raises:
-            LandingError: The landing folder or the bulk export cannot be read.
+            LandingError: The landing folder or the bulk export cannot be read, or the engine cannot
+                be used.
         """
         fingerprints = self._fingerprints
         files = find_files(self.landing, source)
-        found = self._versions(files, days, fingerprints)
+        with _reaching_engine():
+            found = self._versions(files, days, fingerprints)
         fingerprints.remember()
         return found
 
@@ -434,6 +444,15 @@ class RawStore(dg.ConfigurableResource[None]):
             LandingError: The landing folder is missing or cannot be reached.
         """
         return find_markers(self.landing, folder)[0]
+
+
+@contextmanager
+def _reaching_engine() -> Iterator[None]:
+    """Say of an engine that fails what is said of a storage that does not answer."""
+    try:
+        yield
+    except EngineError as error:
+        raise UnreachableError(str(error)) from error
 
 
 def _versions_made(versions: Mapping[date, Version], parsed: Iterable[Parsed]) -> dict[date, str]:
