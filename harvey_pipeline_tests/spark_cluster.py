@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,48 @@ def running_cluster(
                 os.killpg(process.pid, signal.SIGTERM)
         for process in begun:
             process.wait(timeout=60)
+
+
+@contextmanager
+def running_connect(folder: Path) -> Iterator[str]:
+    """A server of Spark Connect with workers of its own on this machine, by its address."""
+    import pyspark
+
+    port = free_port()
+    own = {
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    with (folder / "connect.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
+                *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
+                *("--master", "local[2]", "--driver-memory", "512m"),
+                *("--conf", f"spark.connect.grpc.binding.port={port}"),
+                *("--conf", "spark.ui.enabled=false"),
+                "spark-internal",
+            ],
+            env={**os.environ, **own},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: _is_open(port), _STARTS_WITHIN_SECONDS)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
+
+
+def _is_open(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10):
+            return True
+    except OSError:
+        return False
 
 
 def _alive(port: int) -> int | None:

@@ -96,10 +96,10 @@ def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
 ) -> None:
     project = pyproject["project"]
     extras = project["optional-dependencies"]
-    own = re.compile(rf"{project['name']}\[\w+\]")
+    own = re.compile(rf"{project['name']}\[[\w-]+\]")
     lock = ROOT / "requirements.lock"
-    more, services, browser = (
-        ROOT / ".ci" / name for name in ("s3.lock", "services.lock", "browser.lock")
+    more, services, browser, spark = (
+        ROOT / ".ci" / f"{name}.lock" for name in ("s3", "services", "browser", "spark")
     )
     needed = [*project["dependencies"], *extras["dev"]]
     assert_locked(needed, [lock])
@@ -107,10 +107,13 @@ def test_every_direct_dependency_has_a_lower_bound_and_is_locked(
     served = [*extras["llm"], *extras["live"], *filterfalse(own.match, extras["test-services"])]
     assert_locked(served, [lock, services])
     assert_locked(extras["test-browser"], [browser])
+    assert_locked(
+        [*extras["spark"], *filterfalse(own.match, extras["test-spark"])], [lock, more, spark]
+    )
     assert_bound([*extras["gs"], *extras["az"]])
     assert set(extras) == {
-        *("dev", "s3", "gs", "az", "llm", "live"),
-        *("test-s3", "test-services", "test-browser"),
+        *("dev", "s3", "gs", "az", "llm", "live", "spark"),
+        *("test-s3", "test-services", "test-browser", "test-spark"),
     }
 
 

@@ -17,6 +17,7 @@ from harvey_pipeline.settings import (
     read_alert_settings,
     read_quality_settings,
     read_settings,
+    read_storage_variables,
     read_users_days,
 )
 
@@ -270,3 +271,58 @@ def test_people_are_kept_for_ever_or_for_more_than_a_year() -> None:
     for text in ("399", "a year", "-1"):
         with pytest.raises(SettingsError, match="HARVEY_RETAIN_USERS_DAYS"):
             read_users_days({"HARVEY_RETAIN_USERS_DAYS": text})
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, ""),
+        ({"HARVEY_SPARK_MASTER": "spark://one:7077"}, ""),
+        ({"HARVEY_ENGINE": "spark", "HARVEY_SPARK_MASTER": "local[2]"}, "local[2]"),
+        ({"HARVEY_ENGINE": "spark", "HARVEY_SPARK_REMOTE": "sc://one:15002"}, "sc://one:15002"),
+    ],
+)
+def test_spark_is_the_engine_where_it_is_said(environment: Mapping[str, str], address: str) -> None:
+    assert read_settings(environment).spark == address
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"HARVEY_ENGINE": "flink"}, "HARVEY_ENGINE is 'flink'; give spark"),
+        ({"HARVEY_ENGINE": "spark"}, "HARVEY_SPARK_MASTER and HARVEY_SPARK_REMOTE neither is set"),
+        (
+            {
+                "HARVEY_ENGINE": "spark",
+                "HARVEY_SPARK_MASTER": "local[2]",
+                "HARVEY_SPARK_REMOTE": "sc://one",
+            },
+            "both are set",
+        ),
+        (
+            {"HARVEY_ENGINE": "spark", "HARVEY_SPARK_REMOTE": "spark://one:7077"},
+            "HARVEY_SPARK_REMOTE is 'spark://one:7077'; give an address as sc://host:port",
+        ),
+        (
+            {"HARVEY_ENGINE": "spark", "HARVEY_SPARK_REMOTE": "sc://one:15002/;token=t0p"},
+            "holds a token, which is a secret .* by SPARK_CONNECT_AUTHENTICATE_TOKEN",
+        ),
+        (
+            {"HARVEY_ENGINE": "spark", "HARVEY_SPARK_MASTER": "sc://one"},
+            "HARVEY_SPARK_MASTER is 'sc://one'; give that by HARVEY_SPARK_REMOTE",
+        ),
+    ],
+)
+def test_a_spark_that_is_not_said_clearly_is_refused(
+    environment: Mapping[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read_settings(environment)
+
+
+def test_only_what_storage_reads_is_passed_on() -> None:
+    environment = {"AWS_SECRET_ACCESS_KEY": "s", "AZURE_STORAGE_ACCOUNT_KEY": "k", "HOME": "/"}
+    assert read_storage_variables(environment) == {
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AZURE_STORAGE_ACCOUNT_KEY": "k",
+    }

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 import pytest
 
-from harvey_pipeline.engines.engine import Item, Result
+from harvey_pipeline.engines.engine import EngineError, Item, Result
 from harvey_pipeline.engines.one_machine import OneMachine
 from harvey_pipeline.landing import part_store, parts
 from harvey_pipeline.landing import raw_store as raw_store_module
@@ -19,6 +19,7 @@ from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones
 from harvey_pipeline.landing.files import SourceFiles
 from harvey_pipeline.landing.judge import DropRules, Judged, judge
 from harvey_pipeline.landing.part_work import PartWork
+from harvey_pipeline.landing.places import UnreachableError
 from harvey_pipeline.landing.raw_store import RawStore, RawStoreError
 from harvey_pipeline.landing.records import LandingError
 from harvey_pipeline.landing.source import Source
@@ -29,6 +30,7 @@ from harvey_pipeline.privacy.raw_files import (
     erase_from_ledger,
     erase_from_raw_files,
 )
+from harvey_pipeline.warehouse.backup import take_backup
 from harvey_pipeline_tests.builders import (
     EVENTS_WITH_ID,
     SOURCES,
@@ -130,6 +132,8 @@ def test_parts_that_are_read_elsewhere_give_what_one_machine_makes_of_them(
     for store in (one, other):
         done = store.ingest(source, day_range(DAY))
         assert done.parts == len(files)
+        is_there = store is other and files and not source.is_snapshot
+        assert done.engine == ({"engine": "elsewhere"} if is_there else {})
     assert raw_rows(other, source) == raw_rows(one, source)
     assert findings(other) == findings(one)
     assert counts(other, source) == counts(one, source)
@@ -281,6 +285,40 @@ def test_a_worker_of_another_version_refuses() -> None:
     )
     with pytest.raises(LandingError, match="has another version of harvey_pipeline"):
         work.stage([])
+
+
+def test_a_backup_leaves_pieces_where_they_are(tmp_path: Path) -> None:
+    store = deliver(tmp_path, EVENTS, part_files())
+    manifest = take_backup(
+        store.warehouse, Path(store.root), tmp_path / "backup", {}, lambda *_: None
+    )
+    names = {entry.path for entry in manifest.files}
+    assert f"raw/raw_events/{data_file(store)}" in names
+    assert not [name for name in names if "pieces" in name]
+    # A warehouse that was brought back elsewhere opens, and has the day made again.
+    for path in (tmp_path / "raw" / "pieces").rglob("*.parquet"):
+        path.unlink()
+    with store.warehouse.connect() as connection:
+        store.refresh_view(connection, EVENTS)
+    assert raw_rows(store, EVENTS) == []
+    assert store.gone_days(EVENTS, [DAY]) == {DAY}
+
+
+def test_an_engine_that_cannot_be_used_is_told_as_a_storage_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise EngineError("Spark at x does not answer")
+
+    monkeypatch.setattr(Elsewhere, "map", fail)
+    for name, content in part_files().items():
+        landing_file(tmp_path, f"events/{name}", content)
+    store = store_of(tmp_path)
+    with pytest.raises(UnreachableError, match="Spark at x does not answer"):
+        store.versions(EVENTS, [DAY])
+    with pytest.raises(UnreachableError, match="Spark at x does not answer"):
+        store.ingest(EVENTS, day_range(DAY))
+    assert table_rows(store, "raw.drops") == []
 
 
 # --- people who are erased -----------------------------------------------------------------------
