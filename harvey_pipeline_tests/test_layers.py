@@ -150,6 +150,7 @@ def test_business_rules_know_frames_and_nothing_else(name: str) -> None:
     assert {top_of(found) for found in IMPORTS[name] - own} <= allowed
     known = [
         *("history", "landing.data_quality_table", "landing.repeats", "landing.source"),
+        "landing.sums",
         *("warehouse.columns", "warehouse.days", "warehouse.table"),
     ]
     rooms = [

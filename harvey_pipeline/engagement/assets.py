@@ -9,7 +9,7 @@ from harvey_pipeline.engagement.dimensions import FIRMS, USERS
 from harvey_pipeline.engagement.sources import EVENTS, SOURCES
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import GROWTH_DAYS, WINDOW_DAYS
-from harvey_pipeline.engagement.transforms.activity import sum_activity_by_week
+from harvey_pipeline.engagement.transforms.activity import ACTIVITY_SUMS, sum_activity_by_week
 from harvey_pipeline.engagement.transforms.engagement import score_engagement
 from harvey_pipeline.engagement.transforms.firms import summarise_firms
 from harvey_pipeline.engagement.transforms.first_activity import (
@@ -33,9 +33,10 @@ from harvey_pipeline.engagement.transforms.months import (
     summarise_firm_months,
 )
 from harvey_pipeline.engagement.transforms.tier_changes import compare_tiers
-from harvey_pipeline.graph.assets import TableAsset, reads, table_asset
+from harvey_pipeline.graph.assets import TableAsset, reads, reads_sums, table_asset
 from harvey_pipeline.graph.quality_asset import quality_asset
 from harvey_pipeline.landing.raw_store import RawStore
+from harvey_pipeline.landing.sums import SumsOfDays
 from harvey_pipeline.settings import read_quality_settings
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
@@ -58,9 +59,9 @@ _WINDOW = WINDOW_DAYS - 1
 _TWO_GROWTH_WINDOWS = 2 * GROWTH_DAYS - 1
 
 
-@table_asset(_ACTIVITY, {"raw_events": reads(EVENTS.table, after=EVENTS.late_days)})
-def user_daily_activity(days: list[date], raw_events: pl.LazyFrame) -> Pieces:
-    return Pieces(sum_activity_by_week(raw_events, days))
+@table_asset(_ACTIVITY, {"events": reads_sums(ACTIVITY_SUMS)})
+def user_daily_activity(days: list[date], events: SumsOfDays) -> Pieces:
+    return Pieces(sum_activity_by_week(events, days))
 
 
 @table_asset(_FIRST_ACTIVITY, {"user_daily_activity": reads(_ACTIVITY)})

@@ -14,6 +14,7 @@ from harvey_pipeline.graph.lineage import Lineage
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.ledger import drops_of
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.sums import EventSums
 from harvey_pipeline.warehouse.days import DayRange, last_day, month_before, next_month
 from harvey_pipeline.warehouse.io_managers import COLUMN_LINEAGE
 from harvey_pipeline.warehouse.table import Table
@@ -69,6 +70,18 @@ class Reads:
         return DayRange(first, date.max if self.is_all_before else last)
 
 
+@dataclass(frozen=True)
+class ReadsSums(Reads):
+    """What an asset reads of a raw table: no rows, but their sums, as `SumsOfDays`."""
+
+    sums: EventSums = field(kw_only=True)
+
+
+def reads_sums(sums: EventSums) -> ReadsSums:
+    """The sums of the events of a partition's days, whichever drops deliver them."""
+    return ReadsSums(sums.source.table.name, after=sums.source.late_days, sums=sums)
+
+
 def reads(
     table: Table | str, *, before: int = 0, after: int = 0, is_all_before: bool = False
 ) -> Reads:
@@ -81,8 +94,9 @@ class TableAsset:
     """What computes a table, for any range of its partitions.
 
     `compute` takes `days`, the partitions (days, or first days of months, ascending), each of its
-    inputs by name as a LazyFrame of all days that these read, and `warehouse`, `raw_store`,
-    `calendar` or `context`, Dagster's, where it names them. What it returns goes into the table.
+    inputs by name as a LazyFrame, or `SumsOfDays`, of all days that these read, and `warehouse`,
+    `raw_store`, `calendar` or `context`, Dagster's, where it names them. What it returns goes into
+    the table.
     """
 
     table: Table

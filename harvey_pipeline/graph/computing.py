@@ -15,6 +15,7 @@ import polars as pl
 
 from harvey_pipeline.graph.assets import (
     Reads,
+    ReadsSums,
     TableAsset,
     are_checks_selected,
     asset_key,
@@ -25,6 +26,7 @@ from harvey_pipeline.graph.lineage import Lineage
 from harvey_pipeline.graph.partitions import Partitions
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.sums import SumsOfDays
 from harvey_pipeline.warehouse.commits import Basis
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.io_managers import Computed
@@ -143,13 +145,15 @@ def _read(
     sources: Mapping[str, Source],
     warehouse: Warehouse,
     raw_store: RawStore,
-) -> pl.LazyFrame:
+) -> pl.LazyFrame | SumsOfDays:
     """What some partitions read of a table."""
     first, last = (
         one.days_of_month(day) if own.is_monthly else one.days_of(day)
         for day in (days[0], days[-1])
     )
     window = DayRange(first.first, last.last)
+    if isinstance(one, ReadsSums):
+        return raw_store.sums(one.sums, window)
     if one.table in sources:
         return raw_store.read(sources[one.table], window)
     return warehouse.read(tables[one.table], window)

@@ -19,9 +19,10 @@ from typing import Any, Final
 import dataframely as dy
 import polars as pl
 
-from harvey_pipeline.graph.assets import Reads, TableAsset
+from harvey_pipeline.graph.assets import Reads, ReadsSums, TableAsset
 from harvey_pipeline.graph.calendar import Calendar
 from harvey_pipeline.landing.source import EVENT_DATE, Source
+from harvey_pipeline.landing.sums import SumsOfRows
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Deferred, Pieces
@@ -186,7 +187,12 @@ class _Experiment:
                 changed = _with_words(changed, column, words, self._draws(f"{column} words"))
             rows[table] = changed
         frames = {name: self._as_read(name, frame) for name, frame in rows.items()}
-        inputs = {name: frames[one.table] for name, one in self.asset.inputs.items()}
+        inputs = {
+            name: SumsOfRows(one.sums, frames[one.table])
+            if isinstance(one, ReadsSums)
+            else frames[one.table]
+            for name, one in self.asset.inputs.items()
+        }
         stores = {
             "warehouse": _StandInWarehouse(frames, {name: self._days(name) for name in frames}),
             "raw_store": _StandInRawStore(),

@@ -1,4 +1,4 @@
-"""The store of what is made of the parts of folders: stages, and typed rows.
+"""The store of what is made of the parts of folders: stages, typed rows, and sums of these.
 
 It is the raw layer's folder, another one that every machine at work has under the same name, or a
 folder in object storage. Every file is named by what it is made of, appears whole, and is never
@@ -25,6 +25,9 @@ STAGES: Final = "parts"
 
 PIECES: Final = "pieces"
 """The folder of typed rows of parts as the raw table has them."""
+
+SUMS: Final = "sums"
+"""The folder of sums of the rows of drops."""
 
 _PARTED: Final = re.compile(r"[^.]*-in-(\d+)")
 """The beginning, up to a dot, of the name of a day's file whose rows lie in so many pieces."""
@@ -132,6 +135,16 @@ def pieces_in(
 ) -> list[LandingPath]:
     """The files of all pieces of a source, or of some of its days, whatever refers to them."""
     return _by_day(store / PIECES / source.table.own_name, days)
+
+
+def sums_folder(store: LandingPath, source: Source, day: date) -> LandingPath:
+    """Where the sums of the files of a day's drop lie."""
+    return store / SUMS / source.name / str(day)
+
+
+def sums_in(store: LandingPath, source: Source, days: DayRange | None = None) -> list[LandingPath]:
+    """The files of all sums of a source, or of some of its days, whatever they are made of."""
+    return _by_day(store / SUMS / source.name, days)
 
 
 def _by_day(folder: LandingPath, days: DayRange | None) -> list[LandingPath]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ from harvey_pipeline.landing.part_store import (
     pieces_in,
     pieces_of,
     scan_files,
+    stem_of,
     write_shared,
 )
 from harvey_pipeline.landing.places import (
@@ -46,6 +47,8 @@ from harvey_pipeline.landing.places import (
 )
 from harvey_pipeline.landing.scratch import write_if_missing
 from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.sums import EventSums, SumsOfDays, SumsOfRows
+from harvey_pipeline.landing.sums_of_files import DropFiles, SumsOfFiles, remove_sums
 from harvey_pipeline.landing.versions import Version, versions_of
 from harvey_pipeline.warehouse.commits import Basis, record_commits, record_computing
 from harvey_pipeline.warehouse.days import DayRange, consecutive_days
@@ -142,6 +145,8 @@ class RawStore(dg.ConfigurableResource[None]):
         basis = Basis(generation, _versions_made(versions, parsed), awaits_checks=awaits_checks)
         reloaded = self._commit(source, days, parsed, undated, basis)
         job.remove_unused(days, parsed)
+        current = [one.data_file for one in parsed if one.data_file is not None]
+        remove_sums(self.store, source, current, days)
         fingerprints.remember()
         drops = [files.drops[day] for day in days.days if day in files.drops]
         parts = sum(len(files.parts.get(drop, ())) for drop in drops)
@@ -380,31 +385,84 @@ class RawStore(dg.ConfigurableResource[None]):
         Raises:
             RawStoreError: A file of the range has gone.
         """
-        named = self.warehouse.query(
+        named = self._named_files(source, days)
+        self._check_there(source, named)
+        scans = []
+        for _, some in groupby(self._files_of(source, named).values(), lambda one: one.is_shared):
+            files = [file for one in some for file in one.files]
+            scans += [scan_files(files)] if files else []
+        if not scans:
+            return empty_file(source).lazy()
+        return pl.concat(scans) if len(scans) > 1 else scans[0]
+
+    def sums(self, sums: EventSums, days: DayRange) -> SumsOfDays:
+        """Sums of the events of a range of drops, for any days that these may hold events of.
+
+        On one machine they are made of the rows where they are asked for; where the rows of a drop
+        lie in pieces that another engine has written, it makes them, piece by piece.
+
+        Raises:
+            RawStoreError: A file of the range has gone.
+        """
+        drops = self._shared_drops(sums.source, days) if self.engine.is_elsewhere else {}
+        if drops:
+            return SumsOfFiles(sums, drops, self.store, self.engine)
+        return SumsOfRows(sums, self.read(sums.source, days))
+
+    def _shared_drops(self, source: Source, days: DayRange) -> dict[date, DropFiles]:
+        """Where the rows of drops lie, and of the late window before; nothing if all lie here.
+
+        A repeat in the first drops is known by those before them, as far as they are still there.
+        """
+        named = self._named_files(source, days)
+        if not any(is_parted(name) for _, name in named):
+            return {}
+        self._check_there(source, named)
+        before = DayRange(days.first - timedelta(days=source.late_days), days.first)
+        earlier = self._named_files(source, before)
+        gone = self._gone(source, earlier)
+        kept = [(day, name) for day, name in earlier if day not in gone]
+        return self._files_of(source, [*kept, *named])
+
+    def _named_files(self, source: Source, days: DayRange) -> list[tuple[date, str]]:
+        """The data files of the drops of a range that count as seen, ascending."""
+        return self.warehouse.query(
             "select drop_date, data_file from raw.drops "
             "where source = ? and drop_date between ? and ? "
             "and is_observed order by drop_date",
             [source.name, days.first, days.last],
             tables=[DROPS],
         )
+
+    def _files_of(self, source: Source, named: Iterable[tuple[date, str]]) -> dict[date, DropFiles]:
+        """Where the rows lie of drops with some data files."""
+        folder = Path(self.root) / source.table.own_name
+        return {
+            day: DropFiles(stem_of(name), tuple(pieces_of(self.store, source, name)), True)
+            if is_parted(name)
+            else DropFiles(stem_of(name), (folder / name,), False)
+            for day, name in named
+        }
+
+    def _gone(self, source: Source, named: Sequence[tuple[date, str]]) -> dict[date, LandingPath]:
+        """The days whose rows are not where they should be, and where that is."""
         folder = Path(self.root) / source.table.own_name
         without = self._days_without_pieces(source, named)
-        gone = [str(day) for day, name in named if day in without or not (folder / name).exists()]
+        return {
+            day: self.store if day in without else folder
+            for day, name in named
+            if day in without or not (folder / name).exists()
+        }
+
+    def _check_there(self, source: Source, named: Sequence[tuple[date, str]]) -> None:
+        gone = self._gone(source, named)
         if gone:
+            days = ", ".join(map(str, [*gone][:7])) + ", ..." * (len(gone) > 7)
             raise RawStoreError(
-                f"{self.store if without else folder} lacks the rows of "
-                f"{', '.join(gone[:7])}{', ...' * (len(gone) > 7)}. "
-                f"Run {folder.name} for {'this day' if len(gone) == 1 else 'these days'} again."
+                f"{next(iter(gone.values()))} lacks the rows of {days}. Run "
+                f"{source.table.own_name} for "
+                f"{'this day' if len(gone) == 1 else 'these days'} again."
             )
-        if not named:
-            return empty_file(source).lazy()
-        scans = []
-        for parted, some in groupby((name for _, name in named), key=is_parted):
-            files: list[LandingPath] = []
-            for one in some:
-                files += pieces_of(self.store, source, one) if parted else [folder / one]
-            scans += [scan_files(files)] if files else []
-        return pl.concat(scans) if len(scans) > 1 else scans[0]
 
     def first_covered_day(self, source: Source) -> date | None:
         """The first day run that a source covers; None if there is none."""

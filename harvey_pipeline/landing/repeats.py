@@ -1,5 +1,7 @@
 """What several drops deliver of the same record."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from harvey_pipeline.landing.source import EVENT_DATE, Source
@@ -12,13 +14,25 @@ def repeated_deliveries(source: Source, events: pl.LazyFrame) -> pl.LazyFrame:
     Only an event delivered late can repeat one of an earlier drop, so the search starts from the
     few late ones.
     """
-    identity = _identity(source)
-    has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
+    identity = identity_of(source)
     late = (
-        events.filter((pl.col(EVENT_DATE) < pl.col("drop_date")) & has_key)
+        events.filter((pl.col(EVENT_DATE) < pl.col("drop_date")) & has_identity(identity))
         .select(*identity, "drop_date", "line_number")
         .collect(engine="streaming")
     )
+    return repeats_among(identity, late, events)
+
+
+def repeats_among(
+    identity: Sequence[str], late: pl.DataFrame, events: pl.LazyFrame
+) -> pl.LazyFrame:
+    """(`drop_date`, `line_number`) of late events that some events deliver by an earlier drop.
+
+    Args:
+        identity: The columns of an event's identity.
+        late: Identity, `drop_date` and `line_number` of events that were delivered late.
+        events: Rows with an identity and `drop_date`.
+    """
     if late.is_empty():
         return late.lazy().select("drop_date", "line_number")
     dates = late[EVENT_DATE].unique().to_list()
@@ -50,8 +64,8 @@ def latest_deliveries(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
     Rows without a key are all their own. Only the few rows that are delivered after their date can
     come in the place of another one, so only those are compared.
     """
-    identity = _identity(source)
-    has_key = pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
+    identity = identity_of(source)
+    has_key = has_identity(identity)
     is_late = pl.col("drop_date") > pl.col(EVENT_DATE)
     is_latest = pl.col("drop_date") == pl.col("drop_date").max().over(identity)
     late = rows.filter(is_late)
@@ -59,9 +73,14 @@ def latest_deliveries(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
     return pl.concat([punctual, late.filter(is_latest | ~has_key)])
 
 
-def _identity(source: Source) -> list[str]:
+def identity_of(source: Source) -> list[str]:
     """Columns that say which record of which date it is."""
     return list(dict.fromkeys((*source.key, EVENT_DATE)))
+
+
+def has_identity(identity: Sequence[str]) -> pl.Expr:
+    """Whether a row can be told apart from others at all."""
+    return pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
 
 
 def are_distinct(rows: pl.DataFrame) -> bool:

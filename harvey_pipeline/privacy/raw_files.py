@@ -26,6 +26,7 @@ from harvey_pipeline.landing.part_store import (
     scan_files,
     stages_of,
     stem_of,
+    sums_in,
     write_shared,
 )
 from harvey_pipeline.landing.places import LandingPath
@@ -105,8 +106,9 @@ def erase_from_raw_files(
 ) -> int:
     """Rewrite the raw files of a source that hold records of some people; return how many.
 
-    What is staged of its bulk export and of parts is removed; it is made again when it is needed.
-    `can_parse` says of which days the landing folder still has the drop, `store` where pieces lie.
+    What is staged of its bulk export and of parts is removed, and so are its sums; they are made
+    again when they are needed. `can_parse` says of which days the landing folder still has the
+    drop, `store` where pieces lie.
 
     May be repeated after a kill at any moment.
     """
@@ -135,9 +137,9 @@ def erase_from_raw_files(
         for part in ("sound", "found", "erased")
         for path in (root / "bulk").glob(f"{source.name}-*-{part}.parquet")
     ]
-    staged += stages_of(root, source)
+    staged += [*stages_of(root, source), *sums_in(root, source)]
     if shared != root:
-        staged += stages_of(shared, source)
+        staged += [*stages_of(shared, source), *sums_in(shared, source)]
     # Pieces that no file of a day goes with are of a run that was killed.
     known = {stem_of(file.name) for file in _data_files(root, source)}
     staged += [file for file in pieces if _is_of_a_day(file) and stem_of(file.name) not in known]

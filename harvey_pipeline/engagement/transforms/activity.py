@@ -1,7 +1,7 @@
 """From events to the sums on which everything downstream is built."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -10,32 +10,30 @@ from harvey_pipeline.engagement.sources import EVENTS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.labels import EVENT_TYPES
 from harvey_pipeline.engagement.transforms.windows import from_hundredths, to_hundredths
-from harvey_pipeline.landing.repeats import first_deliveries
-from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
+from harvey_pipeline.landing.source import EVENT_DATE
+from harvey_pipeline.landing.sums import EventSums, SumsOfDays, add_up
+from harvey_pipeline.warehouse.days import DayRange, blocks_of_days
 
 _WEEK: Final = 7
 
+_TABLE: Final = TABLES["core.user_daily_activity"]
+_KEY: Final = ("date", "user_id", "firm_id")
 
-def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per (`date`, `user_id`, `firm_id`): the events of each date, whichever drop has them.
 
-    Args:
-        events: `raw.raw_events` of every drop that may hold events of the dates wanted, already
-            cut to those dates.
-    """
+def _count_and_add(events: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per (`date`, `user_id`, `firm_id`) of events that each count."""
     assistant, vault, workflow = (pl.col("event_type") == name for name in EVENT_TYPES)
     score = pl.col("feedback_score")
-    sums = (
-        first_deliveries(EVENTS, events)
-        .rename({"event_date": "date"})
-        .group_by("date", "user_id", "firm_id")
+    return (
+        events.rename({EVENT_DATE: "date"})
+        .group_by(_KEY)
         .agg(
             queries=pl.len().cast(pl.Int64),
             assistant_queries=assistant.sum().cast(pl.Int64),
             vault_queries=vault.sum().cast(pl.Int64),
             workflow_queries=workflow.sum().cast(pl.Int64),
             documents=pl.col("num_docs").cast(pl.Int64).sum(),
-            feedback_sum=from_hundredths(to_hundredths(score).sum()),
+            feedback_hundredths=to_hundredths(score).sum(),
             feedback_count=score.count().cast(pl.Int64),
             high_feedback=(score >= 4).sum().cast(pl.Int64),
             low_feedback=(score <= 2).sum().cast(pl.Int64),
@@ -43,12 +41,29 @@ def sum_activity(events: pl.LazyFrame) -> pl.LazyFrame:
             last_event_at=pl.col("created_at").max(),
         )
     )
-    return sums.sort("date").select(list(TABLES["core.user_daily_activity"].polars_schema))
 
 
-def sum_activity_by_week(events: pl.LazyFrame, days: Sequence[date]) -> Iterator[pl.LazyFrame]:
-    """`sum_activity` of consecutive days, a week at a time, so that memory does not grow."""
+def _merge(sums: pl.LazyFrame) -> pl.LazyFrame:
+    return add_up(sums, _KEY, first=["first_event_at"], last=["last_event_at"])
+
+
+ACTIVITY_SUMS: Final = EventSums(_TABLE.name, EVENTS, _count_and_add, _merge)
+"""One row per (`date`, `user_id`, `firm_id`); scores are added up in hundredths."""
+
+
+def tell_activity(sums: pl.LazyFrame) -> pl.LazyFrame:
+    """`core.user_daily_activity`, in the order of its days, of `ACTIVITY_SUMS`."""
+    feedback = from_hundredths(pl.col("feedback_hundredths"))
+    told = sums.with_columns(feedback_sum=feedback).sort("date")
+    return told.select(list(_TABLE.polars_schema))
+
+
+def sum_activity_by_week(events: SumsOfDays, days: Sequence[date]) -> Iterator[pl.LazyFrame]:
+    """`core.user_daily_activity` of consecutive days, a week at a time: memory does not grow.
+
+    Args:
+        events: `ACTIVITY_SUMS` of these days.
+        days: The days, ascending.
+    """
     for week in blocks_of_days(days, _WEEK):
-        first, last = week[0], week[-1]
-        drops = is_dated(first, last + timedelta(days=EVENTS.late_days), "drop_date")
-        yield sum_activity(events.filter(drops & is_dated(first, last, "event_date")))
+        yield tell_activity(events.of(DayRange(week[0], week[-1])))

@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from harvey_pipeline.engagement.sources import EVENTS
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.engagement.tables.core import UserDailyActivity
-from harvey_pipeline.engagement.transforms.activity import sum_activity, sum_activity_by_week
+from harvey_pipeline.engagement.transforms.activity import (
+    ACTIVITY_SUMS,
+    sum_activity_by_week,
+    tell_activity,
+)
 from harvey_pipeline.landing.repeats import repeated_deliveries
+from harvey_pipeline.landing.sums import SumsOfRows
+from harvey_pipeline_tests.landing.division import assert_merges
 
 DAY = date(2024, 4, 10)
 DAY_AFTER = date(2024, 4, 11)
@@ -63,12 +69,13 @@ def checked(plan: pl.LazyFrame) -> Rows:
 
 def activity(events: Sequence[dict[str, Any]]) -> Rows:
     """The table of all events, checked against its schema, ordered by date, user and firm."""
-    return checked(sum_activity(frame(events)))
+    return checked(tell_activity(ACTIVITY_SUMS.of_drops(frame(events))))
 
 
 def activity_of_days(events: Sequence[dict[str, Any]], days: Sequence[date]) -> Rows:
     """The table of some days, a week at a time."""
-    return [row for part in sum_activity_by_week(frame(events), days) for row in checked(part)]
+    sums = SumsOfRows(ACTIVITY_SUMS, frame(events))
+    return [row for part in sum_activity_by_week(sums, days) for row in checked(part)]
 
 
 def days_from(first: date, length: int) -> list[date]:
@@ -315,3 +322,39 @@ def test_a_range_at_once_is_its_days_one_by_one(
     one_by_one = [row for day in days for row in activity_of_days(events, [day])]
     assert activity_of_days(events, days) == one_by_one
     assert [row for row in activity(events) if row["date"] in days] == one_by_one
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([DAY, DAY_AFTER]),
+            st.sampled_from(["u", "v"]),
+            st.sampled_from(["f", "g"]),
+            st.sampled_from(["ASSISTANT", "VAULT", "WORKFLOW"]),
+            st.integers(0, 999_999_999),
+            st.sampled_from([None, 1.0, 1.1, 2.2, 4.35, 5.0]),
+            st.integers(0, 23),
+        ),
+        max_size=20,
+    ),
+    st.data(),
+)
+def test_sums_of_parts_merge_to_those_of_all(
+    cells: list[tuple[date, str, str, str, int, float | None, int]], draw: st.DataObject
+) -> None:
+    events = [
+        event(
+            on,
+            line=line,
+            user_id=user_id,
+            firm_id=firm_id,
+            event_type=event_type,
+            num_docs=num_docs,
+            score=score,
+            at=time(hour),
+        )
+        for line, (on, user_id, firm_id, event_type, num_docs, score, hour) in enumerate(cells)
+    ]
+    key = ["date", "user_id", "firm_id"]
+    assert_merges(ACTIVITY_SUMS, key, frame(events).collect(), draw)
