@@ -5,14 +5,15 @@ from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.graph.assets import reads, table_asset
-from harvey_pipeline.segments.sources import INTERVENTIONS, SEGMENT_LABELS, SSO_EVENTS
+from harvey_pipeline.graph.assets import reads, reads_sums, table_asset
+from harvey_pipeline.landing.sums import SumsOfDays
+from harvey_pipeline.segments.sources import INTERVENTIONS, SEGMENT_LABELS
 from harvey_pipeline.segments.tables.access import (
     INTERVENTION_STARTS,
     LABELS_TABLE,
     USER_DAILY_ACCESS,
 )
-from harvey_pipeline.segments.transforms.access import sum_access
+from harvey_pipeline.segments.transforms.access import SSO_SUMS, sum_access
 from harvey_pipeline.segments.transforms.deliveries import settle_labels, settle_starts
 from harvey_pipeline.warehouse.warehouse import Pieces
 
@@ -36,10 +37,10 @@ def intervention_starts(days: list[date], raw_interventions: pl.LazyFrame) -> Pi
     USER_DAILY_ACCESS,
     {
         "activity": reads("core.user_daily_activity"),
-        "sso_events": reads(SSO_EVENTS.table, after=SSO_EVENTS.late_days),
+        "sso_events": reads_sums(SSO_SUMS),
     },
 )
-def user_daily_access(days: list[date], activity: pl.LazyFrame, sso_events: pl.LazyFrame) -> Pieces:
+def user_daily_access(days: list[date], activity: pl.LazyFrame, sso_events: SumsOfDays) -> Pieces:
     return Pieces(sum_access(activity, sso_events, days))
 
 

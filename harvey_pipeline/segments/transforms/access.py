@@ -1,18 +1,18 @@
 """From queries of the product and sign-ins to each day's use of apps."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from typing import Final
 
 import polars as pl
 
-from harvey_pipeline.landing.repeats import first_deliveries
 from harvey_pipeline.landing.source import EVENT_DATE
+from harvey_pipeline.landing.sums import EventSums, SumsOfDays
 from harvey_pipeline.segments.sources import SSO_EVENTS, SUCCESS
 from harvey_pipeline.segments.tables.access import MOST_VALUES, USER_DAILY_ACCESS
 from harvey_pipeline.segments.tables.labels import PRODUCT_APPS, SIGN_IN
-from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
+from harvey_pipeline.warehouse.days import DayRange, blocks_of_days, is_dated
 
 _BLOCK_DAYS: Final = 3
 """Days whose events are summed at a time, so that memory does not grow with the days."""
@@ -23,26 +23,26 @@ _LEAST_SECONDS: Final = 120
 _LONGEST_GAP_SECONDS: Final = 900
 """What the time between two accesses counts at most."""
 
+_SSO_KEY: Final = ("date", "tenant_id", "user_id", "app")
+
 _COLUMNS: Final = list(USER_DAILY_ACCESS.polars_schema)
 
 
 def sum_access(
-    activity: pl.LazyFrame, sso: pl.LazyFrame, days: Sequence[date]
+    activity: pl.LazyFrame, sso: SumsOfDays, days: Sequence[date]
 ) -> Iterator[pl.LazyFrame]:
     """`segments.user_daily_access` of some days, in blocks.
 
     Args:
         activity: `core.user_daily_activity` of these days.
-        sso: `raw.raw_sso_events` of all drops that may hold events of these days.
+        sso: `SSO_SUMS` of these days.
         days: Consecutive days, ascending.
     """
     for block in blocks_of_days(days, _BLOCK_DAYS):
         first, last = block[0], block[-1]
-        drops = is_dated(first, last + timedelta(days=SSO_EVENTS.late_days), "drop_date")
-        events = sso.filter(drops & is_dated(first, last, EVENT_DATE))
         product = _sum_product(activity.filter(is_dated(first, last)))
         # The two have no app in common.
-        yield pl.concat([product, _sum_sso(first_deliveries(SSO_EVENTS, events))]).sort("date")
+        yield pl.concat([product, _tell_sso(sso.of(DayRange(first, last)))]).sort("date")
 
 
 def active_seconds(accesses: pl.Expr, first_at: pl.Expr, last_at: pl.Expr) -> pl.Expr:
@@ -120,7 +120,7 @@ def _sum_sso(events: pl.LazyFrame) -> pl.LazyFrame:
             timed_minutes=pl.when(is_access).then(pl.col("session_minutes").cast(pl.Int64)),
             untimed_at=pl.when(is_untimed).then("published"),
         )
-        .group_by("date", "tenant_id", "user_id", "app")
+        .group_by(_SSO_KEY)
         .agg(
             accesses=pl.col("is_access").sum().cast(pl.Int64),
             timed_minutes=pl.col("timed_minutes").sum(),
@@ -132,14 +132,36 @@ def _sum_sso(events: pl.LazyFrame) -> pl.LazyFrame:
             devices=pl.col("device"),
             locations=pl.col("location"),
         )
-        .with_columns(
-            _distinct("devices"),
-            _distinct("locations"),
-            active_seconds=60 * pl.col("timed_minutes")
-            + active_seconds(pl.col("untimed"), pl.col("first_at"), pl.col("last_at")),
-        )
-        .select(_COLUMNS)
+        .with_columns(_distinct("devices"), _distinct("locations"))
     )
+
+
+def _merge_sso(sums: pl.LazyFrame) -> pl.LazyFrame:
+    counts = ("accesses", "timed_minutes", "untimed", "auth_successes", "auth_failures")
+    return (
+        sums.group_by(_SSO_KEY)
+        .agg(
+            pl.col(counts).sum(),
+            pl.col("first_at").min(),
+            pl.col("last_at").max(),
+            pl.col("devices", "locations").explode(),
+        )
+        .with_columns(_distinct("devices"), _distinct("locations"))
+        .select(sums.collect_schema().names())
+    )
+
+
+SSO_SUMS: Final = EventSums(USER_DAILY_ACCESS.name, SSO_EVENTS, _sum_sso, _merge_sso)
+"""One row per (`date`, `tenant_id`, `user_id`, `app`); of accesses without a length the moments.
+
+The first few of all values, in the order of text, are among the first few of each part.
+"""
+
+
+def _tell_sso(sums: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of the table of `SSO_SUMS`."""
+    untimed = active_seconds(pl.col("untimed"), pl.col("first_at"), pl.col("last_at"))
+    return sums.with_columns(active_seconds=60 * pl.col("timed_minutes") + untimed).select(_COLUMNS)
 
 
 def _distinct(column: str) -> pl.Expr:

@@ -17,7 +17,7 @@ from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.segments.checks.access import CHECKS, cycles_of
 from harvey_pipeline.segments.sources import SSO_EVENTS
 from harvey_pipeline.segments.tables.access import DIM_EMPLOYEE, USER_DAILY_ACCESS
-from harvey_pipeline.segments.transforms.access import sum_access
+from harvey_pipeline.segments.transforms.access import SSO_SUMS, sum_access
 from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.warehouse import Pieces, Warehouse
 from harvey_pipeline_tests.builders import csv_text, landing_file, raw_store
@@ -63,7 +63,7 @@ class Office:
     def use(self, activity: Sequence[Row]) -> None:
         """Write the queries of both days, and the use of apps that follows from them."""
         used = pl.LazyFrame(activity, schema=ACTIVITY.polars_schema)
-        sso = self.store.read(SSO_EVENTS, DayRange(DAY, NEXT))
+        sso = self.store.sums(SSO_SUMS, DayRange(DAY, NEXT))
         self.warehouse.write({ACTIVITY: used}, DAYS)
         access = sum_access(used, sso, DAYS.days)
         self.warehouse.write({USER_DAILY_ACCESS: Pieces(access)}, DAYS)

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvey_pipeline.engagement.tables import TABLES
+from harvey_pipeline.landing.sums import SumsOfRows
 from harvey_pipeline.segments.tables.access import USER_DAILY_ACCESS
-from harvey_pipeline.segments.transforms.access import active_seconds, sum_access
+from harvey_pipeline.segments.transforms.access import SSO_SUMS, active_seconds, sum_access
+from harvey_pipeline_tests.landing.division import assert_merges
 from harvey_pipeline_tests.segments.signins import DAY, Row, at, queries, sign_in, signed_in
 
 ACTIVITY = TABLES["core.user_daily_activity"]
@@ -23,11 +25,15 @@ def access(
 ) -> pl.DataFrame:
     """The table of some days, ordered by its key."""
     used = pl.LazyFrame(activity, schema=ACTIVITY.polars_schema)
-    pieces = [piece.collect() for piece in sum_access(used, signed_in(*sso), days)]
+    pieces = [piece.collect() for piece in sum_access(used, summed(*sso), days)]
     found = pl.concat(pieces)
     assert dict(found.schema) == USER_DAILY_ACCESS.polars_schema
     USER_DAILY_ACCESS.schema.validate(found)
     return found.sort(USER_DAILY_ACCESS.key)
+
+
+def summed(*sso: Row) -> SumsOfRows:
+    return SumsOfRows(SSO_SUMS, signed_in(*sso))
 
 
 def values(found: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
@@ -216,7 +222,7 @@ def test_a_drop_that_comes_too_late_is_not_read() -> None:
 def test_days_without_events_have_no_rows() -> None:
     assert access(days=[DAY, NEXT]).is_empty()
     assert access([sign_in(0)], [queries(1)], days=[NEXT]).is_empty()
-    assert list(sum_access(ACTIVITY.empty(), signed_in(), [])) == []
+    assert list(sum_access(ACTIVITY.empty(), summed(), [])) == []
 
 
 def test_any_cut_of_the_days_gives_the_same_rows() -> None:
@@ -234,5 +240,29 @@ def test_any_cut_of_the_days_gives_the_same_rows() -> None:
     assert whole.equals(one_by_one)
     # Rows come in the order of their days.
     used = pl.LazyFrame(activity, schema=ACTIVITY.polars_schema)
-    found = pl.concat(piece.collect() for piece in sum_access(used, signed_in(*sso), days))
+    found = pl.concat(piece.collect() for piece in sum_access(used, summed(*sso), days))
     assert found["date"].is_sorted()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            sign_in,
+            st.integers(0, 86_399),
+            st.sampled_from([None, "mail", "vault", "files"]),
+            st.sampled_from(["u1", "u2"]),
+            day=st.sampled_from([DAY, NEXT]),
+            minutes=st.one_of(st.none(), st.integers(0, 1440)),
+            is_success=st.booleans(),
+            device=st.one_of(st.none(), st.integers(0, 30).map(str)),
+            location=st.one_of(st.none(), st.sampled_from(["Rome", "Oslo", "oslo"])),
+        ),
+        max_size=40,
+    ),
+    st.data(),
+)
+def test_sums_of_parts_merge_to_those_of_all(rows: list[Row], draw: st.DataObject) -> None:
+    """Of more devices than are kept the same ones are kept."""
+    key = ["date", "tenant_id", "user_id", "app"]
+    assert_merges(SSO_SUMS, key, signed_in(*rows).collect(), draw)
