@@ -17,8 +17,9 @@ class EventSums:
     """What is summed of the events of a source, by their `date` and whatever else.
 
     However rows are divided, and in whichever groups and order their sums are merged: the outcome
-    is the same to the last bit, but for the order of its rows. So nothing is added up that is no
-    whole number, and what is not known of a part, like a mean, is made of the sums of all.
+    is the same to the last bit, but for the order of its rows and of lists that stand for sets. So
+    nothing is added up that is no whole number, and what is not known of a part, like a mean, is
+    made of the sums of all.
 
     Args:
         table: The name of the table that is made of them.

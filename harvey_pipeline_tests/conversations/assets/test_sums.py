@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.conversations.assets.sums import ASSETS
-from harvey_pipeline.graph.assets import TableAsset
+from harvey_pipeline.graph.assets import ReadsSums, TableAsset
+from harvey_pipeline.landing.sums import SumsOfRows
 from harvey_pipeline.warehouse.warehouse import Pieces
 from harvey_pipeline_tests.conversations.raw_events import (
     DAY,
@@ -24,10 +25,12 @@ BY_NAME = {asset.table.own_name: asset for asset in ASSETS}
 
 def computed(asset: TableAsset) -> pl.LazyFrame:
     """What an asset makes of one day of three events."""
-    inputs: dict[str, pl.LazyFrame] = {"events": RAW}
-    if "conversations" in asset.inputs:
-        inputs["conversations"] = computed(BY_NAME["conversation_daily"])
-    assert inputs.keys() == asset.inputs.keys()
+    inputs = {
+        name: SumsOfRows(one.sums, RAW)
+        if isinstance(one, ReadsSums)
+        else computed(BY_NAME["conversation_daily"])
+        for name, one in asset.inputs.items()
+    }
     found = asset.compute(days=[DAY], **inputs)
     assert isinstance(found, Pieces)
     return pl.concat(found.plans)
@@ -60,6 +63,6 @@ def test_what_an_asset_computes(name: str, expected: list[Mapping[str, object]])
 
 @pytest.mark.parametrize("asset", ASSETS, ids=lambda asset: asset.table.own_name)
 def test_events_are_read_of_the_late_window_too(asset: TableAsset) -> None:
-    events = asset.inputs["events"]
+    events = asset.inputs.get("sessions") or asset.inputs["events"]
     assert (events.table, events.before, events.after) == ("raw.raw_conversation_events", 0, 1)
     assert len({one.version for one in ASSETS}) == len(ASSETS)

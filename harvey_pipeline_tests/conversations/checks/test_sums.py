@@ -28,10 +28,14 @@ from harvey_pipeline.conversations.tables.sums import (
     USER_DAILY,
 )
 from harvey_pipeline.conversations.transforms.sums import (
+    SESSIONS,
+    conversation_sums,
     sum_conversations,
     sum_tools,
     sum_traits,
     sum_users,
+    tool_sums,
+    trait_sums,
 )
 from harvey_pipeline.definitions import check_plans
 from harvey_pipeline.landing.raw_store import RawStore
@@ -100,16 +104,14 @@ class Office:
 
     def sum_up(self) -> None:
         self.store.ingest(CONVERSATION_EVENTS, DAYS)
-        raw = self.store.read(CONVERSATION_EVENTS, DAYS)
+        events = self.store.sums(conversation_sums(CATALOGUE), DAYS)
         days = DAYS.days
-        of_conversations = pl.concat(
-            [CONVERSATION_DAILY.empty(), *sum_conversations(raw, CATALOGUE, days)]
-        )
+        of_conversations = pl.concat([CONVERSATION_DAILY.empty(), *sum_conversations(events, days)])
         for table, pieces in (
-            (CONVERSATION_DAILY, sum_conversations(raw, CATALOGUE, days)),
-            (USER_DAILY, sum_users(of_conversations, raw, days)),
-            (TOOL_DAILY, sum_tools(raw, CATALOGUE, days)),
-            (TRAIT_DAILY, sum_traits(raw, CATALOGUE, days)),
+            (CONVERSATION_DAILY, sum_conversations(events, days)),
+            (USER_DAILY, sum_users(of_conversations, self.store.sums(SESSIONS, DAYS), days)),
+            (TOOL_DAILY, sum_tools(self.store.sums(tool_sums(CATALOGUE), DAYS), days)),
+            (TRAIT_DAILY, sum_traits(self.store.sums(trait_sums(CATALOGUE), DAYS), days)),
         ):
             self.warehouse.write({table: Pieces(pieces)}, DAYS)
 

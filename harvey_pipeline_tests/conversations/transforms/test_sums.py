@@ -20,12 +20,17 @@ from harvey_pipeline.conversations.tables.sums import (
     USER_DAILY,
 )
 from harvey_pipeline.conversations.transforms.sums import (
-    events_by_block,
+    SESSIONS,
+    conversation_sums,
     sum_conversations,
     sum_tools,
     sum_traits,
     sum_users,
+    sums_by_block,
+    tool_sums,
+    trait_sums,
 )
+from harvey_pipeline.landing.sums import EventSums, SumsOfRows
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline_tests.conversations.raw_events import (
     CATALOGUE,
@@ -38,6 +43,7 @@ from harvey_pipeline_tests.conversations.raw_events import (
     raw_events,
     said,
 )
+from harvey_pipeline_tests.landing.division import assert_merges
 
 NEXT = DAY + timedelta(days=1)
 Rows = list[dict[str, Any]]
@@ -52,23 +58,26 @@ def collected(table: Table, pieces: Iterator[pl.LazyFrame], *order: str) -> Rows
 
 
 def conversations(*events: Event, days: Sequence[date] = (DAY,)) -> Rows:
-    return collected(CONVERSATION_DAILY, sum_conversations(raw_events(*events), CATALOGUE, days))
+    sums = SumsOfRows(conversation_sums(CATALOGUE), raw_events(*events))
+    return collected(CONVERSATION_DAILY, sum_conversations(sums, days))
 
 
 def users(*events: Event, days: Sequence[date] = (DAY,)) -> Rows:
     raw = raw_events(*events)
-    of_conversations = pl.concat(
-        [CONVERSATION_DAILY.empty(), *sum_conversations(raw, CATALOGUE, days)]
-    )
-    return collected(USER_DAILY, sum_users(of_conversations, raw, days))
+    summed = SumsOfRows(conversation_sums(CATALOGUE), raw)
+    of_conversations = pl.concat([CONVERSATION_DAILY.empty(), *sum_conversations(summed, days)])
+    sessions = SumsOfRows(SESSIONS, raw)
+    return collected(USER_DAILY, sum_users(of_conversations, sessions, days))
 
 
 def tools(*events: Event, days: Sequence[date] = (DAY,)) -> Rows:
-    return collected(TOOL_DAILY, sum_tools(raw_events(*events), CATALOGUE, days))
+    sums = SumsOfRows(tool_sums(CATALOGUE), raw_events(*events))
+    return collected(TOOL_DAILY, sum_tools(sums, days))
 
 
 def traits(*events: Event, days: Sequence[date] = (DAY,)) -> dict[tuple[str, str], int]:
-    rows = collected(TRAIT_DAILY, sum_traits(raw_events(*events), CATALOGUE, days))
+    sums = SumsOfRows(trait_sums(CATALOGUE), raw_events(*events))
+    rows = collected(TRAIT_DAILY, sum_traits(sums, days))
     return {(row["kind"], row["name"]): row["times"] for row in rows}
 
 
@@ -362,9 +371,10 @@ def test_preferences_are_texts_of_tool_calls() -> None:
 def test_without_preference_keys_there_are_prompts() -> None:
     bare = replace(CATALOGUE, preference_keys=())
     some = raw_events(said("draft it"), call(params={"style": "dry"}))
-    assert [row["name"] for row in collected(TRAIT_DAILY, sum_traits(some, bare, [DAY]))] == [
-        "draft it"
-    ]
+    assert [
+        row["name"]
+        for row in collected(TRAIT_DAILY, sum_traits(SumsOfRows(trait_sums(bare), some), [DAY]))
+    ] == ["draft it"]
 
 
 # --- blocks, and a plain loop --------------------------------------------------------------------
@@ -384,10 +394,11 @@ def test_a_block_holds_as_many_days_as_fit(most: int, expected: list[list[int]])
     some = [
         said("a", timestamp=at(0, days[place]), drop_date=days[place]) for place in (0, 0, 1, 2)
     ]
-    blocks = list(events_by_block(raw_events(*some), days, most))
+    sums = SumsOfRows(SESSIONS, raw_events(*some))
+    blocks = list(sums_by_block(sums, days, most))
     assert [[(day - DAY).days for day in block] for block, _ in blocks] == expected
-    for block, events in blocks:
-        assert set(events.collect()["event_date"]) == set(block) - {days[3]}
+    for block, sessions in blocks:
+        assert set(sessions.collect()["date"]) == set(block) - {days[3]}
 
 
 TEXTS = st.sampled_from(
@@ -520,6 +531,37 @@ def test_sums_are_those_of_a_plain_loop(some: list[Event]) -> None:
     expected = Counter(("prompt", one.text) for one in read if " " in one.text)
     expected += Counter(("preference", name) for one in read for name in one.preferences)
     found_traits = Counter[tuple[str, str]]()
-    for row in collected(TRAIT_DAILY, sum_traits(raw_events(*some), CATALOGUE, days)):
+    sums = SumsOfRows(trait_sums(CATALOGUE), raw_events(*some))
+    for row in collected(TRAIT_DAILY, sum_traits(sums, days)):
         found_traits[row["kind"], row["name"]] += row["times"]
     assert found_traits == expected
+
+
+@pytest.mark.parametrize(
+    ("sums", "key"),
+    [
+        pytest.param(SESSIONS, ["date", "user_id", "begins"], id="sessions"),
+        pytest.param(conversation_sums(CATALOGUE), CONVERSATION_DAILY.key, id="conversations"),
+        pytest.param(tool_sums(CATALOGUE), TOOL_DAILY.key, id="tools"),
+        pytest.param(trait_sums(CATALOGUE), TRAIT_DAILY.key, id="traits"),
+    ],
+)
+@settings(max_examples=30, deadline=None)
+@given(some=EVENTS, draw=st.data())
+def test_sums_of_parts_merge_to_those_of_all(
+    sums: EventSums, key: list[str], some: list[Event], draw: st.DataObject
+) -> None:
+    assert_merges(sums, key, raw_events(*some).collect(), draw)
+
+
+def test_a_session_is_one_whichever_of_its_moments_are_known_first() -> None:
+    """Guards against a gap that is measured from the session before, where one still goes on."""
+    moments = [0, 20, 40, 60, 80, 100]
+    events = raw_events(*(event(timestamp=at(minute)) for minute in [*moments, 131])).collect()
+    even = events.filter(pl.col("timestamp").dt.minute() % 40 == 0)
+    parts = [events.join(even, on="id", how="anti"), even]
+    found = SESSIONS.merge(pl.concat(SESSIONS.partial(part.lazy()) for part in parts)).collect()
+    assert found.sort("begins").select("begins", "ends").rows() == [
+        (at(0), at(100)),
+        (at(131), at(131)),
+    ]
