@@ -94,7 +94,8 @@ def running_cluster(
     finally:
         for process in begun:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+                # Asked to end, a master may take minutes over it.
+                os.killpg(process.pid, signal.SIGKILL)
         for process in begun:
             process.wait(timeout=60)
 
@@ -105,7 +106,8 @@ def running_connect(folder: Path) -> Iterator[str]:
     import pyspark
 
     port = free_port()
-    own = {
+    # What a cluster of this process's has set, its memory too, is not for this one.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")} | {
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(REPOSITORY),
@@ -120,16 +122,18 @@ def running_connect(folder: Path) -> Iterator[str]:
                 *("--conf", "spark.ui.enabled=false"),
                 "spark-internal",
             ],
-            env={**os.environ, **own},
+            env=own,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        wait_until(lambda: _is_open(port), _STARTS_WITHIN_SECONDS)
+        wait_until(lambda: _is_open(port) or server.poll() is not None, _STARTS_WITHIN_SECONDS)
+        assert server.poll() is None, (folder / "connect.log").read_text()
         yield f"sc://127.0.0.1:{port}"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait(timeout=60)
 
 
