@@ -104,10 +104,19 @@ def running_storage(folder: Path) -> Iterator[Storage]:
         key = users.create_access_key(UserName="deliverer")["AccessKey"]
         storage = Storage(endpoint, key["AccessKeyId"], key["SecretAccessKey"])
         storage.client.create_bucket(Bucket=BUCKET)
+        _forget_connections()
         yield storage
     finally:
+        _forget_connections()
         process.terminate()
         process.wait(timeout=60)
+
+
+def _forget_connections() -> None:
+    """Let whoever opens a storage next in this process look at the environment again."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def _answers(endpoint: str, process: subprocess.Popen[bytes]) -> bool:
