@@ -1,4 +1,4 @@
-"""What all tests share: the calendar, and that those which take longest start first."""
+"""What all tests share: the calendar, and that long tests start first."""
 
 import os
 
@@ -11,4 +11,4 @@ os.environ.setdefault("HARVEY_END_DATE", "2025-12-31")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start long tests first, after the shuffle, so that no worker is left alone with one."""
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("long", "spark"))))
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

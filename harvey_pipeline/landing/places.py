@@ -165,16 +165,8 @@ def landing_place(address: str) -> LandingPath:
     Raises:
         LandingError: It begins with something else, or the library that it needs is not installed.
     """
-    scheme, end, path = address.partition(_SCHEME_END)
-    if not end:
-        return Path(address)
-    if scheme not in _STORAGES or not path.strip("/"):
-        known = ", ".join(f"{one}{_SCHEME_END}" for one in _STORAGES)
-        raise LandingError(
-            f"landing folder {address} is neither a path nor a bucket that begins with {known}. "
-            f"Set HARVEY_LANDING_DIR or --landing-dir to one of these."
-        )
-    return _in_storage("landing folder", address)
+    advice = "Set HARVEY_LANDING_DIR or --landing-dir to one of these."
+    return _place("landing folder", address, advice)
 
 
 def store_place(address: str) -> LandingPath:
@@ -183,20 +175,21 @@ def store_place(address: str) -> LandingPath:
     Raises:
         LandingError: It begins with something else, or the library that it needs is not installed.
     """
+    advice = (
+        "Set HARVEY_RAW_STORE to one of these, or unset it for the folder beside the warehouse."
+    )
+    return _place("raw store", address, advice).absolute()
+
+
+def _place(what: str, address: str, advice: str) -> LandingPath:
     scheme, end, path = address.partition(_SCHEME_END)
     if not end:
-        return Path(address).absolute()
+        return Path(address)
     if scheme not in _STORAGES or not path.strip("/"):
         known = ", ".join(f"{one}{_SCHEME_END}" for one in _STORAGES)
         raise LandingError(
-            f"raw store {address} is neither a path nor a bucket that begins with {known}. Set "
-            f"HARVEY_RAW_STORE to one of these, or unset it for the folder beside the warehouse."
+            f"{what} {address} is neither a path nor a bucket that begins with {known}. {advice}"
         )
-    return _in_storage("raw store", address)
-
-
-def _in_storage(what: str, address: str) -> RemotePath:
-    scheme = address.partition(_SCHEME_END)[0]
     library = _STORAGES[scheme].library
     try:
         importlib.import_module(library)

@@ -8,15 +8,12 @@ import pytest
 from harvey_pipeline.agents.sample import SampleSpec, prepare_sample, write_sample
 from harvey_pipeline.agents.sources import SOURCES
 
-DATA = Path(__file__).parents[2] / "data"
+LANDING = Path(__file__).parents[2] / "data" / "landing"
 MOST_BYTES = 3_000_000
 
 
 def test_all_sample_data_is_small() -> None:
-    assert (
-        sum(path.stat().st_size for path in (DATA / "landing").rglob("*") if path.is_file())
-        <= MOST_BYTES
-    )
+    assert sum(path.stat().st_size for path in LANDING.rglob("*") if path.is_file()) <= MOST_BYTES
 
 
 @pytest.mark.long
@@ -29,7 +26,7 @@ def test_the_data_is_what_is_made(tmp_path: Path) -> None:
         path
         for path in made
         if path.suffix != ".parquet"
-        and (tmp_path / path).read_bytes() != (DATA / "landing" / path).read_bytes()
+        and (tmp_path / path).read_bytes() != (LANDING / path).read_bytes()
     ]
     assert different == []
 

@@ -21,7 +21,7 @@ from harvey_pipeline.landing.judge import DropRules, Judged, judge
 from harvey_pipeline.landing.places import RemotePath, Stamp
 from harvey_pipeline.landing.quarantine import Choice, export_records, read_records
 from harvey_pipeline.landing.raw_store import RawStore
-from harvey_pipeline.landing.records import Delivery, LandingError
+from harvey_pipeline.landing.records import LandingError
 from harvey_pipeline.landing.records.delivery import open_delivery
 from harvey_pipeline.landing.settled import Look, unsettled_drops
 from harvey_pipeline.landing.source import Source
@@ -108,19 +108,6 @@ def stage_files(root: Path) -> dict[str, int]:
     """The files of stages, each with the time at which it was written."""
     folder = root / "raw" / part_store.STAGES
     return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
-
-
-@pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are judged, as they are."""
-    names: list[str] = []
-
-    def note(source: Source, delivery: Delivery, *rest: Any) -> Judged:
-        names.append(delivery.name)
-        return judge(source, delivery, *rest)
-
-    monkeypatch.setattr(parts, "judge", note)
-    return names
 
 
 # --- as if they were one file --------------------------------------------------------------------

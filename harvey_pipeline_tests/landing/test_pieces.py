@@ -12,12 +12,12 @@ import pytest
 
 from harvey_pipeline.engines.engine import EngineError, Item, Result
 from harvey_pipeline.engines.one_machine import OneMachine
-from harvey_pipeline.landing import part_store, parts
+from harvey_pipeline.landing import part_store
 from harvey_pipeline.landing import raw_store as raw_store_module
 from harvey_pipeline.landing.day_files import STATISTICS
 from harvey_pipeline.landing.erased import NO_TOMBSTONES, Tombstones
 from harvey_pipeline.landing.files import SourceFiles
-from harvey_pipeline.landing.judge import DropRules, Judged, judge
+from harvey_pipeline.landing.judge import DropRules
 from harvey_pipeline.landing.part_work import PartWork
 from harvey_pipeline.landing.places import UnreachableError
 from harvey_pipeline.landing.raw_store import RawStore, RawStoreError
@@ -77,19 +77,6 @@ class Elsewhere:
 def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     engines = {"": OneMachine(), "elsewhere": Elsewhere()}
     monkeypatch.setattr(raw_store_module, "engine_at", engines.__getitem__)
-
-
-@pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are judged, as they are."""
-    names: list[str] = []
-
-    def note(source: Source, delivery: Any, *rest: Any) -> Judged:
-        names.append(delivery.name)
-        return judge(source, delivery, *rest)
-
-    monkeypatch.setattr(parts, "judge", note)
-    return names
 
 
 def store_of(root: Path, parts_root: str = "") -> RawStore:

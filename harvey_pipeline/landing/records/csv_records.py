@@ -109,9 +109,7 @@ def _read_whole_lines(layout: _Layout) -> Iterator[pl.DataFrame]:
 
 def _is_blank(text: pl.Series) -> bool:
     """Whether nothing stands anywhere in a column, blanks aside."""
-    if text.null_count() == text.len():
-        return True
-    return bool((text.str.strip_chars(BLANKS).fill_null("") == "").all())
+    return text.null_count() == text.len() or bool(text.str.contains(_BLANK).all())
 
 
 def _scan(
