@@ -32,7 +32,7 @@ OPEN_END: Final = date(9999, 12, 31)
 
 FORMS: Final = ("drop", "bulk")
 
-_BLOCK_ROWS: Final = 1_000_000
+_BLOCK_ROWS: Final = 1 << 18
 """Snapshot rows held at a time; a single day is never cut, however long it is."""
 
 
