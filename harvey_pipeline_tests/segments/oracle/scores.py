@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import cache
 from math import floor
 from typing import Any
 
@@ -63,9 +64,10 @@ Days = Mapping[date, Day]
 """A user's days with a row."""
 
 
-def days_up_to(end: date, length: int) -> list[date]:
-    """So many days, the last one first."""
-    return [end - timedelta(days=back) for back in range(length)]
+@cache
+def days_up_to(end: date, length: int) -> tuple[date, ...]:
+    """So many days, the last one first; asked for anew of each user and window."""
+    return tuple(end - timedelta(days=back) for back in range(length))
 
 
 def within(days: Days, end: date, length: int) -> dict[date, Day]:
