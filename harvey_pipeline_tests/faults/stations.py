@@ -56,6 +56,10 @@ class Station:
         return published_path(self.warehouse)
 
     @property
+    def settings(self) -> dict[str, str]:
+        return {"HARVEY_LANDING_DIR": "landing", "HARVEY_START_DATE": str(self.first)}
+
+    @property
     def pipeline(self) -> Pipeline:
         return Pipeline(self.landing, self.warehouse.parent, self.first)
 
@@ -67,11 +71,10 @@ class Station:
         **options: Any,
     ) -> subprocess.Popen[str]:
         """`harvey` at work; `options` are those of `Popen`."""
-        ours = {"HARVEY_LANDING_DIR": "landing", "HARVEY_START_DATE": str(self.first)}
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.root,
-            env=environment() | ours | (settings or {}),
+            env=environment() | self.settings | (settings or {}),
             text=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | options,
         )

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.warehouse.backup import MANIFEST
+from harvey_pipeline_tests.cli.commands import harvey_here
 from harvey_pipeline_tests.faults import at_point
 from harvey_pipeline_tests.faults.conftest import Undisturbed
 from harvey_pipeline_tests.faults.stations import (
@@ -39,6 +40,13 @@ def do(station: Station, *arguments: str) -> str:
     code, said = harvey(station, *arguments)
     assert code == 0, said
     return said
+
+
+def assert_refused_here(station: Station, *command: str, part: str) -> None:
+    """A command in a station's folder is refused, before it does anything: no process is needed."""
+    refused = harvey_here(station.root, *command, **station.settings)
+    said = refused.stdout + refused.stderr
+    assert (refused.returncode, part in said) == (2, True), said
 
 
 def leftovers(station: Station) -> list[str]:
@@ -246,12 +254,10 @@ def test_what_cannot_be_is_refused(
         ("retain", "--as-of", "9999-01-01"): "is yet to come",
     }
     for command, part in refusals.items():
-        code, said = harvey(station, *command)
-        assert (code, part in said) == (2, True), said
+        assert_refused_here(station, *command, part=part)
     (station.root / "data" / "warehouse.forget.json").write_text("{}")
     for command in (("backup", "--out", "another"), ("restore", "backup", "--replace")):
-        code, said = harvey(station, *command)
-        assert (code, "Finish it with `harvey forget`" in said) == (2, True), said
+        assert_refused_here(station, *command, part="Finish it with `harvey forget`")
     assert not (station.root / "another").exists()
 
 
