@@ -1,4 +1,4 @@
-"""What all tests share: the calendar, and that long tests start first."""
+"""What all tests share: the calendar, and that the longest tests start first."""
 
 import os
 
@@ -11,4 +11,13 @@ os.environ.setdefault("HARVEY_END_DATE", "2025-12-31")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start long tests first, after the shuffle, so that no worker is left alone with one."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=seconds_of, reverse=True)
+
+
+def seconds_of(item: pytest.Item) -> int:
+    """About how long a test takes: what `long` says, a second if it says nothing, 0 without it."""
+    long = item.get_closest_marker("long")
+    if long is None:
+        return 0
+    [seconds] = long.args or (1,)
+    return int(seconds)

@@ -67,7 +67,7 @@ def test_every_record_read_is_accepted_or_in_quarantine(one_run: Pipeline) -> No
     assert rejected == {(row["source"], row["drop_date"]): row["rows_rejected"] for row in drops}
 
 
-@pytest.mark.long
+@pytest.mark.long(120)
 def test_day_by_day_as_the_schedule_runs_gives_the_same_tables(
     tmp_path: Path, reference: dict[str, Rows]
 ) -> None:
@@ -83,7 +83,7 @@ def test_day_by_day_as_the_schedule_runs_gives_the_same_tables(
     assert_same_tables(pipeline.tables(), reference)
 
 
-@pytest.mark.long
+@pytest.mark.long(120)
 def test_each_asset_in_random_order_and_grouping_gives_the_same_tables(
     tmp_path: Path, reference: dict[str, Rows]
 ) -> None:

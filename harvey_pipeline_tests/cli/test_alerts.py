@@ -52,7 +52,7 @@ def ticks_of(home: Path) -> list[Sequence[Any]]:
     return [some for some in ticks if some]
 
 
-@pytest.mark.long
+@pytest.mark.long(100)
 def test_a_failed_run_is_told_once_by_each_target_and_again_where_it_was_not_taken(
     tmp_path: Path,
 ) -> None:

@@ -26,7 +26,7 @@ RAW = frozenset({"raw.raw_users", "raw.raw_firms", "raw.raw_events"})
 DIMENSIONS = frozenset({"core.dim_user", "core.dim_firms"})
 
 
-@pytest.mark.long
+@pytest.mark.long(150)
 def test_the_sensor_runs_what_arrives_and_what_follows_from_a_correction(tmp_path: Path) -> None:
     first, second, third = "2024-04-29", "2024-04-30", "2024-05-01"
     deliver(tmp_path, first)

@@ -87,7 +87,7 @@ def is_in(tables: dict[str, Rows], user: str) -> bool:
 # --- backups of a warehouse at work --------------------------------------------------------------
 
 
-@pytest.mark.long
+@pytest.mark.long(100)
 def test_each_backup_of_a_warehouse_at_work_is_as_of_one_commit(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -261,7 +261,7 @@ def test_what_cannot_be_is_refused(
     assert not (station.root / "another").exists()
 
 
-@pytest.mark.long
+@pytest.mark.long(100)
 def test_periods_are_applied_to_half_a_year(tmp_path: Path) -> None:
     """Scores of 30 days and of the Mondays of 119 are left, and segments are as without that."""
     station = Station(tmp_path, FIRST)

@@ -44,7 +44,7 @@ def wait_for_a_run(asked: Ui) -> None:
     )
 
 
-@pytest.mark.long
+@pytest.mark.long(120)
 def test_killed_and_stopped_again_and_again(station: Station, undisturbed: Undisturbed) -> None:
     print(f"seed {SEED}: {KILLS}")
     # The whole machine goes down, so to speak, before the first run has committed anything.

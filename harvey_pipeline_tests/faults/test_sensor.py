@@ -44,7 +44,7 @@ def loads_of_the_last_day(asked: Ui) -> list[Run]:
     return [one for one in asked_for if one[2] >= str(LAST) and one[3] & GROWING]
 
 
-@pytest.mark.long
+@pytest.mark.long(100)
 def test_a_file_that_grows_a_daemon_that_is_killed_and_a_folder_that_is_gone(
     station: Station, undisturbed: Undisturbed
 ) -> None:

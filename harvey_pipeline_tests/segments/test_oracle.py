@@ -153,7 +153,7 @@ def test_exports_followed_by_drops(tmp_path: Path) -> None:
     assert forms == {"bulk", "drop"}
 
 
-@pytest.mark.long
+@pytest.mark.long(70)
 def test_months_in_one_range_and_a_mass_change_that_is_accepted(tmp_path: Path) -> None:
     """The file is no table: who adds it runs the days again."""
     days = days_from(FIRST, LENGTH)
@@ -171,7 +171,7 @@ def test_months_in_one_range_and_a_mass_change_that_is_accepted(tmp_path: Path) 
     assert_agrees(pipeline, days)
 
 
-@pytest.mark.long
+@pytest.mark.long(130)
 def test_day_by_day_gives_the_same_tables(tmp_path: Path) -> None:
     """Each day runs what is due by then, so that late rows reach the days before."""
     days = days_from(FIRST, LENGTH)
@@ -190,7 +190,7 @@ def test_day_by_day_gives_the_same_tables(tmp_path: Path) -> None:
     assert_agrees(pipeline, days)
 
 
-@pytest.mark.long
+@pytest.mark.long(70)
 def test_drops_that_are_delivered_again_count_once_what_is_due_has_run(tmp_path: Path) -> None:
     days = days_from(FIRST, 120)
     dirty = landed(tmp_path, 8, days)
@@ -201,7 +201,7 @@ def test_drops_that_are_delivered_again_count_once_what_is_due_has_run(tmp_path:
     assert_agrees(pipeline, days)
 
 
-@pytest.mark.long
+@pytest.mark.long(110)
 def test_each_asset_in_random_order_and_grouping_gives_the_same_tables(tmp_path: Path) -> None:
     choose = random.Random(1)
     days = days_from(FIRST, LENGTH)
