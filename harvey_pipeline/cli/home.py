@@ -40,6 +40,10 @@ concurrency:
   runs:
     max_concurrent_runs: 1
 
+# Days wait for their drops' run, and months for that of days: each is started within a second.
+run_queue:
+  dequeue_interval_seconds: 1
+
 # As Dagster's own, in the same files of this folder, but several times as fast.
 event_log_storage:
   module: harvey_pipeline.graph.event_log
