@@ -23,6 +23,9 @@ from harvey_pipeline_tests.faults.stations import (
 )
 from harvey_pipeline_tests.pipelines import Rows, assert_same_tables
 
+# Each begins with a run, and most start several processes more.
+pytestmark = pytest.mark.long
+
 
 def copy_of(station: Station, root: Path) -> Station:
     """A station with the same drops and the same warehouse."""
@@ -117,7 +120,6 @@ def test_each_backup_of_a_warehouse_at_work_is_as_of_one_commit(
         assert_as_undisturbed(working, undisturbed.tables)
 
 
-@pytest.mark.long
 def test_a_backup_of_a_run_that_was_killed_is_gone_on_with(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -169,7 +171,6 @@ def test_a_restored_warehouse_is_what_was_backed_up_and_nothing_is_due(
     assert users == len(tables["raw.raw_users"])
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("point", "count", "is_restored"),
     [
