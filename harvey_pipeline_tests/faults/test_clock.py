@@ -39,7 +39,7 @@ def at(day: date, hour: int, minute: int, second: int) -> datetime:
 
 def time_to_start(seconds: float) -> timedelta:
     """What the UI needs at most until it is at work where a run takes so many seconds."""
-    return timedelta(seconds=20 + 5 * seconds)
+    return timedelta(seconds=15 + 3 * seconds)
 
 
 def assert_as_the_reference(station: Station, last: date) -> None:
@@ -90,7 +90,7 @@ def wait_until_idle(asked: Ui, first_runs: int) -> None:
     wait_until(is_idle, 2 * WITHIN_SECONDS)
 
 
-@pytest.mark.long
+@pytest.mark.long(150)
 def test_sensor_and_schedules_over_midnight_and_a_months_end(ahead: Station) -> None:
     """The last day of the month is no day until it is over, and then a day of a whole month."""
     seconds = ahead.run_well(settings=Clock.at(at(LAST, 12, 0, 0)).settings())
@@ -107,7 +107,7 @@ def test_sensor_and_schedules_over_midnight_and_a_months_end(ahead: Station) -> 
     assert_as_the_reference(ahead, LAST)
 
 
-@pytest.mark.long
+@pytest.mark.long(150)
 def test_sensor_and_daily_schedule_share_the_work(ahead: Station) -> None:
     """A day's last drop arrives just before the schedule's hour, and a correction after that.
 
