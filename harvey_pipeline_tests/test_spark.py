@@ -189,6 +189,60 @@ def _kill_in_the_middle(place: Place, cluster: Cluster, folder: str) -> None:
     raise AssertionError("no stage was written")
 
 
+def test_who_is_forgotten_goes_from_the_bucket_too(
+    storage: Storage, cluster: Cluster, tmp_path: Path
+) -> None:
+    spec = SampleSpec(users=24, firms=5, days=2, events_per_day=120, dirty=0.1, start=FIRST)
+    landing = tmp_path / "landing"
+    write_sample(landing, spec)
+    split_drops(landing, ["events"], 4)
+    address = storage.put_folder(landing, "forgetting-landing")
+    here = Pipeline(landing, tmp_path / "one", FIRST)
+    there = OnSpark(landing, tmp_path / "forgetting", FIRST, address=address, spark=cluster.address)
+    for pipeline in (here, there):
+        pipeline.run_all(FIRST, DAYS[1])
+    gone = most_active_user(here)
+    prefix = f"{there.folder.name}/"
+    assert objects_naming(storage, prefix, gone)
+    for pipeline, places in ((here, {}), (there, {"HARVEY_RAW_STORE": there.raw_store.parts_root})):
+        # Without an engine pieces are taken as they are.
+        settings = {
+            "HARVEY_LANDING_DIR": pipeline.raw_store.landing_dir,
+            "HARVEY_WAREHOUSE": str(pipeline.folder / "warehouse.duckdb"),
+            **places,
+        }
+        done = run_harvey(tmp_path, "forget", gone, "--no-run", **storage.environment, **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert objects_naming(storage, prefix, gone) == []
+    for pipeline in (here, there):
+        while pipeline.run_due(FIRST, DAYS[1]):
+            pass
+    found = there.tables()
+    assert_equal_bit_for_bit(found, here.tables())
+    assert gone not in repr(found)
+    assert objects_naming(storage, prefix, gone) == []
+    assert sum(row["rows_erased"] for row in found["raw.drops"]) > len(DAYS[:2])
+
+
+def most_active_user(pipeline: Pipeline) -> str:
+    """Who has most events, of those whose id is written one way alone."""
+    [(user, _)] = pipeline.warehouse.query(
+        "select user_id, count(*) from raw.raw_events where user_id ~ '[a-z0-9-]+' "
+        "group by all order by 2 desc, 1 limit 1"
+    )
+    return str(user)
+
+
+def objects_naming(storage: Storage, prefix: str, text: str) -> list[str]:
+    """The objects below a prefix in which a text stands, all columns of all Parquet files read."""
+    client = storage.client
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    names = [one["Key"] for page in pages for one in page.get("Contents", [])]
+    assert names
+    held = {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+    return [name for name, content in held.items() if text in str(pl.read_parquet(content).rows())]
+
+
 def test_by_spark_connect_the_command_gives_what_one_machine_gives(tmp_path: Path) -> None:
     spec = SampleSpec(users=40, firms=5, days=2, events_per_day=60, dirty=0.1, start=FIRST)
     write_sample(tmp_path / "landing", spec)
