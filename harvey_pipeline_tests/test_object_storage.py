@@ -18,7 +18,8 @@ import pytest
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 from harvey_pipeline.landing.files import find_files, find_unread, fingerprint
-from harvey_pipeline.landing.places import landing_place
+from harvey_pipeline.landing.part_store import pieces_in
+from harvey_pipeline.landing.places import filesystem, landing_place, stamp_of
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.records import LandingError
 from harvey_pipeline.warehouse.days import DayRange
@@ -367,3 +368,40 @@ def test_a_storage_that_is_silent_does_not_keep_the_graph_from_loading(
     assert loaded.returncode == 0, loaded.stderr
     assert f"s3://{BUCKET}/silent cannot be reached: no answer in time" in loaded.stderr
     assert "Traceback" not in loaded.stderr
+
+
+# --- the store of what is made of parts ----------------------------------------------------------
+
+
+def test_pieces_of_days_are_listed_ten_days_at_a_time_with_their_sizes(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in storage.environment.items():
+        monkeypatch.setenv(name, value)
+    names = [
+        f"raw_events/{day}/{day}-x.{place:05}.parquet"
+        for day in ("2024-03-31", "2024-04-08", "2024-04-09", "2024-04-10", "2024-04-11")
+        for place in range(2)
+    ]
+    for name in (*names, "raw_events/none/none.parquet", "raw_events/2024-04-09/deeper/no.parquet"):
+        storage.put(f"listed/pieces/{name}", name.encode())
+    store = landing_place(f"s3://{BUCKET}/listed")
+    listings: list[str] = []
+    find = type(filesystem(str(store))).find
+
+    def note(self: Any, path: str, **options: Any) -> Any:
+        listings.append(options["prefix"])
+        return find(self, path, **options)
+
+    monkeypatch.setattr(type(filesystem(str(store))), "find", note)
+    days = DayRange(date(2024, 4, 1), date(2024, 4, 10))
+    found = pieces_in(store, SOURCES["events"], days)
+    assert [str(one) for one in found] == [f"{store}/pieces/{name}" for name in names[2:8]]
+    assert [stamp_of(one).size for one in found] == [len(name) for name in names[2:8]]
+    assert listings == ["2024-04-0", "2024-04-10"]
+    every = pieces_in(store, SOURCES["events"])
+    assert [one.name for one in every] == [
+        *(name.rpartition("/")[2] for name in names),
+        "none.parquet",
+    ]
+    assert pieces_in(store, SOURCES["users"], days) == []

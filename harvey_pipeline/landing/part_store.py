@@ -7,9 +7,10 @@ changed: whoever makes it twice has made it once.
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -148,10 +149,24 @@ def sums_in(store: LandingPath, source: Source, days: DayRange | None = None) ->
 
 
 def _by_day(folder: LandingPath, days: DayRange | None) -> list[LandingPath]:
-    found = names_in(folder)
-    if days is not None:
-        found = [name for name in found if str(days.first) <= name <= str(days.last)]
-    return [folder / day / name for day in found for name in names_in(folder / day)]
+    """The files in the folders of days, as they are listed: ten days at a time."""
+    names = names_in(folder) if days is None else [str(day) for day in days.days]
+    found: list[LandingPath] = []
+    for beginning, some in groupby(names, lambda name: name[: _DAY_LENGTH - 1]):
+        wanted = [*some]
+        listed = _below(folder, beginning if len(wanted) > 1 else wanted[0])
+        found += sorted((one for one in listed if one.parent.name in wanted), key=str)
+    return found
+
+
+def _below(folder: LandingPath, beginning: str) -> Iterable[LandingPath]:
+    """The files in those folders of a folder whose names begin so."""
+    if isinstance(folder, Path):
+        return folder.glob(f"{beginning}*/*")
+    try:
+        return list(folder.below(beginning))
+    except FileNotFoundError:
+        return []
 
 
 def is_remote(store: LandingPath) -> bool:

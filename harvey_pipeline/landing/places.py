@@ -8,9 +8,9 @@ their own environment variables.
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -69,11 +69,12 @@ _ANSWERS_WITHIN_SECONDS: Final = 30
 class RemotePath:
     """An object or a folder in object storage, with those methods of a `Path` that are used here.
 
-    `stamp` is an object's own when it was listed; a folder has none.
+    `stamp` is an object's own when it was listed; a folder has none. Paths are equal by their
+    address alone.
     """
 
     address: str
-    stamp: Stamp | None = None
+    stamp: Stamp | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.address
@@ -82,6 +83,11 @@ class RemotePath:
     def name(self) -> str:
         """The last part of the address."""
         return self.address.rpartition("/")[2]
+
+    @property
+    def parent(self) -> "RemotePath":
+        """The folder in which it lies."""
+        return RemotePath(self.address.rpartition("/")[0])
 
     def __truediv__(self, name: str) -> "RemotePath":
         return RemotePath(f"{self.address}/{name}")
@@ -105,6 +111,26 @@ class RemotePath:
             storage = _open_storage(self.address)
             storage.invalidate_cache()
             found = storage.ls(self.address, detail=True, timeout=_ANSWERS_WITHIN_SECONDS)
+        yield from self._listed(found)
+
+    def below(self, beginning: str) -> Iterator["RemotePath"]:
+        """The objects in folders of this one, as deep as these go, by one listing.
+
+        `beginning` is what the names of these folders begin with.
+
+        Raises:
+            FileNotFoundError: There is no such bucket.
+            UnreachableError: The storage does not answer, or refuses.
+        """
+        with _reaching(self.address):
+            storage = _open_storage(self.address)
+            storage.invalidate_cache()
+            found = storage.find(
+                self.address, prefix=beginning, detail=True, timeout=_ANSWERS_WITHIN_SECONDS
+            )
+        yield from self._listed(found.values())
+
+    def _listed(self, found: Iterable[Mapping[str, Any]]) -> Iterator["RemotePath"]:
         scheme = self.address.partition(_SCHEME_END)[0]
         for one in found:
             address = f"{scheme}{_SCHEME_END}{one['name']}"

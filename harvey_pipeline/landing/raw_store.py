@@ -6,7 +6,7 @@ together with the quarantine slice, is what makes a drop loaded.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -188,19 +188,26 @@ class RawStore(dg.ConfigurableResource[None]):
             tables=[DROPS],
         )
         folder = Path(self.root) / source.table.own_name
-        there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        gone = {day for day, name in named if name not in there}
-        return (gone | self._days_without_pieces(source, named)) & set(days)
+        here = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        gone = {day for day, name in named if name not in here}
+        there = self._listed_pieces(source, named)
+        return (gone | self._days_without_pieces(source, named, there)) & set(days)
 
-    def _days_without_pieces(self, source: Source, named: Iterable[tuple[date, str]]) -> set[date]:
-        """The days of which pieces are named and are not in the store."""
-        needed = {
-            day: pieces for day, name in named if (pieces := pieces_of(self.store, source, name))
-        }
-        if not needed:
-            return set()
-        there = set(pieces_in(self.store, source, DayRange(min(needed), max(needed))))
-        return {day for day, pieces in needed.items() if not there.issuperset(pieces)}
+    def _days_without_pieces(
+        self, source: Source, named: Iterable[tuple[date, str]], there: Collection[LandingPath]
+    ) -> set[date]:
+        """The days of which pieces are named and are not among those that are there."""
+        needed = {day: pieces_of(self.store, source, name) for day, name in named}
+        return {day for day, pieces in needed.items() if not all(one in there for one in pieces)}
+
+    def _listed_pieces(
+        self, source: Source, named: Iterable[tuple[date, str]]
+    ) -> Mapping[LandingPath, LandingPath]:
+        """The pieces of some days that are in the store, each as it is listed."""
+        days = [day for day, name in named if is_parted(name)]
+        if not days:
+            return {}
+        return {one: one for one in pieces_in(self.store, source, DayRange(min(days), max(days)))}
 
     def versions(self, source: Source, days: Sequence[date]) -> dict[date, Version]:
         """By what each of these days would be made if it were loaded now.
@@ -386,9 +393,11 @@ class RawStore(dg.ConfigurableResource[None]):
             RawStoreError: A file of the range has gone.
         """
         named = self._named_files(source, days)
-        self._check_there(source, named)
+        there = self._listed_pieces(source, named)
+        self._check_there(source, named, there)
+        drops = self._files_of(source, named, there)
         scans = []
-        for _, some in groupby(self._files_of(source, named).values(), lambda one: one.is_shared):
+        for _, some in groupby(drops.values(), lambda one: one.is_shared):
             files = [file for one in some for file in one.files]
             scans += [scan_files(files)] if files else []
         if not scans:
@@ -414,15 +423,15 @@ class RawStore(dg.ConfigurableResource[None]):
 
         A repeat in the first drops is known by those before them, as far as they are still there.
         """
-        named = self._named_files(source, days)
+        before = days.first - timedelta(days=source.late_days)
+        every = self._named_files(source, DayRange(before, days.last))
+        named = [(day, name) for day, name in every if day >= days.first]
         if not any(is_parted(name) for _, name in named):
             return {}
-        self._check_there(source, named)
-        before = DayRange(days.first - timedelta(days=source.late_days), days.first)
-        earlier = self._named_files(source, before)
-        gone = self._gone(source, earlier)
-        kept = [(day, name) for day, name in earlier if day not in gone]
-        return self._files_of(source, [*kept, *named])
+        there = self._listed_pieces(source, every)
+        self._check_there(source, named, there)
+        gone = self._gone(source, every, there)
+        return self._files_of(source, [one for one in every if one[0] not in gone], there)
 
     def _named_files(self, source: Source, days: DayRange) -> list[tuple[date, str]]:
         """The data files of the drops of a range that count as seen, ascending."""
@@ -434,28 +443,47 @@ class RawStore(dg.ConfigurableResource[None]):
             tables=[DROPS],
         )
 
-    def _files_of(self, source: Source, named: Iterable[tuple[date, str]]) -> dict[date, DropFiles]:
-        """Where the rows lie of drops with some data files."""
+    def _files_of(
+        self,
+        source: Source,
+        named: Iterable[tuple[date, str]],
+        there: Mapping[LandingPath, LandingPath],
+    ) -> dict[date, DropFiles]:
+        """Where the rows lie of drops with some data files, all of whose pieces are there."""
         folder = Path(self.root) / source.table.own_name
         return {
-            day: DropFiles(stem_of(name), tuple(pieces_of(self.store, source, name)), True)
+            day: DropFiles(
+                stem_of(name),
+                tuple(there[one] for one in pieces_of(self.store, source, name)),
+                True,
+            )
             if is_parted(name)
             else DropFiles(stem_of(name), (folder / name,), False)
             for day, name in named
         }
 
-    def _gone(self, source: Source, named: Sequence[tuple[date, str]]) -> dict[date, LandingPath]:
+    def _gone(
+        self,
+        source: Source,
+        named: Sequence[tuple[date, str]],
+        there: Collection[LandingPath],
+    ) -> dict[date, LandingPath]:
         """The days whose rows are not where they should be, and where that is."""
         folder = Path(self.root) / source.table.own_name
-        without = self._days_without_pieces(source, named)
+        without = self._days_without_pieces(source, named, there)
         return {
             day: self.store if day in without else folder
             for day, name in named
             if day in without or not (folder / name).exists()
         }
 
-    def _check_there(self, source: Source, named: Sequence[tuple[date, str]]) -> None:
-        gone = self._gone(source, named)
+    def _check_there(
+        self,
+        source: Source,
+        named: Sequence[tuple[date, str]],
+        there: Collection[LandingPath],
+    ) -> None:
+        gone = self._gone(source, named, there)
         if gone:
             days = ", ".join(map(str, [*gone][:7])) + ", ..." * (len(gone) > 7)
             raise RawStoreError(

@@ -20,7 +20,6 @@ from harvey_pipeline.engines.engine import Engine
 from harvey_pipeline.engines.one_machine import OneMachine
 from harvey_pipeline.landing.groups import in_groups
 from harvey_pipeline.landing.part_store import (
-    names_in,
     scan_files,
     stem_of,
     sums_folder,
@@ -215,11 +214,9 @@ class SumsOfFiles:
     def _target(self, day: date, place: str, *made_of: str) -> LandingPath:
         """The file of sums of a place of a drop, by a name of what they are made of and how."""
         name = digest(self._version, *made_of)
+        folder = sums_folder(self._store, self._sums.source, day)
         stem = self._drops[day].stem
-        return self._folder(day) / f"{stem}.{place}.{self._sums.table}-{name}.parquet"
-
-    def _folder(self, day: date) -> LandingPath:
-        return sums_folder(self._store, self._sums.source, day)
+        return folder / f"{stem}.{place}.{self._sums.table}-{name}.parquet"
 
     @cached_property
     def _version(self) -> str:
@@ -233,14 +230,16 @@ class SumsOfFiles:
         items: Mapping[LandingPath, _Written],
     ) -> None:
         """Write files of some drops that are not there yet; remove those whose place they take."""
-        there = [(day, name) for day in drops for name in names_in(self._folder(day))]
-        names = {name for _, name in there}
+        if not items:
+            return
+        there = sums_in(self._store, self._sums.source, DayRange(min(drops), max(drops)))
+        names = {file.name for file in there}
         missing = {file: one for file, one in items.items() if one.target.name not in names}
         self._map(task, missing)
         replaced = {_without_digest(item.target.name) for item in missing.values()}
-        for day, name in there:
-            if _without_digest(name) in replaced:
-                (self._folder(day) / name).unlink(missing_ok=True)
+        for file in there:
+            if _without_digest(file.name) in replaced:
+                file.unlink(missing_ok=True)
 
     def _find_left_out(self, drops: Sequence[date]) -> Mapping[LandingPath, tuple[int, ...]]:
         """The lines of events that an earlier drop already delivered for their date, by file.
