@@ -100,12 +100,25 @@ def running_cluster(
             process.wait(timeout=60)
 
 
+@dataclass(frozen=True)
+class Connect:
+    """A server of Spark Connect with workers of its own on this machine."""
+
+    address: str
+    server: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        """Kill it and its workers, as a machine that fails."""
+        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.wait(timeout=60)
+
+
 @contextmanager
-def running_connect(folder: Path) -> Iterator[str]:
-    """A server of Spark Connect with workers of its own on this machine, by its address."""
+def running_connect(folder: Path, port: int | None = None) -> Iterator[Connect]:
+    """A server of Spark Connect, whose processes end with it."""
     import pyspark
 
-    port = free_port()
+    port = port or free_port()
     # What a cluster of this process's has set, its memory too, is not for this one.
     own = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")} | {
         "SPARK_LOCAL_IP": "127.0.0.1",
@@ -130,7 +143,7 @@ def running_connect(folder: Path) -> Iterator[str]:
     try:
         wait_until(lambda: _is_open(port) or server.poll() is not None, _STARTS_WITHIN_SECONDS)
         assert server.poll() is None, (folder / "connect.log").read_text()
-        yield f"sc://127.0.0.1:{port}"
+        yield Connect(f"sc://127.0.0.1:{port}", server)
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)

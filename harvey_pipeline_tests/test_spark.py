@@ -15,10 +15,12 @@ import pytest
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 from harvey_pipeline.engines.chosen import engine_at
+from harvey_pipeline.engines.engine import EngineError
+from harvey_pipeline.engines.spark import Spark
 from harvey_pipeline.landing.places import filesystem
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.synthetic import split_drops
-from harvey_pipeline_tests.cli.commands import run_harvey
+from harvey_pipeline_tests.cli.commands import run_harvey, wait_until
 from harvey_pipeline_tests.object_storage import BUCKET, Storage, free_port, running_storage
 from harvey_pipeline_tests.pipelines import KEYS, Pipeline, Rows
 from harvey_pipeline_tests.spark_cluster import Cluster, running_cluster, running_connect
@@ -255,8 +257,8 @@ def test_by_spark_connect_the_command_gives_what_one_machine_gives(tmp_path: Pat
         assert "KPIs of" in finished.stdout, finished.stdout + finished.stderr
         return Pipeline(tmp_path / "landing", tmp_path / name, FIRST).tables()
 
-    with running_connect(tmp_path) as address:
-        found = run("spark", HARVEY_ENGINE="spark", HARVEY_SPARK_REMOTE=address)
+    with running_connect(tmp_path) as connect:
+        found = run("spark", HARVEY_ENGINE="spark", HARVEY_SPARK_REMOTE=connect.address)
     assert_equal_bit_for_bit(found, run("one"))
     names = {path.name for path in (tmp_path / "spark").rglob("*-in-3.parquet")}
     assert len(names) == 2
@@ -274,6 +276,37 @@ def test_what_a_function_raises_at_a_worker_is_raised_here(cluster: Cluster) -> 
     with pytest.raises(KeyError, match="7") as raised:
         engine.map(raises_key_error, [7, 8])
     assert "raises_key_error" in raised.value.__notes__[0]
+
+
+def says_it_is_at_work(folder: str) -> None:
+    Path(folder, "at_work").touch()
+    time.sleep(600)
+
+
+def test_a_spark_connect_that_dies_in_the_middle_is_said_to_and_another_is_used(
+    tmp_path: Path,
+) -> None:
+    engine = Spark(f"sc://127.0.0.1:{(port := free_port())}")
+    (tmp_path / "another").mkdir()
+    with running_connect(tmp_path, port) as connect:
+        assert engine.map(str, [1]) == ["1"]
+
+        def kill() -> None:
+            wait_until((tmp_path / "at_work").exists, 60)
+            connect.kill()
+
+        killing = threading.Thread(target=kill)
+        killing.start()
+        begun = time.monotonic()
+        with pytest.raises(EngineError, match=r"does not answer: .* whether it is started"):
+            engine.map(says_it_is_at_work, [str(tmp_path)])
+        assert time.monotonic() - begun < 120
+        killing.join()
+    with pytest.raises(EngineError, match="does not answer"):
+        engine.map(str, [2])
+    with running_connect(tmp_path / "another", port):
+        assert engine.map(str, [3]) == ["3"]
+        _stop()
 
 
 def numbers_of(items: Sequence[list[int]]) -> pl.Series:

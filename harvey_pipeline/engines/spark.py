@@ -4,12 +4,16 @@ Nothing but data frames is used, which Spark Connect offers too. Workers need th
 libraries and the code that this process has, and reach storage by the variables that it passes on.
 """
 
+import hashlib
 import pickle
 import platform
 import socket
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,8 +30,16 @@ _PORTS: Final = {_CONNECT: 15002, _STANDALONE: 7077}
 
 _ANSWERS_WITHIN_SECONDS: Final = 10
 
+_RETRIES: Final = 5
+"""How often a Spark Connect that does not answer is asked again, for some 17 seconds in all.
+
+Its own 15 times take ten minutes, and a server that was started again knows of nothing before.
+"""
+
 _TASKS_AT_ONCE: Final = 1000
 """A job has no more: every task is told the items of all of them."""
+
+_APPLICATION: Final = "spark.app.id"
 
 _ANSWER: Final = pa.schema([("place", pa.int64()), ("answer", pa.binary())])
 _NUMBER: Final = pa.schema([("number", pa.int64())])
@@ -98,7 +110,7 @@ class Spark:
             return {"engine": "spark"}
         return {
             "engine": "spark",
-            "spark_application": str(self._begun.conf.get("spark.app.id")),
+            "spark_application": str(self._begun.conf.get(_APPLICATION)),
         }
 
     def _run(
@@ -115,6 +127,8 @@ class Spark:
             return then(places.mapInArrow(task, columns)).toArrow()
         except Exception as error:
             # pyspark raises errors of its own, of Java's and of its transport's, of many kinds.
+            self._let_go_of_dead(session)
+            _check_that_it_answers(self._address)
             raise EngineError(
                 f"Spark at {self._address} failed: {_what_matters(error)}. Every worker needs "
                 f"the same Python and the same installation of harvey_pipeline. Look at the "
@@ -126,6 +140,20 @@ class Spark:
             if self._begun is None:
                 self._begun = _begin(self._address)
             return self._begun
+
+    def _let_go_of_dead(self, session: Any) -> None:
+        """Have a session that is of no use any more followed by a new one.
+
+        A process that goes on, such as one that looks for drops, would fail by it for ever, and one
+        that ends would wait for it.
+        """
+        with self._lock:
+            if self._begun is session and not _is_alive(session, self._address):
+                self._begun = None
+                # Nobody is there to be told.
+                session.release_session_on_close = False
+                with suppress(Exception):
+                    session.stop()
 
 
 _SQL_TYPES: Final = {pa.int64(): "bigint", pa.binary(): "binary"}
@@ -143,7 +171,7 @@ def _begin(address: str) -> Any:
     builder = SparkSession.builder.appName("harvey_pipeline")
     try:
         if address.startswith(_CONNECT):
-            return builder.remote(address).getOrCreate()
+            return _connect(builder.remote(address).create())
         quiet = builder.config("spark.ui.showConsoleProgress", "false")
         return quiet.master(address).getOrCreate()
     except Exception as error:
@@ -152,6 +180,27 @@ def _begin(address: str) -> Any:
             f"Spark at {address} cannot be used: {_what_matters(error)}. Look at "
             f"HARVEY_SPARK_MASTER or HARVEY_SPARK_REMOTE; a master needs Java on this machine."
         ) from error
+
+
+def _connect(session: Any) -> Any:
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
+    # What it says there is said by the error that follows.
+    warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
+    return session
+
+
+def _is_alive(session: Any, address: str) -> bool:
+    """Whether a session can be used, by asking it once."""
+    try:
+        if not address.startswith(_CONNECT):
+            return not session.sparkContext._jsc.sc().isStopped()
+        _check_that_it_answers(address)
+        session.conf.get(_APPLICATION)
+    except Exception:
+        return False
+    return True
 
 
 def _check_that_it_answers(address: str) -> None:
@@ -179,8 +228,19 @@ def _what_matters(error: Exception) -> str:
     """The line that says what is wrong: of an error of Python's at a worker its own."""
     _, is_at_worker, traced = str(error).rpartition("Traceback (most recent call last):")
     lines = [line.strip() for line in (traced if is_at_worker else str(error)).splitlines()]
-    said = [line for line in lines if _is_of_python(line)] if is_at_worker else []
-    return next(filter(None, [*said, *lines]), type(error).__name__).rstrip(".")
+    is_said = _is_of_python if is_at_worker else _is_of_transport
+    said = [line for line in lines if is_said(line)]
+    matters = next(filter(None, [*said, *lines]), type(error).__name__)
+    return matters.removeprefix(_OURS).removeprefix(_DETAILS).strip('"').rstrip(".")
+
+
+def _is_of_transport(line: str) -> bool:
+    return line.startswith(_DETAILS)
+
+
+_OURS: Final = f"{EngineError.__module__}.{EngineError.__name__}: "
+_DETAILS: Final = "details = "
+"""Begins the line of an error of a Spark Connect's transport that says what it is."""
 
 
 def _is_of_python(line: str) -> bool:
@@ -238,7 +298,18 @@ class _Task:
 
 def _versions() -> str:
     python = ".".join(platform.python_version_tuple()[:2])
-    return f"Python {python} with polars {pl.__version__}"
+    return f"Python {python} with polars {pl.__version__} and harvey_pipeline {_own_version()}"
+
+
+@cache
+def _own_version() -> str:
+    """A name for this package's code: installations of one release may be of different days."""
+    package = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        found.update(f"{path.relative_to(package)}\0".encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def _pickled_answer(call: Callable[[], Any]) -> bytes:

@@ -70,12 +70,23 @@ TRACED = """An exception was thrown from the Python worker. Please see the stack
 ModuleNotFoundError: No module named 'harvey_pipeline'
  SQLSTATE: 38000
 """
+REFUSED = """An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "spark.py", line 230, in _calls
+harvey_pipeline.engines.engine.EngineError: the worker w1 has Python 3.11, and more is needed
+"""
+GONE = """<_MultiThreadedRendezvous of RPC that terminated with:
+	status = StatusCode.UNAVAILABLE
+	details = "Socket closed"
+>"""
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         (TRACED, "ModuleNotFoundError: No module named 'harvey_pipeline'"),
+        (REFUSED, "the worker w1 has Python 3.11, and more is needed"),
+        (GONE, "Socket closed"),
         (
             "\n  Job aborted due to stage failure.\n\tat org.apache",
             "Job aborted due to stage failure",
