@@ -1,5 +1,6 @@
 """Spark gives what one machine gives: a real one, over a landing folder in object storage."""
 
+import gzip
 import os
 import threading
 import time
@@ -31,6 +32,7 @@ FIRST: Final = date(2024, 4, 1)
 DAYS: Final = [FIRST + timedelta(days=offset) for offset in range(3)]
 LAST: Final = DAYS[-1]
 PARTS: Final = 40
+ODD_PARTS: Final = 6
 
 
 def dirty_landing(landing: Path) -> None:
@@ -45,6 +47,25 @@ def dirty_landing(landing: Path) -> None:
         last.write_text(last.read_text() + "".join(lines[:4]))
         (folder / "part-00007x.jsonl").write_text('{"created": "soon"}\n"no object"\n')
         (folder / "part-00009x.csv").write_text(header + 'a,"b\n')
+        add_odd_parts(folder, first.read_text())
+
+
+def add_odd_parts(folder: Path, text: str) -> None:
+    """Parts of odd names, forms and orders of columns, which repeat records of one part."""
+    header = text.partition("\n")[0] + "\n"
+    records = pl.read_csv(text.encode(), infer_schema=False, truncate_ragged_lines=True).head(9)
+    (folder / "part-00000 only=header é.csv").write_text(header)
+    (folder / "part-00003%20.csv.gz").write_bytes(gzip.compress(header.encode()))
+    records.select(records.columns[::-1]).write_csv(folder / "part-00005 [a-z]*?.csv")
+    records.with_columns(pl.col("num_docs").cast(pl.Int32, strict=False)).write_parquet(
+        folder / "part-zz#typed.parquet"
+    )
+    records.head(0).write_parquet(folder / "part-zz none.parquet")
+    # The first that have these keys are rejected, so that others stand.
+    records.with_columns(created=pl.lit("soon")).write_ndjson(folder / "part-!.jsonl")
+    (folder / ".part-00001.csv.crc").write_bytes(b"crc")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "_SUCCESS").touch()
 
 
 @dataclass(frozen=True)
@@ -153,7 +174,7 @@ def test_one_range_gives_what_one_machine_gives(
     told = metadata_of(result)
     assert told["engine"] == "spark"
     assert told["spark_application"].startswith("app-")
-    assert told["parts"] == len(DAYS) * (PARTS + 2)
+    assert told["parts"] == len(DAYS) * (PARTS + 2 + ODD_PARTS)
     # Nothing is due, and nothing is read again.
     assert pipeline.run_due(FIRST, LAST) == []
     secret = place.storage.secret
