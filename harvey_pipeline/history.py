@@ -13,7 +13,7 @@ Both say the same whatever the order and grouping in which days were taken in, a
 a pure function of the two. That is why order cannot matter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +24,7 @@ import dataframely as dy
 import polars as pl
 
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import DayRange, blocks_of_rows
 from harvey_pipeline.warehouse.table import Table
 
 OPEN_END: Final = date(9999, 12, 31)
@@ -344,12 +344,12 @@ def _require_range(observed: pl.DataFrame, first: date, last: date) -> None:
         raise ValueError(f"A day is observed twice within {first} to {last}.")
 
 
-def _shown_on(shown: pl.LazyFrame, days: list[date]) -> pl.LazyFrame:
+def _shown_on(shown: pl.LazyFrame, days: Sequence[date]) -> pl.LazyFrame:
     """The rows of these days; the bounds on the day let a scan skip whole files."""
     return shown.filter(pl.col("day").is_between(days[0], days[-1]) & pl.col("day").is_in(days))
 
 
-def _blocks_of_days(shown: pl.LazyFrame, days: list[date]) -> Iterator[list[date]]:
+def _blocks_of_days(shown: pl.LazyFrame, days: list[date]) -> Iterator[Sequence[date]]:
     """The days in order, in blocks of at most `_BLOCK_ROWS` rows or a single day."""
     if len(days) <= 1:
         yield from ([day] for day in days)
@@ -357,16 +357,7 @@ def _blocks_of_days(shown: pl.LazyFrame, days: list[date]) -> Iterator[list[date
     rows_per_day = dict(
         _shown_on(shown, days).group_by("day").agg(pl.len()).collect(engine="streaming").iter_rows()
     )
-    block: list[date] = []
-    held = 0
-    for day in days:
-        rows = rows_per_day.get(day, 0)
-        if block and held + rows > _BLOCK_ROWS:
-            yield block
-            block, held = [], 0
-        block.append(day)
-        held += rows
-    yield block
+    yield from blocks_of_rows(days, rows_per_day, _BLOCK_ROWS)
 
 
 def _cut_range(intervals: pl.DataFrame, days: pl.Series, first: date, last: date) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Reading what is checked: whole days at a time, as many as fit into one block."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import duckdb
 import polars as pl
 
 from harvey_pipeline.checks.report import Check, Report
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import blocks_of_rows
 from harvey_pipeline.warehouse.table import Table
 
 BLOCK_BYTES: Final = 32 * 2**20
@@ -21,25 +21,6 @@ _SAMPLED_ROWS: Final = 2_000
 """From so many rows is judged how many of them fit into a block."""
 
 _EXAMPLES: Final = 5
-
-
-def blocks_of_days(
-    days: Sequence[date], rows_per_day: Mapping[date, int], block_rows: int
-) -> Iterator[DayRange]:
-    """Consecutive ranges that together hold all days, none with more rows than a block may have."""
-    first: date | None = None
-    last: date | None = None
-    held = 0
-    for day in days:
-        rows = rows_per_day.get(day, 0)
-        if first is not None and last is not None and held + rows > block_rows:
-            yield DayRange(first, last)
-            first, held = None, 0
-        first = first or day
-        last = day
-        held += rows
-    if first is not None and last is not None:
-        yield DayRange(first, last)
 
 
 def read_blocks(
@@ -62,8 +43,8 @@ def read_blocks(
         ).fetchall()
     )
     fitting = _rows_that_fit(connection, f"{rows} where {within(table.day_column, days)}")
-    for block in blocks_of_days(days, rows_per_day, fitting):
-        where = within(table.day_column, (block.first, block.last))
+    for block in blocks_of_rows(days, rows_per_day, fitting):
+        where = within(table.day_column, block)
         yield connection.sql(f"{rows} where {where}").pl()
 
 

@@ -1,6 +1,6 @@
 """The contract check: a table against its schema, whose rules each have a name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Final
 
@@ -19,6 +19,9 @@ BOUNDS: Final = "values_within_bounds"
 _PRIMARY_KEY_RULE: Final = "primary_key"
 _COLUMN_RULE: Final = "|"
 """Stands between column and kind in the name of a rule about one column."""
+
+_SLICE_ROWS: Final = 1 << 18
+"""Rows whose values are judged at a time: what tells of each whether it holds takes its place."""
 
 
 class Contract:
@@ -78,6 +81,15 @@ class Contract:
         """
         failures: dict[str, list[pl.DataFrame]] = {rule: [] for rule in self.check.rules}
         failures[KEY].append(self._shown(repeated_rows(frame, self.table.key)))
+        for some in frame.iter_slices(_SLICE_ROWS):
+            for rule, rows in self._broken_rules(some):
+                failures[rule].append(rows)
+        nothing = self._shown(frame.clear())
+        for rule, found in failures.items():
+            report.add(self.check, pl.concat(found or [nothing], how="diagonal"), rule=rule)
+
+    def _broken_rules(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Rules that rows break each by itself, and these rows as they are reported."""
         typed = frame.with_columns(
             pl.col(name).cast(dtype, strict=False) for name, dtype in self._labels.items()
         )
@@ -91,7 +103,7 @@ class Contract:
                 frame[name].is_null() | typed[name].is_not_null() for name in self._labels
             )
             typed = typed.filter(known)
-            failures[BOUNDS] += strays
+            yield from ((BOUNDS, stray) for stray in strays)
         counts = typed.lazy().select(
             (~rule).sum().alias(name) for name, rule in self._rules.items()
         )
@@ -99,10 +111,7 @@ class Contract:
             if count:
                 rows = typed.filter(~self._rules[name])
                 column, _, kind = name.rpartition(_COLUMN_RULE)
-                failures[_rule_of(name)].append(self._shown(rows, column, kind))
-        nothing = self._shown(frame.clear())
-        for rule, found in failures.items():
-            report.add(self.check, pl.concat(found or [nothing], how="diagonal"), rule=rule)
+                yield _rule_of(name), self._shown(rows, column, kind)
 
     def _shown(self, rows: pl.DataFrame, column: str = "", finding: str = "") -> pl.DataFrame:
         """Failing rows as they are reported: day and key first, then what is wrong."""

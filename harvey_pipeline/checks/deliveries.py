@@ -9,7 +9,7 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from harvey_pipeline.checks.blocks import add_failing_rows, blocks_of_days, within
+from harvey_pipeline.checks.blocks import add_failing_rows, within
 from harvey_pipeline.checks.contract import contract_of, repeated_rows
 from harvey_pipeline.checks.plan import CheckPlan, Judging, TableChecks, tables_needed
 from harvey_pipeline.checks.report import WARN, Check, Report
@@ -27,7 +27,7 @@ from harvey_pipeline.landing.source import (
     TOO_LATE,
     Source,
 )
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import DayRange, blocks_of_rows
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
@@ -206,6 +206,8 @@ def plan_deliveries(
                 for some in particular:
                     if some.judge_rows is not None:
                         some.judge_rows(rows, judging)
+                # Else they are held until the next block is read.
+                del rows
             _judge_conservation(judging, source, ledger, stored)
             _judge_arrival(judging, source, ledger)
             _judge_usability(judging, source, ledger)
@@ -251,8 +253,8 @@ def _read_raw(
 ) -> Iterator[pl.DataFrame]:
     """The accepted rows of some days, in blocks of whole days; at least one frame."""
     is_row = ~pl.col("is_sighting") if source.is_snapshot else pl.lit(True)
-    for block in blocks_of_days(days, rows_per_day, _BLOCK_ROWS):
-        yield raw_store.read(source, block).filter(is_row).collect()
+    for block in blocks_of_rows(days, rows_per_day, _BLOCK_ROWS):
+        yield raw_store.read(source, DayRange(block[0], block[-1])).filter(is_row).collect()
     if not days:
         yield raw_store.read(source, DayRange(date.min, date.min)).filter(is_row).collect()
 
@@ -573,7 +575,9 @@ def _judge_rows(source: Source, rows: pl.DataFrame, judging: Judging) -> None:
     key = list(source.key)
     has_id = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
     lacks_all = all(rows[name].null_count() == rows.height for name in key)
-    with_id = rows.clear() if lacks_all else rows.filter(has_id)
+    # What tells of a record which one it is takes a third of it all.
+    told = rows.select(list(dict.fromkeys((*shown, EVENT_DATE))))
+    with_id = told.clear() if lacks_all else told.filter(has_id)
     without_id = rows if with_id.is_empty() else rows.filter(~has_id)
     # What no two records share is shared within no drop, nor for any date.
     if not are_distinct(with_id.select(key)):

@@ -1,6 +1,7 @@
 """Data quality by day and source: what the ledger, quarantine and raw rows say of each drop."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
@@ -12,10 +13,12 @@ from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.quality import FINDINGS, LEVELS, level_of, reasons_by_finding
 from harvey_pipeline.landing.source import EVENT_DATE, Source
 from harvey_pipeline.settings import QualitySettings
-from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
+from harvey_pipeline.warehouse.days import blocks_of_rows, is_dated
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
-_WEEK: Final = 7
+_BLOCK_ROWS: Final = 1 << 20
+"""Raw rows that are measured at a time; a single day is never cut."""
+
 _MICROSECONDS_AN_HOUR: Final = 3_600_000_000
 
 
@@ -31,7 +34,7 @@ def judge_deliveries(
     begins: Mapping[str, Begins],
     limits: QualitySettings,
 ) -> Iterator[pl.LazyFrame]:
-    """`DataQualityDaily` of consecutive days, a week at a time, so that memory does not grow.
+    """`DataQualityDaily` of consecutive days, in blocks of days, so that memory does not grow.
 
     Args:
         warehouse: Holds the ledger and quarantine.
@@ -42,8 +45,12 @@ def judge_deliveries(
         limits: From when on a drop is how bad.
     """
     ledger = {one.name: _read_ledger(warehouse, one, days, limits) for one in sources}
-    for week in blocks_of_days(days, _WEEK):
-        dated = is_dated(week[0], week[-1], "drop_date")
+    accepted: Counter[date] = Counter()
+    for source in sources:
+        if not source.is_snapshot:
+            accepted.update(dict(ledger[source.name].select("drop_date", "rows_accepted").rows()))
+    for block in blocks_of_rows(days, accepted, _BLOCK_ROWS):
+        dated = is_dated(block[0], block[-1], "drop_date")
         parts = []
         for source in sources:
             drops = ledger[source.name].lazy().filter(dated)

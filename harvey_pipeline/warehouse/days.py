@@ -1,6 +1,6 @@
 """Days: ranges of them, months, days as filters, and long ranges as blocks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -58,6 +58,23 @@ def blocks_of_days(days: Sequence[date], length: int) -> Iterator[Sequence[date]
     """The days, in order, at most `length` at a time."""
     for start in range(0, len(days), length):
         yield days[start : start + length]
+
+
+def blocks_of_rows(
+    days: Sequence[date], rows_per_day: Mapping[date, int], most: int
+) -> Iterator[Sequence[date]]:
+    """The days, in order, of at most so many rows at a time; a single day is never cut."""
+    block: list[date] = []
+    held = 0
+    for day in days:
+        rows = rows_per_day.get(day, 0)
+        if block and held + rows > most:
+            yield block
+            block, held = [], 0
+        block.append(day)
+        held += rows
+    if block:
+        yield block
 
 
 def months_of(first: date, last: date) -> list[date]:

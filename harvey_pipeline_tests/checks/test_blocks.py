@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.checks import blocks
-from harvey_pipeline.checks.blocks import blocks_of_days
 from harvey_pipeline.warehouse import columns as c
-from harvey_pipeline.warehouse.days import DayRange
+from harvey_pipeline.warehouse.days import blocks_of_rows
 from harvey_pipeline.warehouse.table import Table
 from harvey_pipeline_tests.places import FIRST
 
@@ -26,12 +25,8 @@ class Numbered(dy.Schema):
 def test_blocks_hold_whole_days_and_lose_none() -> None:
     days = [FIRST + timedelta(days=offset) for offset in range(5)]
     rows = dict(zip(days, (3, 4, 9, 0, 2), strict=True))
-    assert list(blocks_of_days(days, rows, block_rows=8)) == [
-        DayRange(days[0], days[1]),
-        DayRange(days[2], days[2]),
-        DayRange(days[3], days[4]),
-    ]
-    assert list(blocks_of_days([], rows, block_rows=8)) == []
+    assert list(blocks_of_rows(days, rows, 8)) == [days[:2], days[2:3], days[3:]]
+    assert list(blocks_of_rows([], rows, 8)) == []
 
 
 @pytest.mark.parametrize(

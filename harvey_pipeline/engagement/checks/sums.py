@@ -26,7 +26,7 @@ _SUMMARY: Final = TABLES["marts.daily_event_summary"]
 _VOLUME_DAYS: Final = 56
 """How far back the days lie by which a day's volume is usual."""
 
-_BLOCK_DAYS: Final = 28
+_BLOCK_DAYS: Final = 7
 """Days whose events are summed at a time, so that memory does not grow with the run."""
 
 _EQUALS_EVENTS: Final = Check(
@@ -79,12 +79,11 @@ def _sum_events_of_block(raw_store: RawStore, days: Sequence[date]) -> pl.DataFr
     drops = DayRange(days[0], days[-1] + timedelta(days=EVENTS.late_days))
     events = raw_store.read(EVENTS, drops).filter(is_dated(days[0], days[-1], "event_date"))
     sums = _sums_by_day(events)
-    late_with_id = (pl.col("event_date") < pl.col("drop_date")) & pl.col("event_id").is_not_null()
-    if not events.select(late_with_id.any()).collect(engine="streaming").item():
+    repeated = repeated_deliveries(EVENTS, events).collect(engine="streaming")
+    if repeated.is_empty():
         return sums
-    repeats = events.join(
-        repeated_deliveries(EVENTS, events), on=["drop_date", "line_number"], how="semi"
-    )
+    # Were it not known by now how few they are, the events would be held instead of them.
+    repeats = events.join(repeated.lazy(), on=["drop_date", "line_number"], how="semi")
     more = _sums_by_day(repeats).with_columns(-pl.exclude("date"))
     return pl.concat([sums, more]).group_by("date").agg(pl.all().sum())
 
