@@ -30,7 +30,7 @@ from harvey_pipeline.engagement.transforms.windows import to_hundredths
 from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
 
 _BLOCK_DAYS: Final = 7
-"""Days compared at a time: with those before, 2.8 million rows where there are 200,000 users."""
+"""Days at a time: with those before, 2.8 million rows where there are 200,000 users."""
 
 _POWER_USER: Final = POWER_USER_TIERS[0]
 
@@ -74,9 +74,23 @@ def summarise_events(
         schema={"date": pl.Date, "is_covered": pl.Boolean, "is_volume_usual": pl.Boolean},
     )
     hundredths, scored = pl.col("score_hundredths"), pl.col("scored_events")
-    sums = (
-        activity.filter(is_dated(days[0], days[-1]))
-        .group_by("date")
+    # Who was active is counted by names, which are held for as many days as are counted at once.
+    sums = pl.concat(
+        _sum_days(activity.filter(is_dated(block[0], block[-1])))
+        for block in blocks_of_days(days, _BLOCK_DAYS)
+    ).lazy()
+    return (
+        calendar.join(sums, on="date", how="left", maintain_order="left")
+        .with_columns(pl.col(pl.Int64).fill_null(0))
+        .with_columns(avg_feedback_score=average_score(hundredths, scored))
+        .select(list(table.polars_schema))
+    )
+
+
+def _sum_days(activity: pl.LazyFrame) -> pl.DataFrame:
+    """One row per `date` with activity: the figures of `marts.daily_event_summary`."""
+    return (
+        activity.group_by("date")
         .agg(
             total_events=pl.col("queries").sum(),
             active_users=pl.col("user_id").n_unique().cast(pl.Int64),
@@ -90,12 +104,7 @@ def summarise_events(
             high_satisfaction_events=pl.col("high_feedback").sum(),
             low_satisfaction_events=pl.col("low_feedback").sum(),
         )
-    )
-    return (
-        calendar.join(sums, on="date", how="left", maintain_order="left")
-        .with_columns(pl.col(pl.Int64).fill_null(0))
-        .with_columns(avg_feedback_score=average_score(hundredths, scored))
-        .select(list(table.polars_schema))
+        .collect(engine="streaming")
     )
 
 
