@@ -172,12 +172,14 @@ def _usual_volumes(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) 
 def count_active(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> pl.DataFrame:
     """One row per `date` with activity: `active_users` and `active_firms`."""
     columns = ("date", "user_id", "firm_id")
-    return pl.concat(
-        rows.group_by("date").agg(
-            active_users=pl.col("user_id").n_unique().cast(pl.Int64),
-            active_firms=pl.col("firm_id").n_unique().cast(pl.Int64),
-        )
-        for rows in read_blocks(connection, _ACTIVITY, days, columns)
+    # A loop over the blocks would hold each until the next one is read.
+    return pl.concat(map(_count_names, read_blocks(connection, _ACTIVITY, days, columns)))
+
+
+def _count_names(activity: pl.DataFrame) -> pl.DataFrame:
+    return activity.group_by("date").agg(
+        active_users=pl.col("user_id").n_unique().cast(pl.Int64),
+        active_firms=pl.col("firm_id").n_unique().cast(pl.Int64),
     )
 
 
