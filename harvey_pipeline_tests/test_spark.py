@@ -5,8 +5,10 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -307,25 +309,31 @@ def says_it_is_at_work(folder: str) -> None:
 def test_a_spark_connect_that_dies_in_the_middle_is_said_to_and_another_is_used(
     tmp_path: Path,
 ) -> None:
+    # A process that had a session of Spark Connect can have none of another kind.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as another:
+        another.submit(outlive_a_spark_connect, tmp_path).result()
+
+
+def outlive_a_spark_connect(folder: Path) -> None:
     engine = Spark(f"sc://127.0.0.1:{(port := free_port())}")
-    (tmp_path / "another").mkdir()
-    with running_connect(tmp_path, port) as connect:
+    (folder / "another").mkdir()
+    with running_connect(folder, port) as connect:
         assert engine.map(str, [1]) == ["1"]
 
         def kill() -> None:
-            wait_until((tmp_path / "at_work").exists, 60)
+            wait_until((folder / "at_work").exists, 60)
             connect.kill()
 
         killing = threading.Thread(target=kill)
         killing.start()
         begun = time.monotonic()
         with pytest.raises(EngineError, match=r"does not answer: .* whether it is started"):
-            engine.map(says_it_is_at_work, [str(tmp_path)])
+            engine.map(says_it_is_at_work, [str(folder)])
         assert time.monotonic() - begun < 120
         killing.join()
     with pytest.raises(EngineError, match="does not answer"):
         engine.map(str, [2])
-    with running_connect(tmp_path / "another", port):
+    with running_connect(folder / "another", port):
         assert engine.map(str, [3]) == ["3"]
         _stop()
 
