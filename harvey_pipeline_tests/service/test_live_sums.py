@@ -64,7 +64,14 @@ def test_an_answer_that_is_there_counts_although_this_process_was_late(redis: Re
     assert (found.status, found.sums["events"]) == ("ok", 7)
 
 
-def test_redis_has_ten_milliseconds(redis: RedisServer) -> None:
+def test_nobody_waits_until_a_connection_is_given_up(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harvey_pipeline.service import live_sums
+
+    # So much longer than an answer may take that a busy machine cannot be taken for it.
+    monkeypatch.setattr(live_sums, "_GIVEN_UP_AFTER", 60.0)
+
     async def ask_in_vain(live: Any) -> tuple[Any, float]:
         redis.hang()
         try:
@@ -76,8 +83,7 @@ def test_redis_has_ten_milliseconds(redis: RedisServer) -> None:
 
     answers, seconds = with_redis(redis, ask_in_vain)
     assert {one.status for one in answers} == {"unavailable"}
-    # All at once, and none waits for the time after which a connection is given up.
-    assert seconds < 0.5
+    assert seconds < 30
 
 
 def test_no_days_are_no_question(redis: RedisServer) -> None:
