@@ -11,7 +11,7 @@ from harvey_pipeline.checks.report import Check, Report
 from harvey_pipeline.warehouse.days import blocks_of_rows
 from harvey_pipeline.warehouse.table import Table
 
-BLOCK_BYTES: Final = 32 * 2**20
+BLOCK_BYTES: Final = 16 * 2**20
 """Bytes of rows held at a time; a single day is never cut.
 
 What judges a block takes several times as much beside it.

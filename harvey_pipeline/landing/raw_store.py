@@ -47,7 +47,7 @@ from harvey_pipeline.landing.places import (
 )
 from harvey_pipeline.landing.scratch import write_if_missing
 from harvey_pipeline.landing.source import Source
-from harvey_pipeline.landing.sums import EventSums, SumsOfDays, SumsOfRows
+from harvey_pipeline.landing.sums import EventSums, SumsOfDays, SumsOfDrops
 from harvey_pipeline.landing.sums_of_files import DropFiles, SumsOfFiles, remove_sums
 from harvey_pipeline.landing.versions import Version, versions_of
 from harvey_pipeline.warehouse.commits import Basis, record_commits, record_computing
@@ -392,17 +392,14 @@ class RawStore(dg.ConfigurableResource[None]):
         Raises:
             RawStoreError: A file of the range has gone.
         """
+        return _scan(source, self._drops_to_read(source, days))
+
+    def _drops_to_read(self, source: Source, days: DayRange) -> dict[date, DropFiles]:
+        """Where the rows of the drops of a range lie, all of whose files are there."""
         named = self._named_files(source, days)
         there = self._listed_pieces(source, named)
         self._check_there(source, named, there)
-        drops = self._files_of(source, named, there)
-        scans = []
-        for _, some in groupby(drops.values(), lambda one: one.is_shared):
-            files = [file for one in some for file in one.files]
-            scans += [scan_files(files)] if files else []
-        if not scans:
-            return empty_file(source).lazy()
-        return pl.concat(scans) if len(scans) > 1 else scans[0]
+        return self._files_of(source, named, there)
 
     def sums(self, sums: EventSums, days: DayRange) -> SumsOfDays:
         """Sums of the events of a range of drops, for any days that these may hold events of.
@@ -416,7 +413,13 @@ class RawStore(dg.ConfigurableResource[None]):
         drops = self._shared_drops(sums.source, days) if self.engine.is_elsewhere else {}
         if drops:
             return SumsOfFiles(sums, drops, self.store, self.engine)
-        return SumsOfRows(sums, self.read(sums.source, days))
+        every = self._drops_to_read(sums.source, days)
+
+        def read(some: DayRange) -> pl.LazyFrame:
+            within = {day: one for day, one in every.items() if some.first <= day <= some.last}
+            return _scan(sums.source, within)
+
+        return SumsOfDrops(sums, days, read)
 
     def _shared_drops(self, source: Source, days: DayRange) -> dict[date, DropFiles]:
         """Where the rows of drops lie, and of the late window before; nothing if all lie here.
@@ -539,6 +542,17 @@ def _reaching_engine() -> Iterator[None]:
         yield
     except EngineError as error:
         raise UnreachableError(str(error)) from error
+
+
+def _scan(source: Source, drops: Mapping[date, DropFiles]) -> pl.LazyFrame:
+    """The rows of some drops, by the files in which they lie."""
+    scans = []
+    for _, some in groupby(drops.values(), lambda one: one.is_shared):
+        files = [file for one in some for file in one.files]
+        scans += [scan_files(files)] if files else []
+    if not scans:
+        return empty_file(source).lazy()
+    return pl.concat(scans) if len(scans) > 1 else scans[0]
 
 
 def _versions_made(versions: Mapping[date, Version], parsed: Iterable[Parsed]) -> dict[date, str]:

@@ -50,7 +50,7 @@ class SumsOfDays(Protocol):
 
 @dataclass(frozen=True)
 class SumsOfRows:
-    """Sums made of rows of the raw table where they are asked for, by one query.
+    """Sums made of some rows of the raw table where they are asked for, by one query.
 
     `rows` are those of every drop that may hold events of the days that are asked for.
     """
@@ -69,6 +69,32 @@ class SumsOfRows:
     def count_events(self) -> Mapping[date, int]:
         """About how many events each date has: repeats count too."""
         return dict(count_by_date(self.rows).collect(engine="streaming").iter_rows())
+
+
+@dataclass(frozen=True)
+class SumsOfDrops:
+    """Sums made of the rows of just those drops that may hold events of the days asked for.
+
+    A scan of the files of all drops opens each of them, whichever days are asked for.
+
+    Args:
+        sums: What is summed.
+        drops: All drops that there are rows of.
+        read: The rows of some of them.
+    """
+
+    sums: EventSums
+    drops: DayRange
+    read: Callable[[DayRange], pl.LazyFrame]
+
+    def of(self, days: DayRange) -> pl.LazyFrame:
+        """The sums of the events dated on some days, each counted once, in no order."""
+        last_drop = days.last + timedelta(days=self.sums.source.late_days)
+        return SumsOfRows(self.sums, self.read(DayRange(days.first, last_drop))).of(days)
+
+    def count_events(self) -> Mapping[date, int]:
+        """About how many events each date has: repeats count too."""
+        return SumsOfRows(self.sums, self.read(self.drops)).count_events()
 
 
 def count_by_date(rows: pl.LazyFrame) -> pl.LazyFrame:

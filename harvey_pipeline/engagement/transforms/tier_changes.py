@@ -11,8 +11,8 @@ from harvey_pipeline.engagement.tables.labels import DIRECTIONS, SCORE_COMPONENT
 from harvey_pipeline.engagement.transforms.scoring import SCORE_TENTHS
 from harvey_pipeline.warehouse.days import blocks_of_days, is_dated
 
-_BLOCK_DAYS: Final = 7
-"""Days compared at a time: with those before, 2.8 million rows where there are 200,000 users."""
+_BLOCK_DAYS: Final = 3
+"""Days compared at a time: with those before, 1.2 million rows where there are 200,000 users."""
 
 _COMPARED_BEFORE: Final = timedelta(days=WINDOW_DAYS)
 
