@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import dagster
 import sqlalchemy
@@ -31,7 +31,6 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
-from dagster._serdes import serialize_value
 
 from harvey_pipeline.graph.sign_of_life import end_life, show_life
 from harvey_pipeline.settings import DAGSTER_EVENT_BATCH_SIZE, set_unless_given
@@ -59,6 +58,16 @@ _REVISIONS: Final = sqlalchemy.Table(
     sqlalchemy.Column("version_num", sqlalchemy.String(32), primary_key=True),
 )
 """Where alembic notes which revision a file's tables have."""
+
+_EVALUATED: Final = AssetCheckExecutionsTable.update().where(
+    AssetCheckExecutionsTable.c.asset_key == sqlalchemy.bindparam("of_asset"),
+    AssetCheckExecutionsTable.c.check_name == sqlalchemy.bindparam("of_check"),
+    AssetCheckExecutionsTable.c.run_id == sqlalchemy.bindparam("of_run"),
+    AssetCheckExecutionsTable.c.partition.is_not_distinct_from(
+        sqlalchemy.bindparam("of_partition")
+    ),
+)
+"""Puts what became of a check in the row that says it was planned."""
 
 # Dagster hands over the events of a range in batches only where this is set. Whatever process
 # loads this class stores events through it, so it is set wherever it is of use.
@@ -223,68 +232,75 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
                 ),
                 [row for _, row in mirrored],
             ).all()
-            with_ids = [(event, one) for (event, _), one in zip(mirrored, ids, strict=True)]
+            with_ids = [
+                _Stored(event, row, one) for (event, row), one in zip(mirrored, ids, strict=True)
+            ]
             self._store_assets(index, with_ids)
             self._store_planned_checks(index, with_ids)
+            self._store_evaluated_checks(index, with_ids)
             # As with Dagster's own storage, the run's file is never behind the index.
             self._store_in_run(run_id, rows)
-        for event, event_id in with_ids:
-            if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
-                self.store_asset_check_event(event, event_id)
 
     def _store_in_run(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
         with self.run_connection(run_id) as connection:
             connection.execute(SqlEventLogStorageTable.insert(), rows)
 
-    def _store_assets(
-        self, index: sqlalchemy.Connection, stored: Sequence[tuple[EventLogEntry, int]]
-    ) -> None:
+    def _store_assets(self, index: sqlalchemy.Connection, stored: Sequence["_Stored"]) -> None:
         """Store the tags of asset events, and in an asset's row what its newest events say.
 
         Of each kind of event only the newest leaves a trace there.
         """
-        of_assets = [one for one in stored if one[0].dagster_event_type in ASSET_EVENTS]
+        of_assets = [one for one in stored if one.event.dagster_event_type in ASSET_EVENTS]
         if not of_assets:
             return
         self._store_asset_event_tags(
-            index, [event for event, _ in of_assets], [event_id for _, event_id in of_assets]
+            index, [one.event for one in of_assets], [one.id for one in of_assets]
         )
         newest = {
-            (event.get_dagster_event().asset_key, event.dagster_event_type): event_id
-            for event, event_id in of_assets
+            (one.event.get_dagster_event().asset_key, one.event.dagster_event_type): one.id
+            for one in of_assets
         }
         last_ids = set(newest.values())
-        for event, event_id in of_assets:
-            if event_id in last_ids:
-                self._store_asset_event(index, event, event_id)
+        for one in of_assets:
+            if one.id in last_ids:
+                self._store_asset_event(index, one.event, one.id)
 
     def _store_planned_checks(
-        self, index: sqlalchemy.Connection, stored: Sequence[tuple[EventLogEntry, int]]
+        self, index: sqlalchemy.Connection, stored: Sequence["_Stored"]
     ) -> None:
         """Store a row for each check and partition that will be evaluated."""
         rows = [
             row
-            for event, event_id in stored
-            if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
-            for row in self._planned_rows(event, event_id)
+            for one in stored
+            if one.event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+            for row in _planned_rows(one)
         ]
         if rows:
             index.execute(AssetCheckExecutionsTable.insert(), rows)
 
-    def _planned_rows(self, event: EventLogEntry, event_id: int) -> list[dict[str, Any]]:
-        planned: Any = event.get_dagster_event().event_specific_data
-        subset = planned.partitions_subset
-        common = {
-            "asset_key": planned.asset_key.to_string(),
-            "check_name": planned.check_name,
-            "run_id": event.run_id,
-            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
-            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
-            "evaluation_event_storage_id": event_id,
-        }
-        partitions = subset.get_partition_keys() if subset else [None]
-        return [common | {"partition": partition} for partition in partitions]
+    def _store_evaluated_checks(
+        self, index: sqlalchemy.Connection, stored: Sequence["_Stored"]
+    ) -> None:
+        """Store what became of a check in the row that says it was planned, or in a new one."""
+        for one in stored:
+            if one.event.dagster_event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
+                continue
+            evaluated: Any = one.event.get_dagster_event().event_specific_data
+            target = evaluated.target_materialization_data
+            status = AssetCheckExecutionRecordStatus
+            row = _check_row(one, status.SUCCEEDED if evaluated.passed else status.FAILED) | {
+                "materialization_event_storage_id": target.storage_id if target else None,
+                "partition": evaluated.partition,
+            }
+            of_row = {
+                "of_asset": row["asset_key"],
+                "of_check": row["check_name"],
+                "of_run": row["run_id"],
+                "of_partition": row["partition"],
+            }
+            # What is told of a check outside of any run was never planned.
+            if not one.event.run_id or not index.execute(_EVALUATED, row | of_row).rowcount:
+                index.execute(AssetCheckExecutionsTable.insert(), row)
 
     # --- pruning -----------------------------------------------------------------------------
 
@@ -345,6 +361,36 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("vacuum")
             connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+
+
+class _Stored(NamedTuple):
+    """An event that the index holds."""
+
+    event: EventLogEntry
+    row: Mapping[str, Any]
+    id: int
+
+
+def _planned_rows(stored: _Stored) -> list[dict[str, Any]]:
+    planned: Any = stored.event.get_dagster_event().event_specific_data
+    subset = planned.partitions_subset
+    row = _check_row(stored, AssetCheckExecutionRecordStatus.PLANNED)
+    partitions = subset.get_partition_keys() if subset else [None]
+    return [row | {"partition": partition} for partition in partitions]
+
+
+def _check_row(stored: _Stored, status: AssetCheckExecutionRecordStatus) -> dict[str, Any]:
+    """What a row about a check says, whether it is planned or evaluated."""
+    told: Any = stored.event.get_dagster_event().event_specific_data
+    return {
+        "asset_key": told.asset_key.to_string(),
+        "check_name": told.check_name,
+        "run_id": stored.event.run_id,
+        "execution_status": status.value,
+        "evaluation_event": stored.row["event"],
+        "evaluation_event_timestamp": stored.row["timestamp"],
+        "evaluation_event_storage_id": stored.id,
+    }
 
 
 def _revision_of(engine: sqlalchemy.Engine) -> str | None:

@@ -63,9 +63,14 @@ def fails() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=False, description="found two")
 
 
+@dg.asset_check(asset=without_partitions)
+def passes() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
 defs = dg.Definitions(
     assets=[first, second, third, without_partitions],
-    asset_checks=[first_checks, fails],
+    asset_checks=[first_checks, fails, passes],
     jobs=[
         dg.define_asset_job("days", [first, second, third]),
         dg.define_asset_job("whole", [without_partitions]),

@@ -89,6 +89,62 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing(
     storage.dispose()
 
 
+@pytest.mark.parametrize("kind", [KeptOpenSqliteEventLogStorage, SqliteEventLogStorage])
+def test_what_is_told_of_a_check_outside_of_runs_is_added(
+    tmp_path: Path, kind: type[SqliteEventLogStorage]
+) -> None:
+    """It has no run, and so no row that says it was planned: none is written over."""
+    storage = kind(str(tmp_path))
+    for is_passed in (True, False):
+        storage.store_event(evaluation("", is_passed=is_passed))
+    storage.dispose()
+    told = [("holds", "", "SUCCEEDED", "1970-01-01 00:00:01.000000", 1)]
+    assert checks_in(tmp_path) == [*told, ("holds", "", "FAILED", "1970-01-01 00:00:01.000000", 2)]
+
+
+def test_an_evaluation_that_cannot_be_stored_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = KeptOpenSqliteEventLogStorage(str(tmp_path))
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(storage, "_store_evaluated_checks", fail)
+    with pytest.raises(sqlite3.OperationalError):
+        storage.store_event(evaluation("r", is_passed=True))
+    storage.dispose()
+    assert counts(tmp_path, "r") == (0, 0)
+
+
+def evaluation(run_id: str, *, is_passed: bool) -> dg.EventLogEntry:
+    """What became of a check."""
+    told = dg.DagsterEvent(
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+        "job",
+        event_specific_data=dg.AssetCheckEvaluation(
+            dg.AssetKey("day"), "holds", is_passed, metadata={}
+        ),
+    )
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None,
+        level=10,
+        user_message="",
+        run_id=run_id,
+        timestamp=1.0,
+        dagster_event=told,
+    )
+
+
+def checks_in(folder: Path) -> list[tuple[object, ...]]:
+    """What the index says of checks."""
+    with sqlite3.connect(folder / "index.db") as index:
+        return index.execute(
+            "select check_name, run_id, execution_status, evaluation_event_timestamp, "
+            "evaluation_event_storage_id from asset_check_executions order by id"
+        ).fetchall()
+
+
 def test_the_files_of_all_runs_are_made_alike(tmp_path: Path) -> None:
     """The first by Dagster's own migrations, the next by what they came to."""
     storage = KeptOpenSqliteEventLogStorage(str(tmp_path))
