@@ -1,5 +1,7 @@
 """Digests of code: what changes them, and what does not."""
 
+import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -217,3 +219,48 @@ def test_files_count_by_what_they_do(tmp_path: Path) -> None:
 
     assert digest_of("a = 1  # one\n") == digest_of("a = 1\n\n")
     assert digest_of("a = 1\n") != digest_of("a = 2\n")
+
+
+def test_what_files_say_is_found_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "__pycache__").mkdir()
+    paths = [tmp_path / "one.py", tmp_path / "other.py"]
+    for path in paths:
+        path.write_text(f"{path.stem} = 1\n")
+    first = digest_files(paths)
+    with monkeypatch.context() as unparsed:
+        unparsed.setattr(code_versions, "_read_code", None)
+        assert digest_files(paths) == first
+        [kept] = (tmp_path / "__pycache__").iterdir()
+        assert kept.name == f"one.{sys.implementation.cache_tag}.digest"
+    # A file of the same length and time of change.
+    stamp = paths[1].stat()
+    paths[1].write_text("other = 2\n")
+    os.utime(paths[1], ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert digest_files(paths) != first
+    paths[1].write_text("other = 1\n")
+    assert digest_files(paths) == first
+    assert digest_files(paths[::-1]) != first
+    kept.write_text("")
+    assert digest_files(paths) == first
+
+
+def test_no_files_say_nothing() -> None:
+    """As of a package in an archive, which is another version than any in files."""
+    assert digest_files([]) == hashlib.sha256(b"").hexdigest()[:16]
+
+
+@pytest.mark.parametrize("is_unwritten", [True, False])
+def test_what_files_say_is_found_out_where_nothing_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_unwritten: bool
+) -> None:
+    """There is no folder of bytecode, or none is to be written."""
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.setattr(sys, "dont_write_bytecode", is_unwritten)
+    if is_unwritten:
+        (tmp_path / "__pycache__").mkdir()
+    path = tmp_path / "one.py"
+    path.write_text("one = 1\n")
+    assert digest_files([path]) == digest_files([path])
+    assert [*tmp_path.rglob("*.digest"), *tmp_path.rglob("*.partial")] == []
