@@ -2,7 +2,6 @@
 
 from datetime import date
 
-import holidays
 import polars as pl
 
 from harvey_pipeline.agents.tables import TABLES
@@ -58,6 +57,9 @@ def describe_dates(first: date, last: date, country: str, fiscal_month: int) -> 
 
 def _holidays(country: str, first: date, last: date) -> pl.LazyFrame:
     """The public holidays from the first to the last day, observed days among them, by name."""
+    # It takes long to import, and no other table needs it.
+    import holidays
+
     code, _, subdivision = country.partition("-")
     years = range(first.year, last.year + 1)
     try:

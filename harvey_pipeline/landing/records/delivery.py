@@ -12,14 +12,21 @@ from harvey_pipeline.landing.records.csv_records import open_csv
 from harvey_pipeline.landing.records.errors import naming, naming_while_records_are_read
 from harvey_pipeline.landing.records.examination import check_head
 from harvey_pipeline.landing.records.json_records import open_jsonl
-from harvey_pipeline.landing.records.parquet_records import open_parquet
 
 _Opener = Callable[[Sequence[WantedColumn], str, Path], Delivery]
+
+
+def _open_parquet(columns: Sequence[WantedColumn], name: str, path: Path) -> Delivery:
+    # What reads Parquet takes long to import, and most days bring none.
+    from harvey_pipeline.landing.records.parquet_records import open_parquet
+
+    return open_parquet(columns, name, path)
+
 
 _OPENERS: Final[dict[str, _Opener]] = {
     ".csv": open_csv,
     ".jsonl": open_jsonl,
-    ".parquet": open_parquet,
+    ".parquet": _open_parquet,
 }
 _CHUNK_BYTES: Final = 1 << 20
 
