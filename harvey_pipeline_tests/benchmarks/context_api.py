@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from harvey_pipeline_tests.service.published_profiles import TODAY, publish_profiles
+from harvey_pipeline_tests.service.published_profiles import days_now, publish_profiles
 from harvey_pipeline_tests.service.servers import (
     TOKEN,
     RedisServer,
@@ -46,9 +46,9 @@ _PERCENTS: Final = (50, 95, 99)
 
 _PUBLISH: Final = (
     "import sys; from pathlib import Path; "
-    "from harvey_pipeline_tests.service.published_profiles import publish_profiles; "
+    "from harvey_pipeline_tests.service.published_profiles import days_now, publish_profiles; "
     "users = [f'user/{number}' for number in range(int(sys.argv[2]))]; "
-    "print(publish_profiles(Path(sys.argv[1]), users, completion_rate=50.0).form)"
+    "print(publish_profiles(Path(sys.argv[1]), users, days_now().yesterday, 50.0).form)"
 )
 
 
@@ -65,16 +65,17 @@ def name_of(number: int) -> str:
 
 
 def fill_redis(redis: RedisServer, users: int) -> None:
+    today = days_now().today
     pipeline = redis.connect().pipeline(transaction=False)
     for number in range(0, users, int(1 / _LIVE_SHARE)):
         pipeline.hset(
-            f"harvey:live:{TODAY}:{name_of(number)}",
+            f"harvey:live:{today}:{name_of(number)}",
             mapping={
                 "events": 9,
                 "messages": 6,
                 "credits_used": 11,
-                "first_event_at": f"{TODAY}T08:00:00.000000Z",
-                "last_event_at": f"{TODAY}T09:00:00.000000Z",
+                "first_event_at": f"{today}T08:00:00.000000Z",
+                "last_event_at": f"{today}T09:00:00.000000Z",
                 "last_id": "e1",
                 "conversation_id": "c1",
                 "tool_name": "search",
@@ -142,9 +143,10 @@ def resources_of(pid: int) -> str:
 
 
 def measure(folder: Path, users: int, rate: float, seconds: float, *, is_publishing: bool) -> None:
-    publish_profiles(folder, [name_of(number) for number in range(users)])
+    yesterday = days_now().yesterday
+    publish_profiles(folder, [name_of(number) for number in range(users)], yesterday)
     # The second one makes the file that later ones bring up to date.
-    publish_profiles(folder, [name_of(number) for number in range(users)], completion_rate=60.0)
+    publish_profiles(folder, [name_of(number) for number in range(users)], yesterday, 60.0)
     with redis_server(folder) as redis:
         fill_redis(redis, users)
         with served(folder, redis.url) as server:

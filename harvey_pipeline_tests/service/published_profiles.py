@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Final
+from typing import NamedTuple
 
 import polars as pl
 
@@ -12,8 +12,18 @@ from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.publishing import Publication, publish
 from harvey_pipeline.warehouse.warehouse import Warehouse
 
-TODAY: Final = datetime.now(UTC).date()
-YESTERDAY: Final = TODAY - timedelta(days=1)
+
+class Days(NamedTuple):
+    """The day that a service goes by, and the one before it, of which there are profiles."""
+
+    today: date
+    yesterday: date
+
+
+def days_now() -> Days:
+    """What they are by the clock: to be asked when a test begins, for midnight passes too."""
+    today = datetime.now(UTC).date()
+    return Days(today, today - timedelta(days=1))
 
 
 def profiles(users: Sequence[str], day: date, completion_rate: float = 75.0) -> pl.LazyFrame:
@@ -50,7 +60,7 @@ def profiles(users: Sequence[str], day: date, completion_rate: float = 75.0) -> 
 
 
 def publish_profiles(
-    folder: Path, users: Sequence[str], day: date = YESTERDAY, completion_rate: float = 75.0
+    folder: Path, users: Sequence[str], day: date, completion_rate: float = 75.0
 ) -> Publication:
     """Write a day's profiles into the warehouse of a folder, and publish it."""
     warehouse = Warehouse(database=str(folder / "warehouse.duckdb"))

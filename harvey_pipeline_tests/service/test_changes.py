@@ -12,7 +12,7 @@ import pytest
 
 from harvey_pipeline_tests.cli.commands import wait_until
 from harvey_pipeline_tests.service.asking import ok, settled, sums
-from harvey_pipeline_tests.service.published_profiles import TODAY, YESTERDAY, publish_profiles
+from harvey_pipeline_tests.service.published_profiles import days_now, publish_profiles
 from harvey_pipeline_tests.service.servers import (
     TOKEN,
     RedisServer,
@@ -35,7 +35,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 def test_redis_may_stop_and_come_back_under_load(tmp_path: Path) -> None:
     """Acceptance (d): only 200 with `live: null`, or 503, and it recovers by itself."""
-    publish_profiles(tmp_path, ["ana", "ben"])
+    days = days_now()
+    publish_profiles(tmp_path, ["ana", "ben"], days.yesterday)
     over = threading.Event()
 
     def ask_on(server: Server, user: str) -> list[tuple[int, Any]]:
@@ -57,7 +58,7 @@ def test_redis_may_stop_and_come_back_under_load(tmp_path: Path) -> None:
 
     def fill(redis: RedisServer) -> None:
         for user in ("ana", "ben", "new"):
-            sums(redis, user, TODAY, conversation_id=f"c-{user}")
+            sums(redis, user, days.today, conversation_id=f"c-{user}")
 
     with redis_server(tmp_path) as redis, served(tmp_path, redis.url) as server:
         fill(redis)
@@ -88,7 +89,8 @@ def test_redis_may_stop_and_come_back_under_load(tmp_path: Path) -> None:
 
 
 def test_who_has_no_profile_is_told_to_ask_again_while_redis_is_away(tmp_path: Path) -> None:
-    publish_profiles(tmp_path, ["ana"])
+    days = days_now()
+    publish_profiles(tmp_path, ["ana"], days.yesterday)
     with served(tmp_path, "redis://127.0.0.1:1/0") as server:
         assert ok(server.context_of("ana"))["live_status"] == "unavailable"
         assert server.context_of("nobody").status == 503
@@ -101,7 +103,8 @@ def test_who_has_no_profile_is_told_to_ask_again_while_redis_is_away(tmp_path: P
 
 def test_copies_are_served_as_they_are_published(tmp_path: Path, redis: RedisServer) -> None:
     """Nothing is there at first; each newer copy is served within 5 s, and publishing goes on."""
-    sums(redis, "early", TODAY, events=2)
+    days = days_now()
+    sums(redis, "early", days.today, events=2)
     with served(tmp_path, redis.url) as server:
         assert ok(server.ask("/health"))["warehouse"] is None
         assert server.context_of("zoe").status == 503
@@ -110,7 +113,9 @@ def test_copies_are_served_as_they_are_published(tmp_path: Path, redis: RedisSer
 
         forms = []
         for turn in range(1, 4):
-            forms.append(publish_profiles(tmp_path, ["zoe"], completion_rate=turn).form)
+            forms.append(
+                publish_profiles(tmp_path, ["zoe"], days.yesterday, completion_rate=turn).form
+            )
             published_at = time.monotonic()
 
             def is_served(turn: int = turn) -> bool:
@@ -121,15 +126,16 @@ def test_copies_are_served_as_they_are_published(tmp_path: Path, redis: RedisSer
             assert time.monotonic() - published_at < 5
         # The server keeps neither of the two files open, nor the warehouse.
         assert forms == ["fresh", "fresh", "incremental"]
-        assert ok(server.ask("/health"))["warehouse"] == f"{YESTERDAY}"
+        assert ok(server.ask("/health"))["warehouse"] == f"{days.yesterday}"
 
 
 # --- what is written down, and how often is answered ----------------------------------------------
 
 
 def test_the_log_holds_neither_token_nor_content(tmp_path: Path, redis: RedisServer) -> None:
-    publish_profiles(tmp_path, ["person-ana"])
-    sums(redis, "person-ana", TODAY, conversation_id="private-conversation")
+    days = days_now()
+    publish_profiles(tmp_path, ["person-ana"], days.yesterday)
+    sums(redis, "person-ana", days.today, conversation_id="private-conversation")
     with served(tmp_path, redis.url) as server:
         settled(server, "person-ana", "ok")
         server.context_of("person-ana", token="wrong-t0ken")
@@ -147,7 +153,8 @@ def test_the_log_holds_neither_token_nor_content(tmp_path: Path, redis: RedisSer
 
 
 def test_more_requests_than_are_allowed_are_put_off(tmp_path: Path, redis: RedisServer) -> None:
-    publish_profiles(tmp_path, ["ana"])
+    days = days_now()
+    publish_profiles(tmp_path, ["ana"], days.yesterday)
     with served(tmp_path, redis.url, HARVEY_REQUESTS_PER_SECOND="5") as server:
         ok(server.context_of("ana"))
         statuses = [server.context_of("ana") for _ in range(30)]

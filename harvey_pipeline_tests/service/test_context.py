@@ -7,7 +7,7 @@ import pytest
 
 from harvey_pipeline_tests.cli.commands import wait_until
 from harvey_pipeline_tests.service.asking import in_time, ok, settled, sums
-from harvey_pipeline_tests.service.published_profiles import TODAY, YESTERDAY, publish_profiles
+from harvey_pipeline_tests.service.published_profiles import Days, publish_profiles
 from harvey_pipeline_tests.service.servers import (
     TOKEN,
     RedisServer,
@@ -28,22 +28,26 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, redis: RedisServer, days: Days
+) -> Iterator[Server]:
     """The service over yesterday's profiles of `USERS`."""
     folder = tmp_path_factory.mktemp("served")
-    publish_profiles(folder, USERS)
+    publish_profiles(folder, USERS, days.yesterday)
     with served(folder, redis.url) as made:
         yield made
 
 
-def test_a_profile_is_answered_with_all_its_columns_but_the_email(server: Server) -> None:
+def test_a_profile_is_answered_with_all_its_columns_but_the_email(
+    server: Server, days: Days
+) -> None:
     found = settled(server, "ben", "empty")
-    signed_up = YESTERDAY - timedelta(days=88)
+    signed_up = days.yesterday - timedelta(days=88)
     assert found == {
         "user_id": "ben",
-        "as_of": f"{YESTERDAY}",
+        "as_of": f"{days.yesterday}",
         "profile": {
-            "date": f"{YESTERDAY}",
+            "date": f"{days.yesterday}",
             "user_id": "ben",
             "created_at": f"{signed_up}T08:30:00Z",
             "signed_up_date": f"{signed_up}",
@@ -53,8 +57,8 @@ def test_a_profile_is_answered_with_all_its_columns_but_the_email(server: Server
             "total_credits_used": 140,
             "active_days": 20,
             "sessions": 31,
-            "last_active_at": f"{YESTERDAY}T16:05:00Z",
-            "last_active_date": f"{YESTERDAY}",
+            "last_active_at": f"{days.yesterday}T16:05:00Z",
+            "last_active_date": f"{days.yesterday}",
             "average_session_length": 14.5,
             "completion_rate": 75.0,
             "primary_use_case": "contract_review",
@@ -71,9 +75,11 @@ def test_a_profile_is_answered_with_all_its_columns_but_the_email(server: Server
     }
 
 
-def test_only_the_days_after_the_profile_are_added_up(server: Server, redis: RedisServer) -> None:
-    sums(redis, "ana", YESTERDAY, events=100, credits_used=100)
-    sums(redis, "ana", TODAY, events=3, messages=2, credits_used=7, conversation_id="c9")
+def test_only_the_days_after_the_profile_are_added_up(
+    server: Server, redis: RedisServer, days: Days
+) -> None:
+    sums(redis, "ana", days.yesterday, events=100, credits_used=100)
+    sums(redis, "ana", days.today, events=3, messages=2, credits_used=7, conversation_id="c9")
     found = settled(server, "ana", "ok")
     zeros = (
         *("user_messages", "tool_calls", "successful_calls", "creations", "attempts"),
@@ -84,17 +90,19 @@ def test_only_the_days_after_the_profile_are_added_up(server: Server, redis: Red
         "events": 3,
         "messages": 2,
         "credits_used": 7,
-        "first_event_at": f"{TODAY}T08:00:00.000000Z",
-        "last_event_at": f"{TODAY}T09:00:00.000000Z",
+        "first_event_at": f"{days.today}T08:00:00.000000Z",
+        "last_event_at": f"{days.today}T09:00:00.000000Z",
         "conversation_id": "c9",
         "tool_name": "search",
     }
 
 
-def test_who_has_no_profile_yet_is_known_by_today(server: Server, redis: RedisServer) -> None:
-    sums(redis, "new/one", TODAY, events=5)
+def test_who_has_no_profile_yet_is_known_by_today(
+    server: Server, redis: RedisServer, days: Days
+) -> None:
+    sums(redis, "new/one", days.today, events=5)
     found = settled(server, "new/one", "ok")
-    assert (found["as_of"], found["profile"]) == (f"{YESTERDAY}", None)
+    assert (found["as_of"], found["profile"]) == (f"{days.yesterday}", None)
     assert found["live"]["events"] == 5
     plain = in_time(lambda: server.context_of("new/one", accept="text/plain"))
     assert (plain.status, plain.text) == (200, "")
@@ -142,19 +150,19 @@ def test_answers_are_not_to_be_kept_by_anybody_between(server: Server) -> None:
     assert server.context_of("ana", accept="text/plain").headers["cache-control"] == "no-store"
 
 
-def test_today_is_the_sums_over_all_users(server: Server, redis: RedisServer) -> None:
+def test_today_is_the_sums_over_all_users(server: Server, redis: RedisServer, days: Days) -> None:
     found = ok(in_time(lambda: server.ask("/today")))
-    assert (found["date"], found["events"], found["users"]) == (f"{TODAY}", 0, 0)
-    sums(redis, None, TODAY, events=12, refusals=2, users=4)
+    assert (found["date"], found["events"], found["users"]) == (f"{days.today}", 0, 0)
+    sums(redis, None, days.today, events=12, refusals=2, users=4)
     found = ok(in_time(lambda: server.ask("/today")))
     assert (found["events"], found["refusals"], found["users"], found["messages"]) == (12, 2, 4, 0)
-    redis.connect().delete(f"harvey:live:{TODAY}")
+    redis.connect().delete(f"harvey:live:{days.today}")
 
 
-def test_health_needs_no_token(server: Server) -> None:
+def test_health_needs_no_token(server: Server, days: Days) -> None:
     def is_well() -> bool:
         found = ok(server.ask("/health", token=None))
-        return bool(found == {"warehouse": f"{YESTERDAY}", "redis": True})
+        return bool(found == {"warehouse": f"{days.yesterday}", "redis": True})
 
     wait_until(is_well, 10, 0.05)
 

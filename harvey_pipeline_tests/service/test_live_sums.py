@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from harvey_pipeline_tests.service.published_profiles import TODAY
+from harvey_pipeline_tests.service.published_profiles import Days
 from harvey_pipeline_tests.service.servers import RedisServer, redis_server
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def redis(tmp_path_factory: pytest.TempPathFactory, days: Days) -> Iterator[RedisServer]:
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         server.connect().hset(
-            f"harvey:live:{TODAY}:ana",
+            f"harvey:live:{days.today}:ana",
             mapping={
                 "events": 7,
-                "first_event_at": f"{TODAY}T08:00:00.000000Z",
-                "last_event_at": f"{TODAY}T09:00:00.000000Z",
+                "first_event_at": f"{days.today}T08:00:00.000000Z",
+                "last_event_at": f"{days.today}T09:00:00.000000Z",
                 "last_id": "e1",
                 "conversation_id": "c1",
                 "tool_name": "search",
@@ -48,11 +48,13 @@ def with_redis(redis: RedisServer, act: Callable[[Any], Awaitable[Any]]) -> Any:
     return asyncio.run(run())
 
 
-def test_an_answer_that_is_there_counts_although_this_process_was_late(redis: RedisServer) -> None:
+def test_an_answer_that_is_there_counts_although_this_process_was_late(
+    redis: RedisServer, days: Days
+) -> None:
     async def stand_still(live: Any) -> Any:
         # Where others keep the machine busy Redis may be late itself.
         for _ in range(20):
-            asking = asyncio.create_task(live.of_user("ana", [TODAY]))
+            asking = asyncio.create_task(live.of_user("ana", [days.today]))
             await asyncio.sleep(0.002)
             time.sleep(0.1)
             found = await asking
@@ -65,7 +67,7 @@ def test_an_answer_that_is_there_counts_although_this_process_was_late(redis: Re
 
 
 def test_nobody_waits_until_a_connection_is_given_up(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis: RedisServer, days: Days, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harvey_pipeline.service import live_sums
 
@@ -76,7 +78,7 @@ def test_nobody_waits_until_a_connection_is_given_up(
         redis.hang()
         try:
             began = time.perf_counter()
-            answers = await asyncio.gather(*(live.of_user("ana", [TODAY]) for _ in range(200)))
+            answers = await asyncio.gather(*(live.of_user("ana", [days.today]) for _ in range(200)))
             return answers, time.perf_counter() - began
         finally:
             redis.go_on()

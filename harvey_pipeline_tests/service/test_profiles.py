@@ -1,15 +1,16 @@
 """The profiles in memory: those of the copy that is published now, and the copy stays free."""
 
-from datetime import timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from harvey_pipeline.service.profiles import Profiles, PublishedProfiles
-from harvey_pipeline_tests.service.published_profiles import YESTERDAY, publish_profiles
+from harvey_pipeline_tests.service.published_profiles import publish_profiles
 
-BEFORE = YESTERDAY - timedelta(days=1)
+DAY = date(2024, 4, 2)
+BEFORE = date(2024, 4, 1)
 
 
 def copy_in(folder: Path) -> Path:
@@ -22,17 +23,17 @@ def is_nothing(profiles: Profiles) -> bool:
 
 def test_profiles_are_those_of_the_last_day_without_email(tmp_path: Path) -> None:
     publish_profiles(tmp_path, ["ana", "ben", "eve"], BEFORE)
-    publish_profiles(tmp_path, ["ben", "a/b"], YESTERDAY)
+    publish_profiles(tmp_path, ["ben", "a/b"], DAY)
     published = PublishedProfiles(copy_in(tmp_path))
     assert is_nothing(published.current)
     assert published.refresh()
     found = published.current
-    assert found.day == YESTERDAY
+    assert found.day == DAY
     assert found.of("ana") is None
     for user in ("ben", "a/b"):
         row = found.of(user)
         assert row is not None
-        assert (row["user_id"], row["date"]) == (user, YESTERDAY)
+        assert (row["user_id"], row["date"]) == (user, DAY)
         assert row["preferred_tools"] == ["contract_review", "case_search"]
         assert "email" not in row
     assert not published.refresh()
@@ -41,12 +42,12 @@ def test_profiles_are_those_of_the_last_day_without_email(tmp_path: Path) -> Non
 
 def test_each_newly_published_copy_is_read_and_never_kept_open(tmp_path: Path) -> None:
     """Guards against a copy that publishing cannot bring up to date because it is still open."""
-    publish_profiles(tmp_path, ["ana"])
+    publish_profiles(tmp_path, ["ana"], DAY)
     published = PublishedProfiles(copy_in(tmp_path))
     published.refresh()
     forms = []
     for turn in range(1, 5):
-        forms.append(publish_profiles(tmp_path, ["ana"], completion_rate=turn).form)
+        forms.append(publish_profiles(tmp_path, ["ana"], DAY, completion_rate=turn).form)
         assert published.refresh()
         row = published.current.of("ana")
         assert row is not None
@@ -57,11 +58,11 @@ def test_each_newly_published_copy_is_read_and_never_kept_open(tmp_path: Path) -
 
 def test_a_copy_is_read_anew_although_the_former_one_is_open(tmp_path: Path) -> None:
     """Guards against DuckDB's giving, by its path, the file that has had the path before."""
-    publish_profiles(tmp_path, ["ana"])
+    publish_profiles(tmp_path, ["ana"], DAY)
     published = PublishedProfiles(copy_in(tmp_path))
     with duckdb.connect(str(copy_in(tmp_path)), read_only=True):
         published.refresh()
-        publish_profiles(tmp_path, ["ana", "ben"])
+        publish_profiles(tmp_path, ["ana", "ben"], DAY)
         assert published.refresh()
         assert published.current.of("ben") is not None
 
@@ -76,7 +77,7 @@ def test_without_a_copy_or_with_one_of_other_subjects_there_are_none(tmp_path: P
 
 
 def test_a_copy_that_goes_away_is_served_no_longer(tmp_path: Path) -> None:
-    publish_profiles(tmp_path, ["ana"])
+    publish_profiles(tmp_path, ["ana"], DAY)
     published = PublishedProfiles(copy_in(tmp_path))
     published.refresh()
     copy_in(tmp_path).unlink()
@@ -87,7 +88,7 @@ def test_a_copy_that_goes_away_is_served_no_longer(tmp_path: Path) -> None:
 def test_a_file_that_is_no_copy_leaves_what_is_served_until_it_is_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish_profiles(tmp_path, ["ana"])
+    publish_profiles(tmp_path, ["ana"], DAY)
     path = copy_in(tmp_path)
     published = PublishedProfiles(path)
     published.refresh()

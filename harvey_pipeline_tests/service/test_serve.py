@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harvey_pipeline_tests.cli.commands import assert_refused, environment, run_harvey
-from harvey_pipeline_tests.service.published_profiles import publish_profiles
+from harvey_pipeline_tests.service.published_profiles import days_now, publish_profiles
 from harvey_pipeline_tests.service.servers import TOKEN, served
 
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -62,7 +62,7 @@ def test_settings_that_cannot_be_used_are_refused_without_being_told(tmp_path: P
 def test_a_signal_stops_it_although_a_client_stays_connected(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    publish_profiles(tmp_path, ["ana"])
+    publish_profiles(tmp_path, ["ana"], days_now().yesterday)
     with served(tmp_path, NO_REDIS) as server:
         port = int(server.address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as client:
