@@ -227,6 +227,7 @@ BULK_EVENTS = """CREATED,FIRM_ID,USER_ID,EVENT_TYPE,NUM_DOCS,FEEDBACK_SCORE
 """
 
 
+@pytest.mark.long(10)
 def test_a_bulk_export_of_three_files_runs_as_it_comes(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     landing.mkdir()

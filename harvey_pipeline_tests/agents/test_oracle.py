@@ -30,6 +30,7 @@ def test_every_table_and_view_is_compared() -> None:
     assert {view.name for view in SUBJECT.views} == set(VIEW_KEYS)
 
 
+@pytest.mark.long(10)
 def test_exports_followed_by_drops_run_as_they_come(tmp_path: Path) -> None:
     days = days_from(FIRST, 9)
     dirty = DirtyLanding(tmp_path / "landing", seed=5)

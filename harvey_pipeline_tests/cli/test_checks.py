@@ -58,9 +58,9 @@ def test_an_unknown_name_is_refused_with_those_like_it(here: Harvey) -> None:
     assert_refused(here("checks", "volume_is_usal"), "Did you mean volume_is_usual")
 
 
-def test_without_a_run_there_are_no_results(tmp_path: Path, harvey: Harvey) -> None:
+def test_without_a_run_there_are_no_results(tmp_path: Path, here: Harvey) -> None:
     assert_refused(
-        harvey("checks", "--failed"),
+        here("checks", "--failed"),
         f"{tmp_path}/data/dagster_home holds no results",
         "`harvey run`",
         "--dagster-home",

@@ -112,6 +112,7 @@ def test_a_folder_whose_making_was_cut_short_is_completed(
     assert events_by_run(home) == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", ["harvey_pipeline.event_log", "harvey_pipeline.graph.event_log"])
 def test_the_place_that_another_version_has_written_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str

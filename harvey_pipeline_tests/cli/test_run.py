@@ -283,6 +283,7 @@ def test_kpis_are_of_the_last_day_with_a_usual_volume(tmp_path: Path, harvey: Ha
     assert lines[place + 4].split()[:2] == ["Events", "24"]
 
 
+@pytest.mark.long
 def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> None:
     one_day(tmp_path)
     landing_file(tmp_path, "events/2024-04-01.csv", "created,firm_id\n")
@@ -306,13 +307,22 @@ def test_a_drop_that_cannot_be_read_is_named(tmp_path: Path, harvey: Harvey) -> 
     [
         pytest.param(("--from", "2024-13-01"), ("--from 2024-13-01 is no day",), id="no-date"),
         pytest.param(
-            ("--from", "2024-03-31"), ("lies outside the calendar", "--start-date"), id="too-early"
+            ("--from", "2024-03-31"),
+            ("lies outside the calendar", "--start-date"),
+            id="too-early",
+            marks=pytest.mark.long,
         ),
-        pytest.param(("--to", "2024-04-03"), ("lies outside the calendar",), id="too-late"),
+        pytest.param(
+            ("--to", "2024-04-03"),
+            ("lies outside the calendar",),
+            id="too-late",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             ("--from", "2024-04-02", "--to", "2024-04-01"),
             ("the range ends (2024-04-01) before it starts (2024-04-02)",),
             id="reversed",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -368,6 +378,7 @@ def test_a_warehouse_that_stays_locked_is_waited_for_once_and_told_once(
     assert f"PID {holder.pid}" in failed
 
 
+@pytest.mark.long
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     write_sample(tmp_path / "data" / "landing", SampleSpec(days=20))
     with subprocess.Popen(

@@ -45,6 +45,7 @@ def test_a_sample_is_written_as_folders_of_parts(harvey: Harvey, tmp_path: Path)
     assert (tmp_path / "parted" / "customers.csv").exists()
 
 
+@pytest.mark.long
 def test_nothing_is_written_beside_drops_of_any_subject(tmp_path: Path, harvey: Harvey) -> None:
     found = tmp_path / "data" / "landing" / "agent_queries" / "2024-04-01.csv"
     found.parent.mkdir(parents=True)

@@ -106,7 +106,10 @@ def json_object(choose: random.Random, depth: int) -> str:
     return f"{{{','.join(members) or space(choose)}}}"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed",
+    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))],
+)
 def test_contents_read_all_at_once_are_those_read_one_by_one(seed: int) -> None:
     choose = random.Random(seed)
     contents = [json_object(choose, choose.randint(0, 5)) for _ in range(1_000)]

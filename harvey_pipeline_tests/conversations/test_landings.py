@@ -93,6 +93,7 @@ def test_a_dirty_landing_holds_every_reason_and_every_status(tmp_path: Path) -> 
     assert any(len(found) > 1 for found in users.values()), "two users in one conversation"
 
 
+@pytest.mark.long
 def test_what_comes_after_a_day_changes_nothing_of_it(tmp_path: Path) -> None:
     days = days_from(FIRST, 40)
     DirtyLanding(tmp_path, 3).deliver(days)

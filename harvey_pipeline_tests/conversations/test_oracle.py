@@ -63,6 +63,7 @@ def test_what_differs_is_named() -> None:
     ]
 
 
+@pytest.mark.long(10)
 def test_three_weeks_in_one_range(tmp_path: Path) -> None:
     days = days_from(FIRST, 20)
     landed(tmp_path, 5, days)

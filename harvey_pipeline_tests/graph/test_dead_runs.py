@@ -61,6 +61,7 @@ def test_a_run_is_dead_once_its_process_is_killed(tmp_path: Path, is_canceling: 
     assert lives(home) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fate", ["succeed", "raise"])
 def test_a_run_that_ends_leaves_no_sign_of_life(tmp_path: Path, fate: str) -> None:
     home = make_home(tmp_path / "home", OURS)

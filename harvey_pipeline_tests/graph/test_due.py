@@ -300,6 +300,7 @@ def test_a_marker_beside_a_bulk_export_makes_the_drops_after_it_due(tmp_path: Pa
     assert rejected() == 1
 
 
+@pytest.mark.long
 def test_records_without_a_day_follow_an_export_that_no_day_needs(tmp_path: Path) -> None:
     """Every day has drops of its own, so that the first of them answers for the exports."""
     for number in (1, 2):
@@ -437,7 +438,10 @@ class World:
 
 @pytest.mark.parametrize(
     ("seed", "days"),
-    [(1, 6), *(pytest.param(seed, 45, marks=pytest.mark.long) for seed in (2, 3))],
+    [
+        pytest.param(1, 6, marks=pytest.mark.long(20)),
+        *(pytest.param(seed, 45, marks=pytest.mark.long) for seed in (2, 3)),
+    ],
 )
 def test_running_what_is_due_leaves_what_a_full_run_would(
     tmp_path: Path, seed: int, days: int

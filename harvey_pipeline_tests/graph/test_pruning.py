@@ -40,6 +40,7 @@ def test_a_range_that_is_run_again_leaves_one_run(home: Path) -> None:
         assert len(shown(instance)["first"]) == 4
 
 
+@pytest.mark.long
 def test_a_run_of_which_one_day_is_the_newest_is_kept(home: Path) -> None:
     with dg.DagsterInstance.from_config(str(home)) as instance:
         run_days(instance, "2024-04-01", "2024-04-03")

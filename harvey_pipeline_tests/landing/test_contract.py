@@ -1,5 +1,6 @@
 """The raw tables over small landing folders, one for every sentence of the landing contract."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,18 @@ from harvey_pipeline_tests.engagement.oracle import expected_raw_tables
 from harvey_pipeline_tests.pipelines import assert_same_rows, days_between
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def marks_of(case: Case) -> Sequence[pytest.MarkDecorator]:
+    """What drops have said already, exports say once more when there is time."""
+    has_twin = f"{case.id.removesuffix('-in-exports')}-in-drops" in IDS
+    return [pytest.mark.long] if case.id.endswith("-in-exports") and has_twin else []
+
+
+IDS = {case.id for case in CASES}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.id, marks=marks_of(case)) for case in CASES]
+)
 def test_a_landing_folder_becomes_what_the_contract_says(tmp_path: Path, case: Case) -> None:
     store = raw_store(tmp_path, start_date=str(case.first))
     write_case(case, tmp_path / "landing")

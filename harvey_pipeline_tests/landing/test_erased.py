@@ -158,7 +158,10 @@ def without_notes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("is_bulk", [False, True], ids=["drop", "bulk"])
+@pytest.mark.parametrize(
+    "is_bulk",
+    [pytest.param(False, id="drop"), pytest.param(True, id="bulk", marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_events_of_the_erased_are_as_if_they_had_not_been_delivered(
     tmp_path: Path, form: str, is_bulk: bool
@@ -347,6 +350,7 @@ for number in range(20):
 """
 
 
+@pytest.mark.long
 def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tombstones_path(tmp_path / "warehouse.duckdb")
     adding = [

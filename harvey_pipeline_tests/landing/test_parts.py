@@ -228,7 +228,10 @@ def split(
     return files, places, lines
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed",
+    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_give_what_one_file_of_their_records_gives(
     tmp_path: Path, kind: str, seed: int
@@ -364,6 +367,7 @@ def test_a_snapshot_has_shrunken_by_the_keys_of_all_parts(tmp_path: Path) -> Non
     assert store.ingest(SOURCES["users"], day_range(DAY)).days[0].is_observed
 
 
+@pytest.mark.long
 def test_tables_are_those_of_whole_drops(tmp_path: Path) -> None:
     """Through the whole graph: only where a record stands is told otherwise."""
     day = date(2024, 4, 1)

@@ -103,7 +103,10 @@ def data_file(store: RawStore) -> str:
     return str(row["data_file"])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed",
+    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 3))],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_that_are_read_elsewhere_give_what_one_machine_makes_of_them(
     tmp_path: Path, kind: str, seed: int

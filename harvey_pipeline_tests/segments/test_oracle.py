@@ -85,6 +85,7 @@ def test_seven_weeks_in_one_range(tmp_path: Path) -> None:
     assert_agrees(pipeline, days)
 
 
+@pytest.mark.long(10)
 def test_seasons_and_mass_changes_of_stored_scores(tmp_path: Path) -> None:
     """Two years of Mondays stand in for the scores; the last twelve weeks are run."""
     assert_stored_agree(tmp_path, seed=1)

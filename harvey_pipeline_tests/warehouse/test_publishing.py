@@ -386,6 +386,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bo
     monkeypatch.setattr(owner, name, killed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("owner", "name", "after", "is_new_already"),
     [
@@ -467,6 +468,7 @@ publishing.publish(Warehouse(database=sys.argv[1]), tables_of(SUBJECTS))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "moment",
     [

@@ -454,6 +454,7 @@ Warehouse(database=sys.argv[1]).write({DAILY: Pieces(plans())}, days(1, 2))
 """
 
 
+@pytest.mark.long
 def test_a_kill_in_the_middle_of_a_write_leaves_the_old_rows(
     filled: Warehouse, children: list[Child]
 ) -> None:

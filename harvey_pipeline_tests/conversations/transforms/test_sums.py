@@ -482,6 +482,7 @@ def grouped(events: Sequence[Plain], key: Callable[[Plain], Any]) -> dict[Any, l
     return groups
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(EVENTS)
 def test_sums_are_those_of_a_plain_loop(some: list[Event]) -> None:
@@ -537,6 +538,7 @@ def test_sums_are_those_of_a_plain_loop(some: list[Event]) -> None:
     assert found_traits == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sums", "key"),
     [

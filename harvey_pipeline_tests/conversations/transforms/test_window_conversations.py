@@ -125,7 +125,10 @@ def random_row(choose: random.Random, ago: int) -> Row:
     }
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed",
+    [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 12))],
+)
 def test_every_window_is_folded_from_its_own_rows(seed: int) -> None:
     choose = random.Random(seed)
     drawn = [random_row(choose, choose.randint(0, 75)) for _ in range(choose.choice((20, 200)))]

@@ -101,7 +101,11 @@ def by_characters(text: str, separator: str, escape: bool) -> tuple[str, list[st
         ),
     ],
 )
-@pytest.mark.parametrize("piece", [1, 7, 40, 1 << 20], ids=lambda size: f"{size}-bytes-at-a-time")
+@pytest.mark.parametrize(
+    "piece",
+    [7, *(pytest.param(size, marks=pytest.mark.long) for size in (1, 40, 1 << 20))],
+    ids=lambda size: f"{size}-bytes-at-a-time",
+)
 def test_random_text_is_read_as_character_by_character(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -404,6 +404,7 @@ def test_the_random_histories_hold_segments_back_and_let_them_through() -> None:
     assert held == {True, False}
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
