@@ -35,7 +35,7 @@ def settled(server: Server, user: str, live_status: str) -> Any:
     found: list[Any] = []
 
     def is_settled() -> bool:
-        found.append(ok(server.context_of(user)))
+        found.append(ok(in_time(lambda: server.context_of(user))))
         return bool(found[-1]["live_status"] == live_status)
 
     wait_until(is_settled, 10, 0.05)
