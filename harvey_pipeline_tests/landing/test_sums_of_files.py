@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,7 +22,7 @@ from harvey_pipeline.engines.one_machine import OneMachine
 from harvey_pipeline.graph.assets import ReadsSums
 from harvey_pipeline.landing import sums_of_files
 from harvey_pipeline.landing.raw_store import RawStore, RawStoreError
-from harvey_pipeline.landing.sums import EventSums, SumsOfRows, add_up
+from harvey_pipeline.landing.sums import EventSums, SumsOfDrops, SumsOfRows, add_up
 from harvey_pipeline.landing.sums_of_files import DropFiles, SumsOfFiles
 from harvey_pipeline.privacy.raw_files import erase_from_raw_files
 from harvey_pipeline.synthetic import split_drops
@@ -169,10 +170,15 @@ def test_sums_of_files_are_those_of_a_plain_loop(
             drops[day(drop)] = DropFiles(f"{day(drop)}-x", tuple(paths), drop % 2 == 0)
         tasks = Elsewhere()
         sums = SumsOfFiles(SUMS_OF_LOANS, drops, root, tasks)
+        by_drops = SumsOfDrops(SUMS_OF_LOANS, days, partial(of_drops, rows))
         for found in (
             sums.of(days).collect(),
             SumsOfRows(SUMS_OF_LOANS, rows.lazy()).of(days).collect(),
-            pl.concat([sums.of(DayRange(one, one)).collect() for one in days.days]),
+            by_drops.of(days).collect(),
+            *(
+                pl.concat([some.of(DayRange(one, one)).collect() for one in days.days])
+                for some in (sums, by_drops)
+            ),
         ):
             got = {(shelf, on): (n, pages) for shelf, on, n, pages in found.iter_rows()}
             assert got == expected
@@ -185,6 +191,24 @@ def test_sums_of_files_are_those_of_a_plain_loop(
         pl.col("drop_date").is_between(day(start - LATE), day(start + length + LATE))
     )
     assert counts == Counter(near["event_date"])
+
+
+def of_drops(rows: pl.DataFrame, drops: DayRange) -> pl.LazyFrame:
+    return rows.lazy().filter(pl.col("drop_date").is_between(drops.first, drops.last))
+
+
+def test_sums_of_drops_read_what_may_hold_events_of_the_days() -> None:
+    """Loans come up to two days late."""
+    asked: list[DayRange] = []
+
+    def read(drops: DayRange) -> pl.LazyFrame:
+        asked.append(drops)
+        return LOANS.table.empty()
+
+    sums = SumsOfDrops(SUMS_OF_LOANS, DayRange(day(0), day(30)), read)
+    assert sums.of(DayRange(day(7), day(13))).collect().is_empty()
+    assert sums.count_events() == {}
+    assert asked == [DayRange(day(7), day(15)), DayRange(day(0), day(30))]
 
 
 # --- kept in the raw store -----------------------------------------------------------------------
