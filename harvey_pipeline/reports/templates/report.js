@@ -98,10 +98,15 @@
           if (colour) mark.setAttribute(name, colour);
         }
       });
-      drawn.clear();
     }
 
-    return { redraw, lighten };
+    // Until then nothing is drawn again: it would be dark.
+    function darken() {
+      drawn.forEach((one) => (one.theme = null));
+      redraw();
+    }
+
+    return { redraw, lighten, darken };
   }
 
   function lightColours(dark, light) {
@@ -183,7 +188,7 @@
     });
     window.addEventListener("afterprint", () => {
       opened.forEach((one) => (one.open = false));
-      drawings.redraw();
+      if (root.dataset.theme === "dark") drawings.darken();
     });
   }
 

@@ -44,6 +44,15 @@ def colours(page: Opened) -> set[str]:
     return set(found)
 
 
+def wait_for_colour(page: Opened, colour: str) -> None:
+    """Until all that stands beside the axes has a colour."""
+    page.page.wait_for_function(
+        "(colour) => [...document.querySelectorAll('.drawing .role-axis-label text')]"
+        ".every((one) => one.getAttribute('fill') === colour)",
+        arg=colour,
+    )
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     with running_chromium() as browser:
@@ -153,11 +162,7 @@ def test_the_theme_is_chosen_and_kept(browser: "Browser", index: Path) -> None:
         page.draw()
         assert colours(page) == {LIGHT_TEXT}
         page.page.get_by_role("button", name="Dark theme").click()
-        page.page.wait_for_function(
-            "(colour) => [...document.querySelectorAll('.drawing .role-axis-label text')]"
-            ".every((one) => one.getAttribute('fill') === colour)",
-            arg=DARK_TEXT,
-        )
+        wait_for_colour(page, DARK_TEXT)
         page.page.goto((index.parent / path_of("user", USER)).as_uri())
         assert page.page.evaluate("document.documentElement.dataset.theme") == "dark"
         page.page.goto(index.as_uri())
@@ -201,7 +206,8 @@ def test_print_is_light_and_shows_the_definitions(
 ) -> None:
     with opened(browser, index, theme=theme) as page:
         page.draw()
-        assert colours(page) == {{"light": LIGHT_TEXT, "dark": DARK_TEXT}[theme]}
+        usual = {"light": LIGHT_TEXT, "dark": DARK_TEXT}[theme]
+        assert colours(page) == {usual}
         page.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         page.page.emulate_media(media="print")
         assert page.page.locator("details:not([open])").count() == 0
@@ -209,5 +215,6 @@ def test_print_is_light_and_shows_the_definitions(
         assert colours(page) == {LIGHT_TEXT}
         page.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
         assert page.page.locator("details[open]").count() == 0
+        wait_for_colour(page, usual)
         assert page.page.pdf()[:5] == b"%PDF-"
         assert page.errors == []
