@@ -6,6 +6,7 @@ table, the raw asset, the delivery checks and the contract on the reference page
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -14,6 +15,7 @@ import polars as pl
 
 from harvey_pipeline.landing.readers import TIMESTAMP, Reader
 from harvey_pipeline.warehouse import columns as c
+from harvey_pipeline.warehouse.days import DayRange
 from harvey_pipeline.warehouse.table import Table
 
 Kind = Literal["snapshot", "events", "changes"]
@@ -249,6 +251,11 @@ class Source:
     def table(self) -> Table:
         """The raw table: accepted records, by the day of the drop."""
         return Table(f"raw.raw_{self.name}", _schema_of(self), "drop_date", persons=self.persons)
+
+
+def drops_of(source: Source, days: DayRange) -> DayRange:
+    """The drops that may hold records of events or changes dated on some days."""
+    return DayRange(days.first, days.last + timedelta(days=source.late_days))
 
 
 def _reasons_of(column: Column) -> dict[str, Consequence]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Protocol
 
 import polars as pl
 
 from harvey_pipeline.landing.repeats import first_deliveries
-from harvey_pipeline.landing.source import EVENT_DATE, Source
+from harvey_pipeline.landing.source import EVENT_DATE, Source, drops_of
 from harvey_pipeline.warehouse.days import DayRange, is_dated
 
 
@@ -60,8 +60,8 @@ class SumsOfRows:
 
     def of(self, days: DayRange) -> pl.LazyFrame:
         """The sums of the events dated on some days, each counted once, in no order."""
-        last_drop = days.last + timedelta(days=self.sums.source.late_days)
-        is_wanted = is_dated(days.first, last_drop, "drop_date") & is_dated(
+        drops = drops_of(self.sums.source, days)
+        is_wanted = is_dated(drops.first, drops.last, "drop_date") & is_dated(
             days.first, days.last, EVENT_DATE
         )
         return self.sums.of_drops(self.rows.filter(is_wanted))
@@ -89,8 +89,8 @@ class SumsOfDrops:
 
     def of(self, days: DayRange) -> pl.LazyFrame:
         """The sums of the events dated on some days, each counted once, in no order."""
-        last_drop = days.last + timedelta(days=self.sums.source.late_days)
-        return SumsOfRows(self.sums, self.read(DayRange(days.first, last_drop))).of(days)
+        drops = drops_of(self.sums.source, days)
+        return SumsOfRows(self.sums, self.read(drops)).of(days)
 
     def count_events(self) -> Mapping[date, int]:
         """About how many events each date has: repeats count too."""

@@ -19,7 +19,7 @@ from harvey_pipeline.checks.plan import Judging, TableChecks
 from harvey_pipeline.checks.reconcile import differences, with_every_day
 from harvey_pipeline.checks.report import WARN, Check
 from harvey_pipeline.landing.ledger import DROPS
-from harvey_pipeline.landing.source import Source
+from harvey_pipeline.landing.source import Source, drops_of
 from harvey_pipeline.warehouse.days import DayRange, blocks_of_days, is_dated
 from harvey_pipeline.warehouse.table import Table
 
@@ -101,9 +101,7 @@ def _judge_rows_of_drops(source: Source, table: Table, judging: Judging) -> None
     """Distinct ids by day, out of the drops that the days read, against the facts."""
     days = judging.days
     counted = [
-        judging.raw_store.read(
-            source, DayRange(block[0], block[-1] + timedelta(days=source.late_days))
-        )
+        judging.raw_store.read(source, drops_of(source, DayRange(block[0], block[-1])))
         .filter(is_dated(block[0], block[-1], "event_date"))
         .group_by(date="event_date")
         .agg(rows=pl.col("source_id").n_unique().cast(pl.Int64))

@@ -1,7 +1,6 @@
 """Checks of each day's sums: nothing lost on the way, people who are known, words that are."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -20,7 +19,7 @@ from harvey_pipeline.conversations.tables.sums import (
 )
 from harvey_pipeline.landing.ledger import DROPS, QUARANTINE
 from harvey_pipeline.landing.repeats import first_deliveries, repeated_deliveries
-from harvey_pipeline.landing.source import EVENT_DATE
+from harvey_pipeline.landing.source import EVENT_DATE, drops_of
 from harvey_pipeline.warehouse.days import DayRange, blocks_of_days, is_dated
 from harvey_pipeline.warehouse.table import Table
 
@@ -134,8 +133,8 @@ def _judge_rows_read(judging: Judging) -> None:
 def _events_in_blocks(judging: Judging) -> Iterator[pl.LazyFrame]:
     """The accepted events of the run's days, a few days at a time, repeats included."""
     for block in blocks_of_days(judging.days, _BLOCK_DAYS):
-        last = block[-1] + timedelta(days=CONVERSATION_EVENTS.late_days)
-        events = judging.raw_store.read(CONVERSATION_EVENTS, DayRange(block[0], last))
+        drops = drops_of(CONVERSATION_EVENTS, DayRange(block[0], block[-1]))
+        events = judging.raw_store.read(CONVERSATION_EVENTS, drops)
         yield events.filter(is_dated(block[0], block[-1], EVENT_DATE))
 
 

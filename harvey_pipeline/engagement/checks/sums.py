@@ -18,6 +18,7 @@ from harvey_pipeline.engagement.transforms.windows import to_hundredths
 from harvey_pipeline.landing.ledger import DROPS
 from harvey_pipeline.landing.raw_store import RawStore
 from harvey_pipeline.landing.repeats import repeated_deliveries
+from harvey_pipeline.landing.source import drops_of
 from harvey_pipeline.warehouse.days import DayRange, blocks_of_days, is_dated
 
 _ACTIVITY: Final = TABLES["core.user_daily_activity"]
@@ -76,7 +77,7 @@ def _sum_events(raw_store: RawStore, days: Sequence[date]) -> pl.DataFrame:
 
 
 def _sum_events_of_block(raw_store: RawStore, days: Sequence[date]) -> pl.DataFrame:
-    drops = DayRange(days[0], days[-1] + timedelta(days=EVENTS.late_days))
+    drops = drops_of(EVENTS, DayRange(days[0], days[-1]))
     events = raw_store.read(EVENTS, drops).filter(is_dated(days[0], days[-1], "event_date"))
     sums = _sums_by_day(events)
     repeated = repeated_deliveries(EVENTS, events).collect(engine="streaming")

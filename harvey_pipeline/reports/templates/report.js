@@ -100,7 +100,7 @@
       });
     }
 
-    // Until then nothing is drawn again: it would be dark.
+    // What was made light counts as drawn until it is printed: drawn again it would be dark.
     function darken() {
       drawn.forEach((one) => (one.theme = null));
       redraw();
