@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from harvey_pipeline.conversations.content import CONTENT, read_all_at_once, read_content
+from harvey_pipeline_tests.cases import quick_and_long
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def json_object(choose: random.Random, depth: int) -> str:
 
 @pytest.mark.parametrize(
     "seed",
-    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))],
+    quick_and_long([0], range(1, 4)),
 )
 def test_contents_read_all_at_once_are_those_read_one_by_one(seed: int) -> None:
     choose = random.Random(seed)

@@ -59,13 +59,18 @@ def entry(run_id: str, partition: str) -> dg.EventLogEntry:
             dg.AssetKey("day"), partition=partition
         ),
     )
+    return logged(run_id, planned)
+
+
+def logged(run_id: str, event: dg.DagsterEvent) -> dg.EventLogEntry:
+    """An event as a run's log holds it."""
     return dg.EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level=10,
         user_message="",
         run_id=run_id,
         timestamp=1.0,
-        dagster_event=planned,
+        dagster_event=event,
     )
 
 
@@ -126,14 +131,7 @@ def evaluation(run_id: str, *, is_passed: bool) -> dg.EventLogEntry:
             dg.AssetKey("day"), "holds", is_passed, metadata={}
         ),
     )
-    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
-        error_info=None,
-        level=10,
-        user_message="",
-        run_id=run_id,
-        timestamp=1.0,
-        dagster_event=told,
-    )
+    return logged(run_id, told)
 
 
 def checks_in(folder: Path) -> list[tuple[object, ...]]:

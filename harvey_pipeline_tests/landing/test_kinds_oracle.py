@@ -17,6 +17,7 @@ from harvey_pipeline_tests.builders import (
     raw_store,
     table_rows,
 )
+from harvey_pipeline_tests.cases import quick_and_long
 from harvey_pipeline_tests.landing.kinds import SEATS, TICKETS
 from harvey_pipeline_tests.oracle.landing import (
     Landing,
@@ -90,9 +91,7 @@ def in_order(rows: Rows, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     return [tuple(row[column] for column in columns) for row in rows]
 
 
-@pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(n, marks=pytest.mark.long) for n in range(2, 20))]
-)
+@pytest.mark.parametrize("seed", quick_and_long([0, 1], range(2, 20)))
 def test_any_landing_folder_is_read_as_the_reference_does(tmp_path: Path, seed: int) -> None:
     choose = random.Random(seed)
     landing = tmp_path / "landing"

@@ -40,6 +40,7 @@ from harvey_pipeline_tests.builders import (
     table_rows,
     user_rows,
 )
+from harvey_pipeline_tests.cases import quick_and_long
 from harvey_pipeline_tests.landing.kinds import SEATS, TICKETS
 from harvey_pipeline_tests.pipelines import KEYS, Pipeline, assert_same_rows
 
@@ -230,7 +231,7 @@ def split(
 
 @pytest.mark.parametrize(
     "seed",
-    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))],
+    quick_and_long([0], range(1, 4)),
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_give_what_one_file_of_their_records_gives(

@@ -40,6 +40,7 @@ from harvey_pipeline_tests.builders import (
     raw_store,
     table_rows,
 )
+from harvey_pipeline_tests.cases import quick_and_long
 from harvey_pipeline_tests.landing.test_parts import (
     DAY,
     KINDS,
@@ -105,7 +106,7 @@ def data_file(store: RawStore) -> str:
 
 @pytest.mark.parametrize(
     "seed",
-    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 3))],
+    quick_and_long([0], range(1, 3)),
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_that_are_read_elsewhere_give_what_one_machine_makes_of_them(

@@ -17,6 +17,7 @@ from harvey_pipeline.conversations.transforms.window_conversations import (
     tell_window_conversations,
 )
 from harvey_pipeline.warehouse.days import is_dated
+from harvey_pipeline_tests.cases import quick_and_long
 from harvey_pipeline_tests.conversations.mart_rows import (
     DAY,
     Row,
@@ -127,7 +128,7 @@ def random_row(choose: random.Random, ago: int) -> Row:
 
 @pytest.mark.parametrize(
     "seed",
-    [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 12))],
+    quick_and_long(range(3), range(3, 12)),
 )
 def test_every_window_is_folded_from_its_own_rows(seed: int) -> None:
     choose = random.Random(seed)

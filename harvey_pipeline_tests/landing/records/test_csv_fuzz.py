@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harvey_pipeline.landing.records import csv_records
+from harvey_pipeline_tests.cases import quick_and_long
 from harvey_pipeline_tests.landing.records.reading import Read, read
 
 BLANK = " \t\u00a0\ufeff"
@@ -103,7 +104,7 @@ def by_characters(text: str, separator: str, escape: bool) -> tuple[str, list[st
 )
 @pytest.mark.parametrize(
     "piece",
-    [7, *(pytest.param(size, marks=pytest.mark.long) for size in (1, 40, 1 << 20))],
+    quick_and_long([7], (1, 40, 1 << 20)),
     ids=lambda size: f"{size}-bytes-at-a-time",
 )
 def test_random_text_is_read_as_character_by_character(
