@@ -16,7 +16,6 @@ folders for the next time.
 
 import argparse
 import math
-import multiprocessing
 import os
 import shutil
 import statistics
@@ -24,12 +23,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -37,7 +35,7 @@ import polars as pl
 from harvey_pipeline.engagement import sample
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.warehouse.table import Table
-from harvey_pipeline_tests.benchmarks.benchmark import FIRST, SIZES, make_landing
+from harvey_pipeline_tests.benchmarks.benchmark import FIRST, SIZES, apart, make_landing
 
 PROJECT: Final = Path(__file__).parent / "dbt_reference"
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -48,9 +46,6 @@ BEFORE: Final = "before"
 
 ALL: Final = "all days but two"
 DAY: Final = "one more day"
-
-Args = ParamSpec("Args")
-Result = TypeVar("Result")
 
 _DAYS_LEFT: Final = 2
 """Days of a size that are not among all of them."""
@@ -184,8 +179,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="harvey-against-dbt-") as scratch:
         folder = (options.folder or Path(scratch)).absolute()
         for size in options.sizes:
-            landing = _apart(make_landing, size, SIZES[size], folder)
-            by_day = _apart(_cut_into_days, landing, Path(scratch))
+            landing = apart(make_landing, size, SIZES[size], folder)
+            by_day = apart(_cut_into_days, landing, Path(scratch))
             place = Path(scratch) / size
             python = Path(sys.executable)
             contenders = [
@@ -207,17 +202,6 @@ def main() -> None:
                 print(f"{size}, {step}, {contender}: {one}", flush=True)
                 measured.setdefault((size, step, contender), []).append(one)
     print(f"\n{_draw_table(measured)}")
-
-
-def _apart(function: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-    """Call a function in a process of its own.
-
-    The peak memory that is told of a process is never below that of the one which started it, up
-    to then. So whatever takes memory is not done here.
-    """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(function, *args, **kwargs).result()
 
 
 def _cut_into_days(landing: Path, scratch: Path) -> Path:
@@ -255,7 +239,7 @@ def _time_in_turn(
                 yield step, contender.name, took
             if is_compared and repeat == 0:
                 databases = {one.name: one.database for one in contenders}
-                if not _apart(_are_equal, size, step, databases):
+                if not apart(_are_equal, size, step, databases):
                     raise SystemExit(1)
         for contender in contenders:
             shutil.rmtree(contender.place)
