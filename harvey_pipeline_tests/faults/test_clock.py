@@ -141,11 +141,14 @@ def test_sensor_and_daily_schedule_share_the_work(ahead: Station) -> None:
             for name in ("landing_sensor", "daily_schedule", "monthly_schedule")
         }
         assert len(asked.ticks("daily_schedule")) == 1
+        # A month rests on which days raw covers, too. Where its schedule looks after these were
+        # loaded, and before what rests on them is computed, it is computed then and once more.
         for some in (arrived, runs[len(arrived) :]):
-            computed = [table for one in some for table in asked.computed(one)]
+            tables = [table for one in some for table in asked.computed(one)]
+            computed = [table for table in tables if not table.startswith("months.")]
             assert "core.dim_user" in computed
             assert len(computed) == len(set(computed)), [describe(one) for one in some]
-    # Each run was asked for by one of them, and none loads or computes a day of a table again.
+    # Each run was asked for by one of them.
     assert sorted(run for asked_for in by.values() for run in asked_for) == sorted(
         one["runId"] for one in runs
     )
