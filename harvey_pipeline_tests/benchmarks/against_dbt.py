@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -35,7 +34,14 @@ import polars as pl
 from harvey_pipeline.engagement import sample
 from harvey_pipeline.engagement.tables import TABLES
 from harvey_pipeline.warehouse.table import Table
-from harvey_pipeline_tests.benchmarks.benchmark import FIRST, SIZES, apart, make_landing
+from harvey_pipeline_tests.benchmarks.benchmark import (
+    FIRST,
+    SIZES,
+    Cost,
+    apart,
+    make_landing,
+    run_to_end,
+)
 
 PROJECT: Final = Path(__file__).parent / "dbt_reference"
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -60,18 +66,6 @@ _NOT_COMPARED: Final[Mapping[str, tuple[str, ...]]] = {"export": ("marts.data_qu
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a process took: seconds, seconds of all processors, megabytes at its peak."""
-
-    seconds: float
-    processors: float
-    peak: float
-
-    def __str__(self) -> str:
-        return f"{self.seconds:.2f} s, {self.processors:.2f} s of processors, {self.peak:.0f} MB"
-
-
-@dataclass(frozen=True)
 class Contender:
     """Something that computes a range of days, in a place of its own."""
 
@@ -87,7 +81,7 @@ class Contender:
         name = "dbt.duckdb" if self.name == DBT else "warehouse.published.duckdb"
         return self.place / name
 
-    def run(self, first: date, last: date, *, is_fresh: bool) -> Measured:
+    def run(self, first: date, last: date, *, is_fresh: bool) -> Cost:
         """Compute days; where they are the first ones, with nothing there before."""
         if is_fresh:
             shutil.rmtree(self.place, ignore_errors=True)
@@ -132,7 +126,7 @@ class Contender:
 
     def _measure(
         self, command: Sequence[str], given: Mapping[str, str], allowed: Sequence[int]
-    ) -> Measured:
+    ) -> Cost:
         settings = {
             name: value
             for name, value in os.environ.items()
@@ -142,8 +136,7 @@ class Contender:
         # What was written before is not to be written out now.
         os.sync()
         with told.open("w") as output:
-            started = time.perf_counter()
-            process = subprocess.Popen(
+            code, cost = run_to_end(
                 command,
                 env={**settings, **given},
                 cwd=self.place,
@@ -151,14 +144,10 @@ class Contender:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-            # Unlike `wait` it tells the peak memory of this very process.
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in allowed:
+        if code not in allowed:
             last_lines = "\n".join(told.read_text(errors="replace").splitlines()[-40:])
-            raise SystemExit(f"{last_lines}\n{self.name} ended with {process.returncode}")
-        return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+            raise SystemExit(f"{last_lines}\n{self.name} ended with {code}")
+        return cost
 
 
 def main() -> None:
@@ -175,7 +164,7 @@ def main() -> None:
     dbt = shutil.which(options.dbt)
     if dbt is None:
         parser.error(f"there is no command {options.dbt}; `--dbt` tells where it is")
-    measured: dict[tuple[str, str, str], list[Measured]] = {}
+    measured: dict[tuple[str, str, str], list[Cost]] = {}
     with tempfile.TemporaryDirectory(prefix="harvey-against-dbt-") as scratch:
         folder = (options.folder or Path(scratch)).absolute()
         for size in options.sizes:
@@ -227,7 +216,7 @@ def _cut_into_days(landing: Path, scratch: Path) -> Path:
 
 def _time_in_turn(
     size: str, contenders: Sequence[Contender], repeats: int, *, is_compared: bool
-) -> Iterator[tuple[str, str, Measured]]:
+) -> Iterator[tuple[str, str, Cost]]:
     """What each step took each contender, as it ends."""
     spec = SIZES[size]
     last = FIRST + timedelta(days=spec.days - _DAYS_LEFT - 1)
@@ -301,7 +290,7 @@ def _is_near(one: object, other: object) -> bool:
     return one == other
 
 
-def _draw_table(measured: Mapping[tuple[str, str, str], Sequence[Measured]]) -> str:
+def _draw_table(measured: Mapping[tuple[str, str, str], Sequence[Cost]]) -> str:
     """Medians, with every repeat, and what they are of dbt's, as Markdown."""
     lines = [
         "| size | step | by | seconds (median; each) | of processors | peak MB "
@@ -325,7 +314,7 @@ def _draw_table(measured: Mapping[tuple[str, str, str], Sequence[Measured]]) -> 
     return "\n".join(lines)
 
 
-def _medians(repeats: Sequence[Measured]) -> tuple[float, float, float]:
+def _medians(repeats: Sequence[Cost]) -> tuple[float, float, float]:
     return (
         statistics.median(one.seconds for one in repeats),
         statistics.median(one.processors for one in repeats),

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -155,12 +155,23 @@ def _scaled(spec: Sample, scale: float) -> Sample:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A process that computed something: seconds, by step too, and megabytes."""
+class Cost:
+    """What a process took: seconds, seconds of all processors, megabytes at its peak."""
 
-    process: float
-    processor: float
-    """Of all processors together; other work on the machine hardly changes it."""
+    seconds: float
+    processors: float
+    """Other work on the machine hardly changes it."""
+    peak: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {self.processors:.2f} s of processors, {self.peak:.0f} MB"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A process that computed something: what it took, and seconds by step."""
+
+    process: Cost
     start: float
     """From the start of the process to the start of its first run."""
     runs: float
@@ -168,7 +179,6 @@ class Measured:
     event_log: float
     """Spent on storing Dagster's events, within and outside of steps."""
     steps: dict[str, float]
-    peak: float
 
     @property
     def checks(self) -> float:
@@ -263,8 +273,8 @@ def measure_size(name: str, spec: Spec, landing: Path, place: Path, repeats: int
         for number in range(repeats)
     ]
     if again:
-        best = min(again, key=lambda one: one.process)
-        listed = ", ".join(f"{one.process:.1f}" for one in again)
+        best = min(again, key=lambda one: one.process.seconds)
+        listed = ", ".join(f"{one.process.seconds:.1f}" for one in again)
         report(f"{name}: one more day (runs: {listed} s)", best, place)
 
 
@@ -290,28 +300,34 @@ def run_harvey(landing: Path, place: Path, first: date, last: date) -> Measured:
         "DAGSTER_HOME": str(place / "dagster_home"),
     }
     command = [sys.executable, "-c", f"from {__spec__.name} import work; work()", str(told)]
-    started_at, started = time.time(), time.perf_counter()
-    process = subprocess.Popen(
+    started_at = time.time()
+    code, cost = run_to_end(
         [*command, "run", "--from", str(first), "--to", str(last)],
         env=environment,
         stdout=subprocess.DEVNULL,
     )
-    # Unlike `wait` it tells the peak memory of this very process.
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"`harvey run` ended with exit code {process.returncode}")
+    if code not in (0, 1):
+        raise SystemExit(f"`harvey run` ended with exit code {code}")
     measured = json.loads(told.read_text())
     return Measured(
-        process=seconds,
-        processor=usage.ru_utime + usage.ru_stime,
+        process=cost,
         start=measured["started_at"] - started_at,
         runs=measured["ended_at"] - measured["started_at"],
         event_log=measured["event_log"],
         steps=measured["steps"],
-        peak=usage.ru_maxrss / 1024,
     )
+
+
+def run_to_end(command: Sequence[str], **options: Any) -> tuple[int, Cost]:
+    """The exit code of a process, begun with options of `subprocess.Popen`, and what it took."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, **options)
+    # Unlike `wait` it tells the peak memory of this very process.
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    cost = Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return process.returncode, cost
 
 
 def work() -> None:
@@ -368,14 +384,14 @@ def report(title: str, measured: Measured, place: Path) -> None:
         ("Dagster between the steps", outside),
         ("Dagster's event log, of all of these", measured.event_log),
         ("start of the process", measured.start),
-        ("end: publishing, telling", measured.process - measured.start - measured.runs),
-        ("the process", measured.process),
-        ("the process, on all processors", measured.processor),
+        ("end: publishing, telling", measured.process.seconds - measured.start - measured.runs),
+        ("the process", measured.process.seconds),
+        ("the process, on all processors", measured.process.processors),
     ):
         print(f"  {name:40} {seconds:7.2f} s")
     share = 100 * measured.parsing / measured.runs
     print(f"  {'parsing drops, of the runs':40} {share:7.1f} %")
-    print(f"  {'peak memory':40} {measured.peak:7.0f} MB")
+    print(f"  {'peak memory':40} {measured.process.peak:7.0f} MB")
     print(f"  {'warehouse, raw files':40} {size_of(place, 'warehouse'):7.0f} MB")
     print(f"  {'DAGSTER_HOME':40} {size_of(place, 'dagster_home'):7.0f} MB", flush=True)
 

@@ -23,7 +23,7 @@ from typing import Final
 
 from harvey_pipeline.engagement.sample import SampleSpec, write_sample
 from harvey_pipeline.synthetic import split_drops
-from harvey_pipeline_tests.benchmarks.benchmark import FIRST, Measured, run_harvey
+from harvey_pipeline_tests.benchmarks.benchmark import FIRST, Measured, apart, run_harvey
 from harvey_pipeline_tests.spark_cluster import running_cluster
 
 _FEW_EVENTS: Final = 100
@@ -50,7 +50,7 @@ def main() -> None:
             (given.days, 10 * few, 1_000, 10 * given.parts),
         ]
         for size in sizes:
-            landing = make_landing(folder, *size)
+            landing = apart(make_landing, folder, *size)
             measure(landing, size, given.workers, Path(scratch))
 
 
@@ -105,9 +105,9 @@ def report(workers: int, measured: Measured, parts: int) -> None:
     name = f"Spark, {workers} worker{'s' * (workers > 1)}" if workers else "one machine"
     reading, summing = (measured.steps.get(step, 0.0) for step in (_READING, _SUMMING))
     print(
-        f"  {name:18} {measured.process:7.1f} s, reading {reading:7.1f} s "
+        f"  {name:18} {measured.process.seconds:7.1f} s, reading {reading:7.1f} s "
         f"({1000 * reading / parts:.0f} ms a part), summing {summing:6.1f} s, "
-        f"peak of the driver {measured.peak:5.0f} MB",
+        f"peak of the driver {measured.process.peak:5.0f} MB",
         flush=True,
     )
 

@@ -20,7 +20,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from harvey_pipeline_tests.benchmarks.benchmark import FIRST, report, run_harvey
+from harvey_pipeline_tests.benchmarks.benchmark import FIRST, apart, report, run_harvey
 
 _USERS_OF_A_FIRM: Final = 250
 _TITLES: Final = ("Associate", "Junior Associate", "Senior Associate", "Partner")
@@ -38,7 +38,7 @@ def main() -> None:
     os.environ["HARVEY_SUBJECTS"] = "engagement"
     with tempfile.TemporaryDirectory(prefix="harvey-users-") as scratch:
         for users in given.users:
-            landing = make_landing(given.folder or Path(scratch), users, given.days)
+            landing = apart(make_landing, given.folder or Path(scratch), users, given.days)
             place = Path(scratch) / f"place-{users}"
             last = FIRST + timedelta(days=given.days - 1)
             for day, title in (
@@ -47,7 +47,7 @@ def main() -> None:
             ):
                 measured = run_harvey(landing, place, FIRST, day)
                 report(f"{users:,} users: {title}", measured, place)
-            show_tables(place / "warehouse.duckdb")
+            apart(show_tables, place / "warehouse.duckdb")
             shutil.rmtree(place)
 
 

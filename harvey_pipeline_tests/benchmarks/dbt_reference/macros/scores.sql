@@ -12,6 +12,11 @@
     sum(round({{ feedback_sum }} * 100)::bigint)::bigint
 {%- endmacro %}
 
+{#- Null where nothing was scored. -#}
+{% macro average_score(hundredths, count) -%}
+    {{ ratio(hundredths, "(100 * " ~ count ~ ")") }}
+{%- endmacro %}
+
 {% macro weight(value, bounds) -%}
     (case
         {%- for bound, points in bounds %} when {{ value }} >= {{ bound }} then {{ points }}

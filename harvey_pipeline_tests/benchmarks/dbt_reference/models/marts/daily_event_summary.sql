@@ -65,7 +65,7 @@ select
     coalesce(active_users, 0) as active_users,
     coalesce(active_firms, 0) as active_firms,
     coalesce(total_documents, 0) as total_documents,
-    feedback_hundredths / nullif(100 * scored_events, 0) as avg_feedback_score,
+    {{ average_score("feedback_hundredths", "scored_events") }} as avg_feedback_score,
     coalesce(assistant_events, 0) as assistant_events,
     coalesce(vault_events, 0) as vault_events,
     coalesce(workflow_events, 0) as workflow_events,

@@ -99,7 +99,7 @@ select
     vault_queries,
     workflow_queries,
     total_documents_processed,
-    feedback_hundredths / nullif(100 * feedback_count, 0) as avg_feedback_score,
+    {{ average_score("feedback_hundredths", "feedback_count") }} as avg_feedback_score,
     {{ ratio("total_documents_processed", "total_queries") }} as avg_documents_per_query,
     {{ ratio("total_queries", "active_users") }} as queries_per_active_user,
     {{ usage_pattern("assistant_queries", "vault_queries", "workflow_queries") }}
@@ -109,7 +109,7 @@ select
     total_queries_30d,
     {{ usage_pattern("assistant_queries_30d", "vault_queries_30d", "workflow_queries_30d") }}
         as firm_usage_pattern_30d,
-    feedback_hundredths_30d / nullif(100 * feedback_count_30d, 0) as avg_feedback_score_30d,
+    {{ average_score("feedback_hundredths_30d", "feedback_count_30d") }} as avg_feedback_score_30d,
     {{ ratio("total_queries_30d", "active_users_30d") }} as queries_per_active_user_30d,
     {{ percent("active_users_30d", "firm_size") }} as adoption_rate_30d,
     firm_size,

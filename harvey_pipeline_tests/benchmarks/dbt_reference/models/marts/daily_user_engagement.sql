@@ -97,8 +97,8 @@ joined as (
         coalesce(workflow_queries, 0) as workflow_queries,
         coalesce(documents, 0) as total_documents_processed,
         coalesce(active_days, 0)::smallint as active_days,
-        feedback_hundredths / nullif(100 * feedback_count, 0) as avg_feedback_score,
-        documents / nullif(total_queries, 0) as avg_documents_per_query,
+        {{ average_score("feedback_hundredths", "feedback_count") }} as avg_feedback_score,
+        {{ ratio("documents", "total_queries") }} as avg_documents_per_query,
         date - since_first as first_activity_date,
         date - since_last as last_activity_date,
         coalesce(since_last = 0, false) as is_active_today

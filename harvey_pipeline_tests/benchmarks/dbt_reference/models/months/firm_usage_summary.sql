@@ -34,7 +34,7 @@ select
     num_vault_queries,
     num_workflow_queries,
     num_docs,
-    feedback_hundredths / nullif(100 * feedback_count, 0) as avg_feedback_score,
+    {{ average_score("feedback_hundredths", "feedback_count") }} as avg_feedback_score,
     num_queries / num_active_days as queries_per_active_day,
     num_queries / num_active_users as queries_per_active_user,
     num_docs / num_queries as docs_per_query,

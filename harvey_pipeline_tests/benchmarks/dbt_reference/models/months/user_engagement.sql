@@ -55,7 +55,7 @@ sums as (
 measured as (
     select
         *,
-        feedback_hundredths / nullif(100 * feedback_count, 0) as avg_feedback_score,
+        {{ average_score("feedback_hundredths", "feedback_count") }} as avg_feedback_score,
         {{ event_types("num_assistant_queries", "num_vault_queries", "num_workflow_queries") }}
             as unique_event_types
     from sums
